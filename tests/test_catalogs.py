@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from visioncraft.visioncraft_core.catalogs import Catalogs, bundled
+
+
+def test_without_a_live_list_the_bundled_names_serve(home: Path):
+    assert Catalogs(home, "https://a.test").names("samplers") == bundled()["samplers"]
+
+
+def test_a_live_list_wins_and_survives_a_restart_for_its_own_server_only(home: Path):
+    Catalogs(home, "https://a.test").remember("models", ["x", "y"])
+    assert Catalogs(home, "https://a.test").names("models") == ["x", "y"]
+    assert Catalogs(home, "https://b.test").names("models") == bundled()["models"]
+
+
+def test_a_caller_cannot_change_what_others_see(home: Path):
+    Catalogs(home, "u").names("models").clear()
+    assert Catalogs(home, "u").names("models") == bundled()["models"]
+
+
+def test_a_disk_that_refuses_is_no_reason_to_fail(tmp_path: Path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    catalogs = Catalogs(blocked, "u")
+    catalogs.remember("models", ["x"])
+    assert catalogs.names("models") == ["x"]
+
+
+@given(st.binary(max_size=100) | st.just(b'{"models": [1], "samplers": "x"}') | st.just(b"[]"))
+def test_a_damaged_cache_falls_back_to_the_bundled_names(tmp_path_factory, content: bytes):
+    home = tmp_path_factory.mktemp("home")
+    Catalogs(home, "u").remember("models", ["x"])
+    for path in (home / "catalogs").iterdir():
+        path.write_bytes(content)
+    assert Catalogs(home, "u").names("samplers") == bundled()["samplers"]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import re
+
+from visioncraft.visioncraft_core import errors
+from visioncraft.visioncraft_core.errors import VisionCraftError
+
+
+def tree() -> list[type[VisionCraftError]]:
+    found, waiting = [], [VisionCraftError]
+    while waiting:
+        cls = waiting.pop()
+        found.append(cls)
+        waiting += [c for c in cls.__subclasses__() if c.__init__ is VisionCraftError.__init__]
+    return found
+
+
+def test_the_docstring_draws_every_class_under_its_parent():
+    drawn: dict[str, str] = {}
+    path: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        if match := re.match(r"( *)([A-Z]\w+)(  |$)", line):
+            depth = len(match[1]) // 2
+            path[depth:] = [match[2]]
+            drawn[match[2]] = path[depth - 1] if depth else ""
+    real = {c.__name__: c.__base__.__name__ for c in tree() if c is not VisionCraftError}
+    assert drawn == {"VisionCraftError": "", **real}
+
+
+def test_a_message_keeps_its_advice_and_stays_under_300_characters():
+    error = VisionCraftError("What happened " * 100, "Do this.")
+    assert len(str(error)) < 300
+    assert str(error).endswith("Do this.")
+
+
+def test_a_message_is_one_line_without_control_characters():
+    assert str(VisionCraftError("a\x1b[31m\nb\x00", "c")) == "a [31m b c"
+
+
+def test_no_class_shows_the_path_of_its_module():
+    assert {cls.__module__ for cls in tree()} == {"visioncraft"}
+
+
+def test_what_was_charged_follows_the_class_and_can_be_told_better():
+    assert errors.NotSent("x").charged == "no"
+    assert errors.OutcomeUnknown("x").charged == "maybe"
+    assert errors.TimedOut("x", charged="no").charged == "no"
