@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from visioncraft.visioncraft_core.config import (
+    DEFAULT_BASE_URL,
+    SANDBOX_PREMIUM_KEY,
+    Profile,
+    Profiles,
+    Secret,
+    check_base_url,
+    default_home,
+    is_loopback,
+)
+from visioncraft.visioncraft_core.errors import ConfigError, KeyMissing
+
+KEY = "vc-CANARY-5f3a9/+=key"
+
+
+def profiles(home: Path, stored: Any = None, **environ: str) -> Profiles:
+    if stored is not None:
+        home.mkdir(parents=True, exist_ok=True)
+        text = stored if isinstance(stored, str) else json.dumps(stored)
+        (home / "profiles.json").write_text(text, "utf-8")
+    return Profiles(home, environ)
+
+
+def test_without_any_settings_auto_is_the_embedded_sandbox(home: Path):
+    assert profiles(home).names() == ["auto", "sandbox"]
+    assert profiles(home).find("auto").embedded
+    assert profiles(home).find("sandbox").embedded
+
+
+def test_a_key_in_the_environment_goes_to_the_specified_server(home: Path):
+    found = profiles(home, VISIONCRAFT_API_KEY=KEY).find("auto")
+    assert (found.base_url, found.require_key().reveal()) == (DEFAULT_BASE_URL, KEY)
+    assert DEFAULT_BASE_URL == "https://visioncraft-rs24.koyeb.app"
+
+
+def test_the_environment_wins_over_the_file(home: Path):
+    stored = {"default": "work", "profiles": {"work": {"base_url": "https://a.test", "key": KEY}}}
+    assert profiles(home, stored).find("auto").name == "work"
+    found = profiles(home, stored, VISIONCRAFT_API_KEY=KEY).find("auto")
+    assert found.name == "environment"
+
+
+def test_the_first_profile_with_a_key_serves_where_no_default_is_named(home: Path):
+    stored = {"profiles": {"a": {"base_url": "https://a.test"}, "b": {"key": KEY}}}
+    assert profiles(home, stored).find("auto").name == "b"
+
+
+def test_a_profile_carries_its_own_limits(home: Path):
+    stored = {"profiles": {"slow": {"key": KEY, "timeouts": {"total": 1200}}}}
+    timeouts = profiles(home, stored).find("slow").timeouts
+    assert (timeouts.total, timeouts.connect) == (1200, 10.0)
+
+
+def test_a_base_url_without_a_key_says_so_rather_than_using_the_sandbox(home: Path):
+    found = profiles(home, VISIONCRAFT_BASE_URL="https://other.test/").find("auto")
+    with pytest.raises(KeyMissing, match=r"No key is configured for https://other\.test\."):
+        found.require_key()
+
+
+def test_a_url_gets_only_the_key_that_was_stored_with_it(home: Path):
+    stored = {"profiles": {"work": {"base_url": "https://a.test", "key": KEY}}}
+    found = profiles(home, stored).find("https://a.test/")
+    assert found.require_key().reveal() == KEY
+    for other in ("https://b.test", "http://a.test", "https://a.test:8443", "https://a.test.b"):
+        with pytest.raises(KeyMissing):
+            profiles(home, stored).find(other).require_key()
+
+
+def test_a_server_on_this_machine_gets_the_public_key_of_the_sandbox(home: Path):
+    found = profiles(home, VISIONCRAFT_API_KEY=KEY).find("http://127.0.0.1:8787")
+    assert found.require_key().reveal() == SANDBOX_PREMIUM_KEY
+    assert is_loopback("http://localhost:1")
+    assert is_loopback("http://[::1]:1")
+    assert not is_loopback("http://127.0.0.1.nip.test")
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "not json",
+        "[" * 100_000,
+        "[]",
+        {"profiles": []},
+        {"profiles": {"a": 1}},
+        {"profiles": {"a": {"base_url": 5}}},
+        {"profiles": {"a": {"base_url": "ftp://a"}}},
+        {"profiles": {"a": {"key": "has space inside"}}},
+        {"profiles": {"a": {"timeouts": {"total": "long"}}}},
+        {"profiles": {"a": {"timeouts": {"total": 0}}}},
+        {"profiles": {"a": {"timeouts": {"toatl": 5}}}},
+        {"profiles": {"a": {"timeouts": 5}}},
+    ],
+)
+def test_broken_settings_are_told_in_a_sentence_and_leave_the_menu_alone(home: Path, stored: Any):
+    broken = profiles(home, stored)
+    with pytest.raises(ConfigError) as caught:
+        broken.find("a")
+    assert len(str(caught.value)) < 300
+    assert broken.names()[:2] == ["auto", "sandbox"]
+
+
+def test_an_unknown_profile_lists_the_known_ones(home: Path):
+    with pytest.raises(ConfigError, match="no server profile called wrok.*auto, sandbox"):
+        profiles(home).find("wrok")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://a.test/", "https://a.test"),
+        (" https://a.test/api// ", "https://a.test/api"),
+        ("http://[::1]:8787", "http://[::1]:8787"),
+    ],
+)
+def test_trailing_slashes_of_a_base_url_are_dropped(url: str, expected: str):
+    assert check_base_url(url) == expected
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_a_base_url_or_a_config_error(text: str):
+    try:
+        url = check_base_url(text)
+    except ConfigError as error:
+        assert "base URL" in str(error)
+    else:
+        assert url.startswith(("http://", "https://"))
+        assert check_base_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "url", ["", "a.test", "https://", "https://u:p@a.test", "https://a.test?x"]
+)
+def test_what_is_no_base_url_is_refused(url: str):
+    with pytest.raises(ConfigError):
+        check_base_url(url)
+
+
+def test_a_secret_shows_in_no_form():
+    secret = Secret(KEY)
+    assert KEY not in f"{secret} {secret!r} {[secret]} {Profile('a', 'b', secret)!r}"
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "short", "x" * 513, "with space", "with\nline-end", "ключик-ключ"]
+)
+def test_what_cannot_be_a_key_is_refused_without_repeating_it(value: str):
+    with pytest.raises(ConfigError) as caught:
+        Secret(value)
+    assert not value or value not in str(caught.value)
+
+
+@given(before=st.text(max_size=20), after=st.text(max_size=20))
+def test_every_form_of_the_key_is_hidden(before: str, after: str):
+    from base64 import b64encode
+    from urllib.parse import quote
+
+    secret = Secret(KEY)
+    for form in (KEY, quote(KEY, safe=""), b64encode(KEY.encode()).decode(), json.dumps(KEY)):
+        assert secret.hide(before + form + after).count("CANARY") == (before + after).count(
+            "CANARY"
+        )
+        assert form not in secret.hide(before + form + after)
+
+
+def test_the_home_folder_follows_the_environment(tmp_path: Path):
+    assert default_home({"VISIONCRAFT_HOME": str(tmp_path)}) == tmp_path
+    assert default_home({"XDG_DATA_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}).name == (
+        "visioncraft"
+    )
