@@ -1,0 +1,143 @@
+"""The sockets of one call: how far it came, and how to end it from another thread.
+
+Closing a session, a response or a socket does not wake a thread that is blocked in it; only
+`shutdown` of the socket does (measured on TCP and TLS: the thread is free in under 4 ms). So the
+connection classes below report their sockets, and each step they take, to the Wire of their
+thread. Knows urllib3, not requests.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Literal
+
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Phase = Literal["connect", "send", "wait", "read"]
+
+
+class Wire:
+    """What one call has open. `phase` is send from the first byte of the request on."""
+
+    def __init__(self, upload_timeout: float) -> None:
+        self.phase: Phase = "connect"
+        self.upload_timeout = upload_timeout
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self._dead = False
+
+    def add(self, sock: Any) -> None:
+        with self._lock:
+            self._sockets.append(sock)
+            dead = self._dead
+        if dead:
+            _shut(sock)
+
+    def set_timeout(self, seconds: float) -> None:
+        """How long the sockets may be silent from here on."""
+        for sock in self._sockets:
+            with suppress(OSError):  # a plain socket that TLS took over is an empty shell
+                sock.settimeout(seconds)
+
+    def kill(self) -> None:
+        """Ends every socket of the call, now and in the future. Call from any thread."""
+        with self._lock:
+            self._dead = True
+            sockets = list(self._sockets)
+        for sock in sockets:
+            _shut(sock)
+
+
+_thread = threading.local()
+
+
+@contextmanager
+def watched_by(wire: Wire) -> Iterator[None]:
+    """Connections used in this thread report to `wire`."""
+    _thread.wire = wire
+    try:
+        yield
+    finally:
+        _thread.wire = None
+
+
+def _wire() -> Wire | None:
+    return getattr(_thread, "wire", None)
+
+
+def _shut(sock: Any) -> None:
+    with suppress(OSError, ValueError):
+        # An SSLSocket's own shutdown would try to speak TLS and can block.
+        plain = sock if isinstance(sock, socket.socket) else getattr(sock, "socket", sock)
+        socket.socket.shutdown(plain, socket.SHUT_RDWR)
+
+
+class _Reporting:
+    """Mixed into urllib3's connections. `_new_conn` covers the TLS handshake as well."""
+
+    sock: Any
+    _connecting = False
+
+    def _new_conn(self) -> Any:
+        sock = super()._new_conn()  # type: ignore[misc]
+        if wire := _wire():
+            wire.add(sock)
+        return sock
+
+    def connect(self) -> None:
+        self._connecting = True
+        try:
+            super().connect()  # type: ignore[misc]
+        finally:
+            self._connecting = False
+        if wire := _wire():
+            wire.add(self.sock)
+
+    def putrequest(self, *args: Any, **kwargs: Any) -> Any:
+        if (wire := _wire()) and self.sock is not None:
+            wire.add(self.sock)  # a pooled connection: it was not opened for this call
+        return super().putrequest(*args, **kwargs)  # type: ignore[misc]
+
+    def send(self, data: Any) -> Any:
+        if self.sock is None:
+            self.connect()
+        wire = _wire()
+        if wire and not self._connecting:  # a proxy's CONNECT is not the request
+            wire.phase = "send"
+            # The connect timeout would otherwise bound the whole upload.
+            wire.set_timeout(wire.upload_timeout)
+        return super().send(data)  # type: ignore[misc]
+
+    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
+        wire = _wire()
+        if wire and not self._connecting:
+            wire.phase = "wait"
+        response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
+        if wire and not self._connecting:
+            wire.phase = "read"
+        return response
+
+
+class _PlainConnection(_Reporting, HTTPConnection):
+    pass
+
+
+class _TLSConnection(_Reporting, HTTPSConnection):
+    pass
+
+
+class PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection  # type: ignore[assignment]
+
+
+class TLSPool(HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection  # type: ignore[assignment]
+
+
+POOLS: dict[str, type[HTTPConnectionPool]] = {"http": PlainPool, "https": TLSPool}
