@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import io
+import zlib
+
+import numpy as np
+import pytest
+from conftest import gradient, png_of
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from visioncraft.visioncraft_core.errors import UnsafeContent
+from visioncraft.visioncraft_core.media import MOST_PIXELS, decode, encode_png, sniff
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "tolerance"),
+    [("PNG", {}, 0), ("WEBP", {"lossless": True}, 0), ("JPEG", {"quality": 95}, 12)],
+)
+def test_a_picture_comes_back_as_it_was_drawn(kind: str, options: dict, tolerance: int):
+    pixels = gradient()
+    content = saved(Image.fromarray(pixels), kind, **options)
+    decoded = decode(content)
+    assert sniff(content) == kind.lower()
+    assert decoded.alpha is None
+    assert np.abs(decoded.rgb.astype(int) - pixels).max() <= tolerance
+
+
+def test_encoding_and_decoding_lose_nothing():
+    for pixels in (gradient(), np.dstack([gradient(), gradient()[..., 0]])):
+        decoded = decode(encode_png(pixels))
+        assert np.array_equal(decoded.rgb, pixels[..., :3])
+
+
+def test_transparency_is_kept_apart():
+    rgba = np.dstack([gradient(), gradient()[..., 0]])
+    decoded = decode(png_of(rgba))
+    assert decoded.alpha is not None
+    assert np.array_equal(decoded.alpha, rgba[..., 3])
+    assert np.array_equal(decoded.rgb, rgba[..., :3])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
+def test_every_mode_becomes_rgb_of_the_same_size(mode: str):
+    grey = Image.fromarray(gradient()).convert("L")
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(grey, np.uint16) * 257)
+    else:
+        image = grey.convert(mode)
+    content = saved(image, "JPEG" if mode == "CMYK" else "PNG")
+    decoded = decode(content)
+    assert decoded.rgb.shape == (24, 32, 3)
+    reference = np.asarray(grey if mode not in ("1", "P") else image.convert("L"), int)
+    assert np.abs(decoded.rgb[..., 0].astype(int) - reference).max() <= 4
+
+
+def test_a_photo_is_turned_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by 90 degrees
+    content = saved(Image.fromarray(gradient(32, 24)), "JPEG", exif=exif)
+    assert decode(content).size == (24, 32)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"<html></html>", b'{"error": "x"}', b"BM" + b"0" * 60],
+    ids=["empty", "png-magic", "gif-magic", "html", "json", "bmp"],
+)
+def test_what_is_no_picture_is_refused(content: bytes):
+    with pytest.raises(UnsafeContent):
+        decode(content)
+
+
+@pytest.mark.parametrize("side", [9_500, 16_000, 50_000])  # Pillow itself minds only from 13,377
+def test_a_picture_bomb_is_refused_before_it_is_unpacked(side: int):
+    bomb = bytearray(png_of(gradient()))
+    bomb[16:24] = side.to_bytes(4, "big") + side.to_bytes(4, "big")
+    bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
+    assert side * side > MOST_PIXELS
+    with pytest.raises(UnsafeContent, match="pixels.* than is safe"):
+        decode(bytes(bomb))
+
+
+@given(cut=st.integers(0, 200), position=st.integers(0, 200), byte=st.integers(0, 255))
+def test_a_damaged_file_is_a_picture_or_our_error(cut: int, position: int, byte: int):
+    content = bytearray(png_of(gradient(8, 8)))
+    content[position % len(content)] = byte
+    try:
+        assert decode(bytes(content[: len(content) - cut])).rgb.ndim == 3
+    except UnsafeContent as error:
+        assert len(str(error)) < 300

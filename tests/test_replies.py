@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from conftest import gradient, png_of
+from hypothesis import given
+from hypothesis import strategies as st
+from visioncraft.visioncraft_core import errors
+from visioncraft.visioncraft_core.config import Secret
+from visioncraft.visioncraft_core.replies import (
+    Files,
+    Job,
+    Links,
+    Words,
+    read,
+    read_job,
+    read_names,
+)
+from visioncraft.visioncraft_core.transport import Response
+
+PNG = png_of(gradient(4, 4))
+BASE64 = base64.b64encode(PNG).decode()
+KEY = "vc-CANARY-5f3a9/+=key"
+
+
+def response(body: Any, status: int = 200, **headers: str) -> Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, names, content, "https://api.test")
+
+
+@pytest.mark.parametrize(
+    ("body", "reply"),
+    [
+        (PNG, Files((PNG,))),
+        ({"images": ["https://x.test/1.png"]}, Links(("https://x.test/1.png",))),
+        (["https://x.test/1.png"], Links(("https://x.test/1.png",))),
+        ({"image": "https://x.test/1.png"}, Links(("https://x.test/1.png",))),
+        ({"images": [BASE64, BASE64]}, Files((PNG, PNG))),
+        ([BASE64], Files((PNG,))),
+        ({"images": [f"data:image/png;base64,{BASE64}"]}, Files((PNG,))),
+        ({"job_id": 17}, Job("17")),
+        ({"choices": [{"message": {"role": "assistant", "content": " Hi "}}]}, Words("Hi")),
+        ({"message": "Hi", "chat_id": 7}, Words("Hi", "7")),
+        ({"message": {"content": "Hi"}, "chatCode": "c"}, Words("Hi", "c")),
+        ({"response": "Hi"}, Words("Hi")),
+        ({"text": "Hi", "id": "a"}, Words("Hi", "a")),
+    ],
+)
+def test_every_form_the_service_answered_in_is_understood(body: Any, reply: Any):
+    assert read(response(body)) == reply
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        ({"error": "Invalid API key."}, 403, errors.KeyRejected),
+        ({"detail": "nope"}, 401, errors.KeyRejected),
+        ({"error": "Free users can send 1 request per 30 seconds."}, 403, errors.RateLimited),
+        ({"error": "Free users can send 1 request per 30 seconds."}, 200, errors.RateLimited),
+        ({"detail": "slow"}, 429, errors.RateLimited),
+        ({"error": "subscription"}, 413, errors.PremiumRequired),
+        ({"error": "subscription"}, 402, errors.PremiumRequired),
+        ({"detail": "Not Found"}, 404, errors.EndpointNotFound),
+        ({"detail": [{"loc": ["body", "steps"], "msg": "too big"}]}, 422, errors.FieldRejected),
+        ({"error": "We doesn't have model called x"}, 200, errors.FieldRejected),
+        ({"detail": "oops"}, 500, errors.ServerFailed),
+        (b"Internal Server Error", 500, errors.ServerFailed),
+        (b"<html><title>Bad gateway</title></html>", 502, errors.ServerFailed),
+        ({"error": "failed"}, 200, errors.Refused),
+        ({"err": "failed"}, 200, errors.Refused),
+        ({"error": {"message": "failed", "code": 5}}, 200, errors.Refused),
+        ([{"code": 0, "message": "failed"}], 200, errors.Refused),
+        ({"job_id": None}, 200, errors.Refused),
+        (b"<html><title>Parked</title></html>", 200, errors.BadReply),
+        (b"", 200, errors.BadReply),
+        (b"[" * 100_000, 200, errors.BadReply),
+        ({"images": []}, 200, errors.BadReply),
+        ({"images": "https://x.test/1.png" * 0}, 200, errors.BadReply),
+        ({"images": [None, 1]}, 200, errors.BadReply),
+        ({"images": ["not base64"]}, 200, errors.BadReply),
+        ({"choices": []}, 200, errors.BadReply),
+        ({"choices": [{"message": {"content": None}}]}, 200, errors.BadReply),
+        (None, 200, errors.BadReply),
+        ({}, 200, errors.BadReply),
+        ({"images": ["https://x.test/1.png"]}, 404, errors.EndpointNotFound),
+    ],
+)
+def test_every_refusal_has_its_own_class(body: Any, status: int, error: type[Exception]):
+    with pytest.raises(error) as caught:
+        read(response(body, status))
+    assert type(caught.value) is error
+    assert caught.value.status == status
+
+
+def test_the_waiting_time_comes_from_the_text_or_the_header():
+    for body, headers, seconds in [
+        ({"error": "Free users can do it 2 times per 3 minutes"}, {}, 180),
+        ({"error": "Free users can do it once per hour"}, {}, 3600),
+        ({"detail": "slow"}, {"Retry_After": "7"}, 7),
+        ({"detail": "slow"}, {"Retry_After": "9" * 400}, None),
+    ]:
+        with pytest.raises(errors.RateLimited) as caught:
+            read(response(body, 429, **headers))
+        assert caught.value.retry_after == seconds
+
+
+def test_the_field_and_reason_of_a_422_are_told():
+    body = {"detail": [{"loc": ["body", "steps"], "msg": "too big", "input": {"token": KEY}}]}
+    with pytest.raises(errors.FieldRejected, match="steps too big") as caught:
+        read(response(body, 422))
+    assert KEY not in str(caught.value)
+
+
+def test_the_title_of_a_web_page_is_told():
+    with pytest.raises(errors.BadReply, match='web page called "Maintenance"'):
+        read(response(b"<!doctype html><html><title> Maintenance </title>"))
+
+
+@given(st.integers(0, 90))
+def test_a_key_in_the_servers_words_is_hidden_even_where_the_text_is_cut(before: int):
+    body = {"detail": "x" * before + KEY + "y" * 200}
+    with pytest.raises(errors.Refused) as caught:
+        read(response(body, 400), Secret(KEY).hide)
+    assert "CANARY" not in str(caught.value)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["images", "image", "error", "detail", "job_id", "choices", "message", "msg", "loc"]
+            )
+            | st.text(max_size=8),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(body=json_values | st.binary(max_size=200), status=st.sampled_from([200, 403, 422, 500]))
+def test_any_answer_is_a_reply_or_one_of_our_errors(body: Any, status: int):
+    for reader in (read, read_job, read_names):
+        try:
+            reader(response(body, status))
+        except errors.VisionCraftError as error:
+            assert 0 < len(str(error)) < 300
+
+
+def test_a_job_is_over_when_it_names_its_picture():
+    assert read_job(response({"status": "generating", "image": ""})) is None
+    done = response({"status": "success", "image": "https://x.test/1.png"})
+    assert read_job(done) == Links(("https://x.test/1.png",))
+    with pytest.raises(errors.BadReply):
+        read_job(response({"status": "failed", "image": None}))
+
+
+def test_a_catalog_is_a_list_of_names_without_repeats():
+    assert read_names(response(["a", "b", "a"])) == ["a", "b"]
+    for body in ([], {}, [1], "a", None, b"<html>"):
+        with pytest.raises(errors.BadReply):
+            read_names(response(body))
