@@ -1,0 +1,1 @@
+"""A VisionCraft-compatible server that needs no model, no key and no network."""
