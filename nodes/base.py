@@ -1,0 +1,164 @@
+"""What all nodes that call the API share: a node is a request class and a kind of output.
+
+Inputs come from the request's fields, the call goes through `comfy.call`, and errors pass as they
+are: they already read like advice. Names no endpoint and holds no limit.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..visioncraft_core.catalogs import Catalogs
+from ..visioncraft_core.client import Client, OnProgress, Result
+from ..visioncraft_core.config import AUTO, embedded_sandbox
+from ..visioncraft_core.errors import VisionCraftError
+from ..visioncraft_core.fields import Field, Picture, Request
+from ..visioncraft_core.media import decode
+from ..visioncraft_core.transport import ShouldCancel
+from . import comfy, tensors, widgets
+from .server import chosen
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..visioncraft_core.media import Picture as Decoded
+
+SANDBOX_NOTE = "No key is configured, so the built-in sandbox answers; its results are synthetic."
+
+
+class ApiNode:
+    """A node that sends one request. Subclasses name REQUEST and say what `output` gives."""
+
+    REQUEST: ClassVar[type[Request]]
+    HIDDEN_FIELDS: ClassVar[tuple[str, ...]] = ()  # fields that `build` fills by itself
+    FUNCTION = "run"
+    CATEGORY = "VisionCraft"
+    DESCRIPTION = ""
+
+    def __init_subclass__(cls) -> None:
+        if hasattr(cls, "REQUEST") and not cls.DESCRIPTION:
+            cls.DESCRIPTION = inspect.cleandoc(cls.REQUEST.__doc__ or "")
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
+        """V1 inputs. ComfyUI asks often, on its server's loop: answered from memory."""
+        names = _catalog_names()
+        required = {f.name: widgets.of(f, names) for f in cls.shown_fields() if f.required}
+        optional = {f.name: widgets.of(f, names) for f in cls.shown_fields() if not f.required}
+        own = cls.own_inputs()
+        return {
+            "required": {**required, **own.get("required", {})},
+            "optional": {
+                **optional,
+                **own.get("optional", {}),
+                "server": widgets.SERVER_SOCKET,
+                "seed": widgets.SEED,
+            },
+        }
+
+    @classmethod
+    def shown_fields(cls) -> tuple[Field, ...]:
+        return tuple(f for f in cls.REQUEST.fields() if f.name not in cls.HIDDEN_FIELDS)
+
+    @classmethod
+    def own_inputs(cls) -> dict[str, dict[str, widgets.Input]]:
+        """Inputs beside the request's fields, by "required" and "optional"."""
+        return {}
+
+    @classmethod
+    def check(cls, **values: str | None) -> bool | str:
+        """VALIDATE_INPUTS of the node: True, or a sentence.
+
+        `values` are the choices, which pass with any name, and the texts that must not be empty;
+        None means linked. ComfyUI checks the numbers itself, because it is not asked about them.
+        """
+        for name, value in values.items():
+            if value is not None and not str(value).strip():
+                return f"{name} is empty. Write something, or connect a text."
+        return True
+
+    @classmethod
+    def build(cls, **values: Any) -> Request:
+        """The request that the inputs ask for. Raises InvalidFields."""
+        return cls.REQUEST(**values)
+
+    async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> tuple[Any, ...]:
+        del seed  # part of ComfyUI's cache key and nothing else: the service takes none
+        client, note = _client(server)
+        request = self.build(**values)
+
+        def work(say: OnProgress, should_cancel: ShouldCancel) -> tuple[Any, ...]:
+            if note:
+                say(note)
+            result = client.send(request, on_progress=say, should_cancel=should_cancel)
+            notes = [note] if note else []
+            return self.output(request, result, notes, values)
+
+        return await comfy.call(work)
+
+    def output(
+        self, request: Request, result: Result, notes: list[str], values: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        raise NotImplementedError
+
+    def info(self, request: Request, result: Result, notes: list[str], **more: Any) -> str:
+        """What was asked, who answered and what a user should know, as readable JSON."""
+        sent = {
+            f.name: getattr(request, f.name)
+            for f in request.fields()
+            if not isinstance(f.kind, Picture)
+        }
+        told = {
+            "server": result.server,
+            "seconds": round(result.seconds, 2),
+            **more,
+            "notes": [*notes, *result.notes],
+            "request": {"path": request.path, **sent},
+        }
+        return json.dumps(told, ensure_ascii=False, indent=2)
+
+
+class ImageNode(ApiNode):
+    """A node whose result is pictures."""
+
+    CATEGORY = "VisionCraft/Image"
+    RETURN_TYPES = ("IMAGE", "MASK", "STRING")
+    RETURN_NAMES = ("images", "mask", "info")
+    OUTPUT_TOOLTIPS = (
+        "The pictures as one batch.",
+        "What is transparent in them: 1 is transparent.",
+        "Who answered, how long it took, and anything worth knowing, as JSON text.",
+    )
+
+    def output(
+        self, request: Request, result: Result, notes: list[str], values: dict[str, Any]
+    ) -> tuple[Tensor, Tensor, str]:
+        pictures = [decode(file.content) for file in result.files]
+        notes = [*notes, *_size_note(pictures)]
+        sizes = [f"{p.size.width}x{p.size.height}" for p in pictures]
+        told = self.info(request, result, notes, pictures=sizes)
+        return tensors.images(pictures), tensors.masks(pictures), told
+
+
+def _size_note(pictures: list[Decoded]) -> list[str]:
+    if len({picture.size for picture in pictures}) == 1:
+        return []
+    width, height = tensors.common_size(pictures)
+    return [f"The pictures differ in size; the smaller ones were padded to {width}x{height}."]
+
+
+def _client(server: str) -> tuple[Client, str]:
+    """The client of a profile ("" is the host's choice), and what the user should know of it."""
+    profile = chosen(server)
+    automatic = profile.embedded and (server or comfy.host().default_server()) == AUTO
+    return Client(profile, comfy.host().home()), SANDBOX_NOTE if automatic else ""
+
+
+def _catalog_names() -> widgets.Names:
+    try:
+        profile = chosen("")
+    except VisionCraftError:  # a menu must open with broken settings too; a run will tell
+        profile = embedded_sandbox()
+    return Catalogs(comfy.host().home(), profile.base_url).names

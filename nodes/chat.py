@@ -1,0 +1,76 @@
+"""Nodes that talk to language models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..visioncraft_core import endpoints
+from ..visioncraft_core.client import Result
+from ..visioncraft_core.fields import Request
+from . import widgets
+from .base import ApiNode
+
+PROMPT_WRITER = (
+    "You write prompts for image models. Turn the user's idea into one vivid prompt: subject, "
+    "setting, composition, light, colours, medium. Answer with the prompt only, in one line."
+)
+
+History = tuple[dict[str, str], ...]
+
+
+class LLMPrompt(ApiNode):
+    """Inputs are words; the request wants messages, so this node fills that field itself."""
+
+    REQUEST = endpoints.Chat
+    HIDDEN_FIELDS = ("messages",)
+    CATEGORY = "VisionCraft/Text"
+    DESCRIPTION = (
+        "Asks a language model. As it comes, it turns an idea into a prompt for an image node: "
+        "connect text to its prompt. Connect history to another LLM Prompt to go on talking."
+    )
+    SEARCH_ALIASES = ["llm", "chat", "prompt writer", "text generation", "visioncraft"]
+    RETURN_TYPES = ("STRING", widgets.HISTORY, "STRING")
+    RETURN_NAMES = ("text", "history", "info")
+    OUTPUT_TOOLTIPS = (
+        "What the model answered.",
+        "The conversation so far, for the next LLM Prompt.",
+        "Who answered and how long it took, as JSON text.",
+    )
+
+    @classmethod
+    def own_inputs(cls) -> dict[str, dict[str, widgets.Input]]:
+        return {
+            "required": {
+                "prompt": widgets.text("What you say to the model.", multiline=True),
+            },
+            "optional": {
+                "system": widgets.text(
+                    "How the model should behave. It comes first in a new conversation; leave it "
+                    "empty to send none.",
+                    PROMPT_WRITER,
+                    multiline=True,
+                ),
+                "history": widgets.socket(
+                    widgets.HISTORY, "The conversation to go on with, from another LLM Prompt."
+                ),
+            },
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, model=None, prompt=None, input_types=None):
+        return cls.check(model=model, prompt=prompt)
+
+    @classmethod
+    def build(
+        cls, *, prompt: str, system: str = PROMPT_WRITER, history: History = (), **values: Any
+    ) -> Request:
+        opening = ({"role": "system", "content": system},) if system.strip() else ()
+        turn = {"role": "user", "content": prompt}
+        return endpoints.Chat(messages=(*(history or opening), turn), **values)
+
+    def output(
+        self, request: Request, result: Result, notes: list[str], values: dict[str, Any]
+    ) -> tuple[str, History, str]:
+        answered = {"role": "assistant", "content": result.text}
+        told = self.info(request, result, notes)
+        return result.text, (*getattr(request, "messages", ()), answered), told

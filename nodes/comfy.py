@@ -1,0 +1,126 @@
+"""The only bridge to ComfyUI: interrupt, words on the node, the user's folder.
+
+Outside ComfyUI (headless, tests, registry indexers) the same calls reach a quiet host, or the one
+that `use` names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from ..visioncraft_core.client import OnProgress, quiet
+from ..visioncraft_core.config import AUTO, default_home
+from ..visioncraft_core.errors import Cancelled
+from ..visioncraft_core.transport import ShouldCancel
+from .threads import Background
+
+LOOK_EVERY = 0.1  # seconds between two looks at ComfyUI's interrupt
+
+T = TypeVar("T")
+
+
+class Host(Protocol):
+    """What runs the nodes."""
+
+    def interrupted(self) -> bool: ...
+
+    def interruption(self) -> BaseException:
+        """The exception by which the host knows that its user stopped the run."""
+        ...
+
+    def speaker(self) -> OnProgress:
+        """Shows a line of text on the node that runs in this context."""
+        ...
+
+    def home(self) -> Path: ...
+
+    def default_server(self) -> str: ...
+
+
+class QuietHost:
+    """No ComfyUI: never interrupted, says nothing."""
+
+    def interrupted(self) -> bool:
+        return False
+
+    def interruption(self) -> BaseException:
+        return Cancelled("Cancelled.")
+
+    def speaker(self) -> OnProgress:
+        return quiet
+
+    def home(self) -> Path:
+        return default_home()
+
+    def default_server(self) -> str:
+        return AUTO
+
+
+class ComfyHost(QuietHost):
+    """The ComfyUI that loaded this pack. Its modules are looked up when they are needed."""
+
+    def interrupted(self) -> bool:
+        # The variant that throws would clear the flag, and the other nodes would run on.
+        return _module("comfy.model_management").processing_interrupted()
+
+    def interruption(self) -> BaseException:
+        return _module("comfy.model_management").InterruptProcessingException()
+
+    def speaker(self) -> OnProgress:
+        context = _module("comfy_execution.utils").get_executing_context()
+        server = getattr(_module("server").PromptServer, "instance", None)
+        if context is None or server is None:
+            return quiet
+        return lambda text: server.send_progress_text(text, context.node_id)
+
+    def home(self) -> Path:
+        # Users whose name begins with two underscores are never served over HTTP.
+        return Path(_module("folder_paths").get_user_directory()) / "__visioncraft"
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+_chosen: Host | None = None
+
+
+def use(chosen: Host | None) -> None:
+    """Runs the nodes under `chosen` from here on; None goes back to looking for ComfyUI."""
+    global _chosen
+    _chosen = chosen
+
+
+def host() -> Host:
+    if _chosen is not None:
+        return _chosen
+    return ComfyHost() if "comfy.model_management" in sys.modules else QuietHost()
+
+
+async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
+    """What blocking `work` gives; it runs in a thread, so that nothing blocks the loop.
+
+    A sampler that blocks ComfyUI's loop does not delay it. Raises what `work` raises, or the
+    host's interruption at most 0.1 s after the user asked for it.
+    """
+    current = host()
+    cancel = threading.Event()
+    speaker = current.speaker()
+    job = Background(lambda: work(speaker, cancel.is_set))
+    try:
+        while not job.done.done():
+            await asyncio.wait({job.done}, timeout=LOOK_EVERY)
+            if current.interrupted():
+                raise current.interruption()
+    except asyncio.CancelledError:
+        # One that leaks out of a node ends ComfyUI's worker thread for good.
+        raise current.interruption() from None
+    finally:
+        cancel.set()
+    return job.result()

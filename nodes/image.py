@@ -1,0 +1,26 @@
+"""Nodes that make pictures."""
+
+from __future__ import annotations
+
+from ..visioncraft_core import endpoints
+from .base import ImageNode
+
+
+class Generate(ImageNode):
+    REQUEST = endpoints.Generate
+    SEARCH_ALIASES = ["text to image", "txt2img", "stable diffusion", "visioncraft"]
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, model=None, sampler=None, prompt=None, input_types=None):
+        return cls.check(model=model, sampler=sampler, prompt=prompt)
+
+
+class GenerateXL(ImageNode):
+    REQUEST = endpoints.GenerateXL
+    SEARCH_ALIASES = ["text to image", "txt2img", "sdxl", "sdxl-turbo", "visioncraft"]
+
+    @classmethod
+    def VALIDATE_INPUTS(
+        cls, prompt=None, model=None, sampler=None, scheduler=None, input_types=None
+    ):
+        return cls.check(prompt=prompt, model=model, sampler=sampler, scheduler=scheduler)

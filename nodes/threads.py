@@ -1,0 +1,47 @@
+"""Blocking work beside an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Background(Generic[T]):
+    """`work` in a daemon thread of its own, in this context; wait for `done`, then ask `result`.
+
+    Not the loop's executor: that one is shared, can be full, and `asyncio.run` waits for all of it
+    at the end, which would hold up a cancelled run.
+    """
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._loop = asyncio.get_running_loop()
+        self._result: T | None = None
+        self._error: BaseException | None = None
+        self.done: asyncio.Future[None] = self._loop.create_future()
+        run = copy_context().run
+        threading.Thread(target=run, args=(self._run,), name="visioncraft", daemon=True).start()
+
+    def result(self) -> T:
+        """What `work` gave; raises what it raised."""
+        if self._error is not None:
+            raise self._error from None
+        return self._result  # type: ignore[return-value]
+
+    def _run(self) -> None:
+        try:
+            self._result = self._work()
+        except BaseException as error:  # noqa: BLE001 - `result` raises it where it is awaited
+            self._error = error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._loop.call_soon_threadsafe(self._finish)
+
+    def _finish(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)

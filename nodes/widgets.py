@@ -1,0 +1,108 @@
+"""Kinds of field to ComfyUI's V1 inputs. The only place that knows ComfyUI's words for types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..visioncraft_core.fields import (
+    Choice,
+    Field,
+    Flag,
+    Integer,
+    Kind,
+    Message,
+    Number,
+    Picture,
+    Text,
+    Weights,
+)
+
+LORAS, HISTORY, SERVER = "VISIONCRAFT_LORAS", "VISIONCRAFT_HISTORY", "VISIONCRAFT_SERVER"
+
+Input = tuple[Any, dict[str, Any]]
+Names = Callable[[str], list[str]]  # the names of a catalog
+
+SERVER_SOCKET: Input = (
+    SERVER,
+    {
+        "forceInput": True,
+        "tooltip": "The server to run on, from a VisionCraft Server node. Unconnected: your "
+        "configured server, or the sandbox where no key is set.",
+    },
+)
+
+# JavaScript's largest exact whole number; without `max` the front end would stop at 2048.
+SEED: Input = (
+    "INT",
+    {
+        "default": 0,
+        "min": 0,
+        "max": 2**53 - 1,
+        "control_after_generate": True,
+        "tooltip": "Another number asks for another result; the same number keeps the one you "
+        "have. The service takes no seed, so this is not sent.",
+    },
+)
+
+
+def text(help_text: str, default: str = "", *, multiline: bool = False) -> Input:
+    return ("STRING", {"default": default, "multiline": multiline, "tooltip": help_text})
+
+
+def socket(type_name: str, help_text: str) -> Input:
+    return (type_name, {"forceInput": True, "tooltip": help_text})
+
+
+def choice(names: list[str], default: str, help_text: str) -> Input:
+    start = default if default in names else names[0]
+    return (names, {"default": start, "tooltip": help_text})
+
+
+def of(field: Field, names: Names) -> Input:
+    """The V1 input that shows `field`."""
+    return _INPUTS[type(field.kind)](field, field.kind, names)
+
+
+def _text(field: Field, kind: Text, _names: Names) -> Input:
+    return text(field.help, field.default or "", multiline=kind.multiline)
+
+
+def _choice(field: Field, kind: Choice, names: Names) -> Input:
+    return choice(names(kind.catalog), field.default or kind.suggested, field.help)
+
+
+def _integer(field: Field, kind: Integer, _names: Names) -> Input:
+    start = kind.low if field.default is None else field.default
+    limits = {"min": kind.low, "max": kind.high, "step": kind.step}
+    return ("INT", {"default": start, **limits, "tooltip": field.help})
+
+
+def _number(field: Field, kind: Number, _names: Names) -> Input:
+    start = kind.low if field.default is None else field.default
+    limits = {"min": kind.low, "max": kind.high, "step": kind.step}
+    return ("FLOAT", {"default": start, **limits, "tooltip": field.help})
+
+
+def _flag(field: Field, _kind: Kind, _names: Names) -> Input:
+    return ("BOOLEAN", {"default": bool(field.default), "tooltip": field.help})
+
+
+def _picture(field: Field, _kind: Kind, _names: Names) -> Input:
+    return ("IMAGE", {"tooltip": field.help})
+
+
+def _weights(field: Field, _kind: Kind, _names: Names) -> Input:
+    return socket(LORAS, field.help)
+
+
+_INPUTS: dict[type[Kind], Callable[[Field, Any, Names], Input]] = {
+    Text: _text,
+    Message: _text,
+    Choice: _choice,
+    Integer: _integer,
+    Number: _number,
+    Flag: _flag,
+    Picture: _picture,
+    Weights: _weights,
+}

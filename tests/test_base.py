@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import client_of
+from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
+from visioncraft.nodes.base import SANDBOX_NOTE
+from visioncraft.visioncraft_core import errors
+from visioncraft.visioncraft_core.sandbox.server import Sandbox
+
+CLASSES: dict[str, Any] = NODE_CLASS_MAPPINGS
+XL = CLASSES["VisionCraftGenerateXL"]
+SD = CLASSES["VisionCraftGenerate"]
+
+
+class Host(comfy.QuietHost):
+    """A host whose default server is a running sandbox."""
+
+    def __init__(self, url: str, heard: list[str] | None = None) -> None:
+        self._url = url
+        self.heard = [] if heard is None else heard
+
+    def default_server(self) -> str:
+        return self._url
+
+    def speaker(self):
+        return self.heard.append
+
+
+def run(node: Any, **values: Any) -> Any:
+    return asyncio.run(getattr(node(), node.FUNCTION)(**values))
+
+
+def test_a_node_gives_pictures_mask_and_info(sandbox: Sandbox):
+    comfy.use(Host(sandbox.url))
+    images, mask, info = run(XL, prompt="a red fox", width=96, height=64)
+    assert (images.shape, mask.shape) == ((1, 64, 96, 3), (1, 64, 96))
+    assert images.dtype == torch.float32
+    assert 0 <= float(images.min()) < float(images.max()) <= 1
+    told = json.loads(info)
+    assert told["server"] == sandbox.url
+    assert told["pictures"] == ["96x64"]
+    assert told["request"]["prompt"] == "a red fox"
+
+
+def test_several_pictures_come_as_one_batch(sandbox: Sandbox):
+    comfy.use(Host(sandbox.url))
+    images, _, _ = run(SD, model="anything_V5", sampler="Euler", prompt="a fox", image_count=3)
+    assert images.shape == (3, 512, 512, 3)
+    assert not torch.equal(images[0], images[1])
+
+
+def test_without_a_key_the_sandbox_answers_and_the_node_says_so():
+    host = Host("auto")
+    comfy.use(host)
+    _, _, info = run(XL, prompt="a red fox", width=64, height=64)
+    assert host.heard[0] == SANDBOX_NOTE
+    assert SANDBOX_NOTE in json.loads(info)["notes"]
+
+
+def test_a_chosen_sandbox_needs_no_note():
+    host = Host("auto")
+    comfy.use(host)
+    _, _, info = run(XL, prompt="a red fox", width=64, height=64, server="sandbox")
+    assert SANDBOX_NOTE not in host.heard
+    assert json.loads(info)["notes"] == []
+
+
+def test_the_seed_is_not_sent(sandbox: Sandbox):
+    comfy.use(Host(sandbox.url))
+    _, _, info = run(XL, prompt="a red fox", width=64, height=64, seed=5)
+    assert "seed" not in json.loads(info)["request"]
+
+
+def test_a_value_out_of_limits_is_named_and_nothing_is_sent(sandbox: Sandbox):
+    comfy.use(Host(sandbox.url))
+    with pytest.raises(errors.InvalidRequest, match="width must be 64 to 1024, got 2048"):
+        run(XL, prompt="a red fox", width=2048)
+    assert sandbox.requests == ()
+
+
+def test_a_workflow_cannot_name_an_address(sandbox: Sandbox):
+    with pytest.raises(errors.ConfigError, match="cannot name an address"):
+        run(XL, prompt="a red fox", server=sandbox.url)
+    assert sandbox.requests == ()
+
+
+def test_the_names_a_server_offered_last_are_the_choices(sandbox: Sandbox, home: Path):
+    client_of(sandbox, home)._catalogs.remember("models-xl", ["sdxl-turbo", "brand-new"])
+    comfy.use(Host(sandbox.url))
+    assert XL.INPUT_TYPES()["optional"]["model"][0] == ["sdxl-turbo", "brand-new"]
+
+
+def test_broken_settings_leave_the_menu_alone(home: Path):
+    home.mkdir()
+    (home / "profiles.json").write_text("not json")
+    assert XL.INPUT_TYPES()["optional"]["model"][0][0] == "sdxl-base"

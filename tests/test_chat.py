@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from test_base import Host, run
+from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
+from visioncraft.nodes.chat import PROMPT_WRITER
+from visioncraft.visioncraft_core import errors
+from visioncraft.visioncraft_core.sandbox.server import Sandbox
+
+LLM: Any = NODE_CLASS_MAPPINGS["VisionCraftLLM"]
+MODEL = "mistral-7b-instruct"
+
+
+def test_an_idea_becomes_text_and_a_history_of_both_turns(sandbox: Sandbox):
+    comfy.use(Host(sandbox.url))
+    text, history, info = run(LLM, model=MODEL, prompt="a red fox")
+    assert "fox" in text
+    assert [turn["role"] for turn in history] == ["system", "user", "assistant"]
+    assert history[0]["content"] == PROMPT_WRITER
+    assert history[-1]["content"] == text
+    assert json.loads(info)["request"]["model"] == MODEL
+
+
+def test_a_conversation_goes_on_where_it_stood():
+    started = LLM.build(model=MODEL, prompt="a fox", system="")
+    history = (*started.messages, {"role": "assistant", "content": "A fox."})
+    again = LLM.build(model=MODEL, prompt="at night", history=history)
+    assert [t["role"] for t in again.messages] == ["user", "assistant", "user"]
+
+
+def test_an_empty_system_text_is_not_sent():
+    assert [t["role"] for t in LLM.build(model=MODEL, prompt="a", system=" ").messages] == ["user"]
+
+
+def test_an_empty_prompt_is_refused_whatever_the_history_says():
+    history = ({"role": "user", "content": "a fox"},)
+    with pytest.raises(errors.InvalidRequest):
+        LLM.build(model=MODEL, prompt=" ", history=history)
+
+
+def test_a_failed_call_adds_no_turn(sandbox: Sandbox):
+    comfy.use(Host(sandbox.url))
+    history = ({"role": "user", "content": "a fox"},)
+    with pytest.raises(errors.FieldRejected):
+        run(LLM, model="no-such-model", prompt="a", history=history)
+    assert history == ({"role": "user", "content": "a fox"},)

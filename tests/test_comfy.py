@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from visioncraft.nodes import comfy
+from visioncraft.nodes.threads import Background
+from visioncraft.visioncraft_core.errors import Cancelled, ConfigError
+
+
+class Interrupted(BaseException):
+    """As ComfyUI's own exception since 0.20: not an Exception."""
+
+
+class Host(comfy.QuietHost):
+    def __init__(self, after: float = 1e9) -> None:
+        self._until = time.monotonic() + after
+
+    def interrupted(self) -> bool:
+        return time.monotonic() > self._until
+
+    def interruption(self) -> BaseException:
+        return Interrupted()
+
+
+def waits(should_cancel) -> str:
+    while not should_cancel():
+        time.sleep(0.01)
+    return "stopped"
+
+
+def test_work_gives_its_result_and_raises_its_error():
+    assert asyncio.run(comfy.call(lambda say, stop: 7)) == 7
+
+    def fails(say, stop):
+        raise ConfigError("What.", "Do.")
+
+    with pytest.raises(ConfigError, match=r"What\. Do\.") as caught:
+        asyncio.run(comfy.call(fails))
+    assert caught.value.__suppress_context__
+
+
+def test_an_interrupt_frees_every_waiting_node_with_the_hosts_own_exception():
+    comfy.use(Host(after=0.3))
+    ended = []
+
+    async def both() -> None:
+        calls = [
+            comfy.call(lambda say, stop: ended.append(waits(stop))),
+            comfy.call(lambda say, stop: ended.append(waits(stop))),
+        ]
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(r) for r in results] == [Interrupted, Interrupted]
+
+    started = time.monotonic()
+    asyncio.run(both())
+    assert time.monotonic() - started < 0.3 + 0.25
+    time.sleep(0.1)
+    assert ended == ["stopped", "stopped"]
+
+
+def test_a_cancelled_task_never_leaks_a_cancelled_error():
+    comfy.use(Host())
+
+    async def cancelled() -> None:
+        task = asyncio.ensure_future(comfy.call(lambda say, stop: waits(stop)))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(Interrupted):
+            await task
+
+    asyncio.run(cancelled())
+
+
+def test_a_loop_that_is_blocked_does_not_delay_the_work():
+    finished = []
+
+    async def blocked() -> None:
+        task = asyncio.ensure_future(comfy.call(lambda s, c: finished.append(time.monotonic())))
+        await asyncio.sleep(0)
+        time.sleep(0.4)  # a sampler
+        finished.append(time.monotonic())
+        await task
+
+    asyncio.run(blocked())
+    assert finished[1] - finished[0] > 0.2
+
+
+def test_work_runs_in_the_context_of_its_node():
+    node = contextvars.ContextVar("node", default="none")
+
+    async def run() -> str:
+        node.set("7")
+        job = Background(node.get)
+        await job.done
+        return job.result()
+
+    assert asyncio.run(run()) == "7"
+
+
+def test_work_that_outlives_its_loop_is_forgotten_quietly():
+    async def leave() -> None:
+        Background(lambda: time.sleep(0.2))
+
+    asyncio.run(leave())
+    time.sleep(0.3)
+    assert not [t for t in threading.enumerate() if t.name == "visioncraft"]
+
+
+def test_without_comfyui_the_quiet_host_serves(home: Path):
+    assert isinstance(comfy.host(), comfy.QuietHost)
+    assert not isinstance(comfy.host(), comfy.ComfyHost)
+    assert comfy.host().home() == home
+    assert isinstance(comfy.host().interruption(), Cancelled)
