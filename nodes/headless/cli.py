@@ -1,0 +1,243 @@
+"""The `visioncraft` command: run a workflow file, start a sandbox, list a catalog.
+
+Exit codes: 0 done; 1 it ran and failed; 2 bad use, nothing was run; 130 cancelled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TextIO
+
+from ...visioncraft_core.client import Client
+from ...visioncraft_core.config import AUTO, Profiles, default_home
+from ...visioncraft_core.endpoints import CATALOGS
+from ...visioncraft_core.errors import Cancelled, ConfigError, VisionCraftError
+from .. import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, comfy
+from ..base import SANDBOX_NOTE
+from . import folders
+from .execution import HeadlessHost, Outcome, Run
+from .folders import Folders, Saved
+from .hostnodes import NODE_CLASSES
+from .workflow import Node, load
+
+DONE, FAILED, BAD_USE, CANCELLED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # a prompt may hold what a console cannot show
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except Cancelled as error:
+        return _complain(error, CANCELLED)
+    except VisionCraftError as error:
+        return _complain(error, BAD_USE)
+    except KeyboardInterrupt:
+        return _complain(Cancelled("Cancelled."), CANCELLED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="visioncraft",
+        description="VisionCraft without ComfyUI: run saved workflows, or start a sandbox server.",
+    )
+    parser.add_argument("--version", action="version", version=version("visioncraft"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a ComfyUI workflow file")
+    run.add_argument("workflow", type=Path, help="a workflow as ComfyUI saves or exports it")
+    server_help = "a server profile or a URL (default: your key's server, else the sandbox)"
+    run.add_argument("--server", default=AUTO, metavar="PROFILE_OR_URL", help=server_help)
+    run.add_argument("--out", type=Path, default=Path("output"), metavar="DIR", help="output/")
+    run.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NODE_ID.INPUT=VALUE",
+        help="change an input before the run; may be given again",
+    )
+    run.add_argument("--json", action="store_true", help="print the results as one JSON object")
+    run.set_defaults(command=_run)
+
+    sandbox = commands.add_parser("sandbox", help="serve the API without models, key or network")
+    sandbox.add_argument("--host", default="127.0.0.1")
+    sandbox.add_argument("--port", type=int, default=8787, help="8787; 0 takes a free one")
+    sandbox.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
+    sandbox.add_argument(
+        "--fault", action="append", default=[], metavar="PATH=FAULT", help="go wrong on purpose"
+    )
+    sandbox.add_argument(
+        "--shape", action="append", default=[], metavar="PATH=SHAPE", help="answer in another form"
+    )
+    sandbox.set_defaults(command=_sandbox)
+
+    catalog = commands.add_parser("catalog", help="list the names that a server offers")
+    catalog.add_argument("name", choices=list(CATALOGS), metavar="NAME", help=", ".join(CATALOGS))
+    catalog.add_argument("--server", default=AUTO, metavar="PROFILE_OR_URL", help=server_help)
+    catalog.set_defaults(command=_catalog)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    places = Folders(options.out, (Path("input"), options.workflow.parent, Path()))
+    folders.current.set(places)
+    Profiles(default_home()).find(options.server)  # complains before anything is read or run
+    report = _Progress(sys.stderr if options.json else sys.stdout)
+    comfy.use(HeadlessHost(report, options.server, default_home()))
+    workflow = load(options.workflow, {**NODE_CLASSES, **NODE_CLASS_MAPPINGS})
+    for assignment in options.set:
+        workflow.set(assignment)
+    run = Run(workflow, {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}, places, report)
+    run.check()
+    report.total = len(run.needed)
+    started = time.monotonic()
+    status, error = DONE, None
+    try:
+        asyncio.run(_until_interrupted(run))
+    except Cancelled as cancelled:
+        status, error = CANCELLED, cancelled
+    except VisionCraftError as failed:
+        status, error = FAILED, failed
+    if options.json:
+        _line(sys.stdout, json.dumps(_told(run.outcome, status, error, started), indent=2))
+    if error:
+        _complain(error, status)
+    if status == CANCELLED:
+        _leave_now(places)
+    return status
+
+
+async def _until_interrupted(run: Run) -> None:
+    task = asyncio.ensure_future(run.execute())
+    loop = asyncio.get_running_loop()
+    with suppress(NotImplementedError):  # Windows: there KeyboardInterrupt does it
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        raise Cancelled("Cancelled.", "Files that were already saved are kept.") from None
+
+
+def _leave_now(places: Folders) -> None:
+    # Threads that draw or compress cannot be stopped, and the interpreter would wait for some of
+    # them. Only a file that is being written is waited for.
+    with places.writing:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(CANCELLED)
+
+
+def _told(
+    outcome: Outcome, status: int, error: VisionCraftError | None, started: float
+) -> dict[str, Any]:
+    words = {DONE: "done", FAILED: "failed", CANCELLED: "cancelled"}
+    told: dict[str, Any] = {
+        "status": words[status],
+        "seconds": round(time.monotonic() - started, 3),
+        "outputs": {
+            node_id: {key: [_plain(entry) for entry in entries] for key, entries in shown.items()}
+            for node_id, shown in outcome.shown.items()
+        },
+    }
+    if error:
+        told["error"] = {"type": type(error).__name__, "message": str(error)}
+    return told
+
+
+def _plain(entry: Any) -> Any:
+    return {**entry.shown(), "path": str(entry.path)} if isinstance(entry, Saved) else entry
+
+
+class _Progress:
+    """Prints a line for each node that ends, and where its files are."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._ended = 0
+        self._noted = False
+        self.total = 0
+
+    def said(self, node: Node, text: str) -> None:
+        if text != SANDBOX_NOTE:
+            _line(self._stream, f"      {_title(node)}: {text}")
+        elif not self._noted:
+            self._noted = True
+            _line(self._stream, f"Note: {text}")
+
+    def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None:
+        self._count(node, f"done in {seconds:.1f} s")
+        for entry in (entry for entries in shown.values() for entry in entries):
+            path = entry.path if isinstance(entry, Saved) else None
+            _line(self._stream, f"Saved {_short(path)}" if path else str(entry))
+
+    def failed(self, node: Node) -> None:
+        self._count(node, "stopped")
+
+    def _count(self, node: Node, what: str) -> None:
+        self._ended += 1
+        _line(self._stream, f"[{self._ended}/{self.total}] {_title(node)}: {what}")
+
+
+def _title(node: Node) -> str:
+    title = node.title or NODE_DISPLAY_NAME_MAPPINGS.get(node.class_type, node.class_type)
+    return f"{title} (#{node.id})"
+
+
+def _short(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    from ...visioncraft_core.sandbox.faults import parse
+    from ...visioncraft_core.sandbox.server import Sandbox
+
+    shapes = dict(_pair(shape) for shape in options.shape)
+    faults = [parse(fault) for fault in options.fault]
+    address = {"host": options.host, "port": options.port}
+    with Sandbox(**address, latency=options.latency, faults=faults, shapes=shapes) as sandbox:
+        _line(sys.stdout, f"VisionCraft sandbox on {sandbox.url}")
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        while not stop.wait(0.5):  # Windows delivers signals only between waits
+            pass
+    return DONE
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise ConfigError(f"{text} is not understood.", "Write PATH=SHAPE.")
+    return name, value
+
+
+def _catalog(options: argparse.Namespace) -> int:
+    profile = Profiles(default_home()).find(options.server)
+    for name in Client(profile, default_home()).catalog(options.name):
+        _line(sys.stdout, name)
+    return DONE
+
+
+def _complain(error: VisionCraftError, status: int) -> int:
+    _line(sys.stderr, f"Error: {error}" if status != CANCELLED else str(error))
+    return status
+
+
+def _line(stream: TextIO, text: str) -> None:
+    stream.write(text + "\n")
+    stream.flush()

@@ -1,0 +1,190 @@
+"""Runs a graph of nodes: independent ones at the same time, lists one run for each item.
+
+Follows ComfyUI 0.3.64's execution.py in what a node is given and how its outputs are joined. Knows
+no file format and no command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...visioncraft_core.client import OnProgress
+from ...visioncraft_core.errors import VisionCraftError, WorkflowError
+from .. import comfy
+from ..threads import Background
+from .folders import Folders, Saved
+from .validation import needed_for, output_nodes, validate
+from .workflow import Link, Node, Workflow
+
+_running: ContextVar[Node] = ContextVar("node")
+
+
+class Report(Protocol):
+    """Hears what a run does."""
+
+    def said(self, node: Node, text: str) -> None: ...
+
+    def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None: ...
+
+    def failed(self, node: Node) -> None: ...
+
+
+@dataclass
+class Outcome:
+    """What the output nodes showed, by node id and ComfyUI's own keys (images, text ...)."""
+
+    shown: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+
+    def files(self) -> list[Saved]:
+        entries = (e for shown in self.shown.values() for found in shown.values() for e in found)
+        return [entry for entry in entries if isinstance(entry, Saved)]
+
+
+class HeadlessHost(comfy.QuietHost):
+    """What the nodes see instead of ComfyUI."""
+
+    def __init__(self, report: Report, server: str, home: Path) -> None:
+        self._report = report
+        self._server = server
+        self._home = home
+
+    def speaker(self) -> OnProgress:
+        node = _running.get(None)
+        if node is None:
+            return super().speaker()
+        return lambda text: self._report.said(node, text)
+
+    def default_server(self) -> str:
+        return self._server
+
+    def home(self) -> Path:
+        return self._home
+
+
+class Run:
+    """One run of one workflow. `check` first; `execute` once."""
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        node_classes: Mapping[str, type],
+        places: Folders,
+        report: Report,
+    ) -> None:
+        self._workflow = workflow
+        self._classes = node_classes
+        self._places = places
+        self._report = report
+        self._prompt = workflow.prompt()
+        self._tasks: dict[str, asyncio.Task[list[list[Any]]]] = {}
+        self.needed: list[str] = []
+        self.outcome = Outcome()
+
+    def check(self) -> None:
+        """Raises WorkflowError or SaveFailed for all that can be known before the first call."""
+        self.needed = needed_for(self._workflow, output_nodes(self._workflow, self._classes))
+        validate(self._workflow, self._classes, self.needed)
+        self._places.prepare()
+
+    async def execute(self) -> Outcome:
+        """Runs everything needed. The first failure stops the rest and is raised."""
+        for node_id in self.needed:
+            self._tasks[node_id] = asyncio.ensure_future(self._node(self._workflow.nodes[node_id]))
+        tasks = list(self._tasks.values())
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return self.outcome
+
+    async def _node(self, node: Node) -> list[list[Any]]:
+        """The outputs of `node`: a list of values for each slot."""
+        inputs = {name: await self._values(value) for name, value in node.inputs.items()}
+        started = time.monotonic()
+        _running.set(node)
+        try:
+            results = await self._mapped(node, inputs)
+        except (VisionCraftError, asyncio.CancelledError):
+            self._report.failed(node)
+            raise
+        except Exception as error:  # noqa: BLE001 - host nodes raise whatever Pillow and torch do
+            self._report.failed(node)
+            raise WorkflowError(
+                f"{node.class_type} (#{node.id}) failed: {error or type(error).__name__}.",
+                "Check its inputs and run again.",
+            ) from None
+        shown = _joined_shown(results)
+        if shown:
+            self.outcome.shown[node.id] = shown
+        self._report.finished(node, time.monotonic() - started, shown)
+        return _joined_outputs(self._classes[node.class_type], results)
+
+    async def _values(self, value: Any) -> list[Any]:
+        if not isinstance(value, Link):
+            return [value]
+        # Waiting for another node's task must not cancel it when this one is cancelled.
+        return (await asyncio.shield(self._tasks[value.node]))[value.slot]
+
+    async def _mapped(self, node: Node, inputs: dict[str, list[Any]]) -> list[Any]:
+        cls: Any = self._classes[node.class_type]
+        declared = cls.INPUT_TYPES()
+        known = {*declared.get("required", {}), *declared.get("optional", {})}
+        inputs = {name: values for name, values in inputs.items() if name in known}
+        for name, kind in declared.get("hidden", {}).items():
+            inputs[name] = [self._hidden(kind, node)]
+        function = getattr(cls(), cls.FUNCTION)
+        if getattr(cls, "INPUT_IS_LIST", False):
+            return [await _called(function, inputs)]
+        longest = max((len(values) for values in inputs.values()), default=1)
+        if any(not values for values in inputs.values()):
+            raise WorkflowError(
+                f"{node.class_type} (#{node.id}) was given an empty list.",
+                "Check the node that feeds it.",
+            )
+        # A shorter list repeats its last value.
+        items = [{n: v[min(i, len(v) - 1)] for n, v in inputs.items()} for i in range(longest)]
+        return list(await asyncio.gather(*(_called(function, item) for item in items)))
+
+    def _hidden(self, kind: str, node: Node) -> Any:
+        canvas = self._workflow.canvas
+        extra = {"workflow": canvas} if canvas else {}
+        hidden = {"UNIQUE_ID": node.id, "PROMPT": self._prompt, "EXTRA_PNGINFO": extra}
+        return hidden.get(kind)
+
+
+async def _called(function: Callable[..., Any], inputs: dict[str, Any]) -> Any:
+    if inspect.iscoroutinefunction(function):
+        return await function(**inputs)
+    job = Background(lambda: function(**inputs))
+    await job.done
+    return job.result()
+
+
+def _joined_shown(results: list[Any]) -> dict[str, list[Any]]:
+    shown: dict[str, list[Any]] = {}
+    for result in results:
+        for key, entries in (result.get("ui", {}) if isinstance(result, dict) else {}).items():
+            shown.setdefault(key, []).extend(entries)
+    return shown
+
+
+def _joined_outputs(cls: Any, results: list[Any]) -> list[list[Any]]:
+    """One list for each output: an OUTPUT_IS_LIST one takes its items, others one per run."""
+    plain = [r.get("result", ()) if isinstance(r, dict) else r for r in results]
+    as_list = getattr(cls, "OUTPUT_IS_LIST", [False] * len(cls.RETURN_TYPES))
+    outputs: list[list[Any]] = []
+    for slot, is_list in enumerate(as_list):
+        values = [result[slot] for result in plain if slot < len(result)]
+        outputs.append([item for value in values for item in value] if is_list else values)
+    return outputs

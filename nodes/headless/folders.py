@@ -1,0 +1,154 @@
+"""Where a run reads and writes, with ComfyUI's file names; files appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ...visioncraft_core.errors import SaveFailed
+
+Place = Literal["output", "temp"]
+
+current: ContextVar[Folders] = ContextVar("folders")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """One file a node wrote, in ComfyUI's words and as a path."""
+
+    path: Path
+    subfolder: str
+    type: Place
+
+    def shown(self) -> dict[str, str]:
+        """ComfyUI's own form, as in its history."""
+        return {"filename": self.path.name, "subfolder": self.subfolder, "type": self.type}
+
+
+class Folders:
+    """The folders of one run. `inputs` are searched in order."""
+
+    def __init__(self, output: Path, inputs: tuple[Path, ...]) -> None:
+        self.inputs = inputs
+        self._output = output.absolute()
+        self._temp: Path | None = None
+        # Held while a file is named and written: two nodes must not take the same number, and the
+        # process must not end in between.
+        self.writing = threading.Lock()
+
+    def prepare(self) -> None:
+        """Makes sure that results can be saved before anything is paid. Raises SaveFailed."""
+        try:
+            self._output.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._output):
+                pass
+        except OSError as error:
+            raise SaveFailed(
+                f"The output folder {self._output.name} is not writable ({error.strerror}).",
+                "Choose another one with --out.",
+            ) from None
+
+    def place(self, place: Place) -> Path:
+        if place == "output":
+            return self._output
+        if self._temp is None:
+            self._temp = Path(tempfile.mkdtemp(prefix="visioncraft-"))
+        return self._temp
+
+    def find(self, name: str) -> Path | None:
+        """The input file called `name`; ComfyUI's " [output]" and " [input]" endings count."""
+        name, _, place = name.partition(" [")
+        places = [self._output] if place.startswith("output") else list(self.inputs)
+        for folder in places:
+            candidate = (folder / name).resolve()
+            if candidate.is_file() and candidate.is_relative_to(folder.resolve()):
+                return candidate
+        return None
+
+    def input_names(self) -> list[str]:
+        names: set[str] = set()
+        for folder in self.inputs:
+            with suppress(OSError):
+                names.update(entry.name for entry in folder.iterdir() if entry.is_file())
+        return sorted(names)
+
+    def save(
+        self, contents: list[bytes], prefix: str, suffix: str, place: Place, size: tuple[int, int]
+    ) -> list[Saved]:
+        """Writes files named `prefix_00001_.suffix` and on, as ComfyUI counts. Raises SaveFailed.
+
+        `prefix` may hold folders and %year% %month% %day% %hour% %minute% %second% %width%
+        %height% %batch_num%; `size` is width and height in pixels.
+        """
+        root = self.place(place)
+        filled = Path(os.path.normpath(_filled(prefix, size)))
+        folder = (root / filled.parent).resolve()
+        if not folder.is_relative_to(root.resolve()):
+            raise SaveFailed(
+                "A file name leads outside the output folder.",
+                "Use a filename prefix without leading slash and without two dots.",
+            )
+        with self.writing:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                first = _next_number(folder, filled.name)
+                paths = [
+                    folder
+                    / f"{filled.name.replace('%batch_num%', str(n))}_{first + n:05}_.{suffix}"
+                    for n in range(len(contents))
+                ]
+                for path, content in zip(paths, contents, strict=True):
+                    _write(path, content)
+            except OSError as error:
+                raise SaveFailed(
+                    f"A result could not be saved ({error.strerror}).",
+                    "Make room, or choose another folder with --out.",
+                    charged="yes",
+                ) from None
+        subfolder = "" if filled.parent == Path() else filled.parent.as_posix()
+        return [Saved(path, subfolder, place) for path in paths]
+
+
+def _filled(prefix: str, size: tuple[int, int]) -> str:
+    now = time.localtime()
+    values = {
+        "width": str(size[0]),
+        "height": str(size[1]),
+        "year": str(now.tm_year),
+        "month": f"{now.tm_mon:02}",
+        "day": f"{now.tm_mday:02}",
+        "hour": f"{now.tm_hour:02}",
+        "minute": f"{now.tm_min:02}",
+        "second": f"{now.tm_sec:02}",
+    }
+    return re.sub(r"%(\w+)%", lambda m: values.get(m[1], m[0]), prefix) or "ComfyUI"
+
+
+def _next_number(folder: Path, name: str) -> int:
+    # The ending "_" is what ComfyUI counts by; "cat_00003_.png" and "cat_00003_.webp" both count.
+    pattern = re.compile(re.escape(name) + r"_(\d+)_?\.?.*", re.IGNORECASE)
+    numbers = (pattern.fullmatch(entry.name) for entry in folder.iterdir())
+    return max((int(m[1]) for m in numbers if m), default=0) + 1
+
+
+def _write(path: Path, content: bytes) -> None:
+    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(part, 0o666 & ~umask)  # mkstemp's 0600 is for secrets, not for pictures
+        os.replace(part, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(part)
+        raise

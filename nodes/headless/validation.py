@@ -1,0 +1,128 @@
+"""Judges a workflow before anything runs, as ComfyUI judges a prompt: inputs there, links of the
+right type, values within limits, and what each node's VALIDATE_INPUTS says.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ...visioncraft_core.errors import WorkflowError
+from .workflow import Link, Node, Workflow
+
+_CONVERSIONS: dict[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+
+NodeClasses = Mapping[str, type]
+
+
+def validate(workflow: Workflow, node_classes: NodeClasses, needed: list[str]) -> None:
+    """Converts the constants of the `needed` nodes; raises WorkflowError with what is wrong."""
+    problems = [
+        f"{_name(workflow.nodes[node_id])}: {problem}"
+        for node_id in needed
+        for problem in _problems(workflow.nodes[node_id], workflow, node_classes)
+    ]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise WorkflowError(
+            problems[0].rstrip(".") + more + ".", "Nothing was run; correct it and run again."
+        )
+
+
+def output_nodes(workflow: Workflow, node_classes: NodeClasses) -> list[str]:
+    """The nodes that make a run worth while. Raises WorkflowError when there is none."""
+    outputs = [
+        node_id
+        for node_id, node in workflow.nodes.items()
+        if getattr(node_classes[node.class_type], "OUTPUT_NODE", False)
+    ]
+    if not outputs:
+        raise WorkflowError(
+            "The workflow has no node that saves or shows a result.",
+            "Add a Save Image, Preview Image or Preview Any node.",
+        )
+    return outputs
+
+
+def needed_for(workflow: Workflow, outputs: list[str]) -> list[str]:
+    """The ids of `outputs` and all they depend on, in file order."""
+    wanted, waiting = set(outputs), list(outputs)
+    while waiting:
+        for value in workflow.nodes[waiting.pop()].inputs.values():
+            if isinstance(value, Link) and value.node not in wanted:
+                wanted.add(value.node)
+                waiting.append(value.node)
+    return [node_id for node_id in workflow.nodes if node_id in wanted]
+
+
+def _name(node: Node) -> str:
+    return f"{node.title or node.class_type} (#{node.id})"
+
+
+def _problems(node: Node, workflow: Workflow, node_classes: NodeClasses) -> Iterator[str]:
+    cls: Any = node_classes[node.class_type]
+    declared = cls.INPUT_TYPES()
+    own = getattr(cls, "VALIDATE_INPUTS", None)
+    asked = inspect.getfullargspec(own).args if own else []
+    received: dict[str, str] = {}
+    sound = True
+    for category in ("required", "optional"):
+        for name, declaration in declared.get(category, {}).items():
+            type_name, options = declaration[0], declaration[1] if len(declaration) > 1 else {}
+            problem = ""
+            if name not in node.inputs:
+                problem = f"{name} is missing" if category == "required" else ""
+            elif isinstance(node.inputs[name], Link):
+                received[name] = _type_from(node.inputs[name], workflow, node_classes)
+                if "input_types" not in asked and not _fits(received[name], type_name):
+                    problem = f"{name} cannot take a {received[name]}"
+            else:
+                problem = _constant_problem(node, name, type_name, options, judged=name in asked)
+            if problem:
+                sound = False
+                yield problem
+    if sound and own:
+        yield from _own_problem(own, asked, node, received)
+
+
+def _own_problem(own: Any, asked: list[str], node: Node, received: dict[str, str]) -> Iterator[str]:
+    # As in ComfyUI, a linked input arrives as None: its value is not known yet.
+    values = {n: None if isinstance(v, Link) else v for n, v in node.inputs.items() if n in asked}
+    if "input_types" in asked:
+        values["input_types"] = received
+    verdict = own(**values)
+    if verdict is not True:
+        yield verdict or "its inputs are not valid"
+
+
+def _constant_problem(
+    node: Node, name: str, type_name: Any, options: dict[str, Any], *, judged: bool
+) -> str:
+    value = node.inputs[name]
+    if isinstance(type_name, list):
+        known = judged or value in type_name
+        return "" if known else f"{name} is {value}, which is not one of its choices"
+    if conversion := _CONVERSIONS.get(type_name):
+        try:
+            value = node.inputs[name] = conversion(value)
+        except (TypeError, ValueError, OverflowError):
+            return f"{name} must be a {type_name}, got {value}"
+    if judged:
+        return ""
+    low, high = options.get("min"), options.get("max")
+    if (low is not None and value < low) or (high is not None and value > high):
+        return f"{name} is {value}, but must be {low} to {high}"
+    return ""
+
+
+def _type_from(link: Link, workflow: Workflow, node_classes: NodeClasses) -> str:
+    types = getattr(node_classes[workflow.nodes[link.node].class_type], "RETURN_TYPES", ())
+    return types[link.slot] if link.slot < len(types) else "nothing"
+
+
+def _fits(received: Any, wanted: Any) -> bool:
+    if isinstance(received, list) or isinstance(wanted, list):
+        return received == wanted or "*" in (received, wanted)
+    given, taken = set(str(received).split(",")), set(str(wanted).split(","))
+    return bool(given & taken) or "*" in given | taken
