@@ -1,0 +1,228 @@
+"""The canvas form of a workflow, as JSON, turned into checked records.
+
+Accepts version 0.4 (links as arrays) and version 1 (links as objects), and subgraph definitions.
+Knows how the file is written, not what it means: which links matter is decided in wiring.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .graph import Fault
+
+MUTED = 2
+BYPASSED = 4
+
+# The ends of links that enter and leave a subgraph (litegraph constants.ts).
+INPUT_SIDE = "-10"
+OUTPUT_SIDE = "-20"
+
+NOTES = frozenset({"Note", "MarkdownNote"})
+REROUTE = "Reroute"
+PRIMITIVE = "PrimitiveNode"
+VIRTUAL = NOTES | {REROUTE, PRIMITIVE}
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place on the left side of a node where a link may arrive."""
+
+    name: str
+    type: str
+    link: str | None
+    is_widget: bool
+
+
+@dataclass(frozen=True)
+class Wire:
+    origin: str
+    origin_slot: int
+    target: str
+    target_slot: int
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a subgraph definition, with its links inside the subgraph."""
+
+    name: str
+    type: str
+    links: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CanvasNode:
+    id: str
+    type: str
+    mode: object
+    title: str
+    inputs: tuple[Slot, ...]
+    outputs: tuple[str, ...]
+    saved: object
+    named: object
+    properties: dict[str, Any]
+
+    @property
+    def is_off(self) -> bool:
+        return self.mode in (MUTED, BYPASSED)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """One drawing surface: the workflow itself, or the inside of a subgraph."""
+
+    nodes: dict[str, CanvasNode]
+    wires: dict[str, Wire]
+    inputs: tuple[Port, ...] = ()
+    outputs: tuple[Port, ...] = ()
+    subgraphs: dict[str, Canvas] = field(default_factory=dict)
+
+
+def is_canvas(content: object) -> bool:
+    return (
+        isinstance(content, dict)
+        and isinstance(content.get("nodes"), list)
+        and isinstance(content.get("links"), list)
+    )
+
+
+def read_canvas(content: dict[str, Any]) -> Canvas:
+    subgraphs: dict[str, Canvas] = {}
+    pending = list(_definitions(content))
+    while pending:
+        definition = pending.pop(0)
+        # Front end 1.58 lifts definitions inside definitions too (flattenSubgraphDefinitions).
+        pending += _definitions(definition)
+        name = key(definition.get("id"), "a subgraph")
+        if name in subgraphs:
+            raise Fault(f"two subgraphs have the id {name}.")
+        subgraphs[name] = _surface(definition, {})
+    return _surface(content, subgraphs)
+
+
+def key(value: object, owner: str) -> str:
+    """An id as text: ComfyUI uses 5 and "5" for the same thing."""
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**15:
+        return str(value)
+    raise Fault(f"{owner} has no usable id.")
+
+
+def _definitions(content: dict[str, Any]) -> list[dict[str, Any]]:
+    definitions = content.get("definitions")
+    subgraphs = definitions.get("subgraphs") if isinstance(definitions, dict) else None
+    return _members(subgraphs, "the list of subgraphs")
+
+
+def _surface(content: dict[str, Any], subgraphs: dict[str, Canvas]) -> Canvas:
+    nodes: dict[str, CanvasNode] = {}
+    for member in _members(content.get("nodes"), "the list of nodes"):
+        node = _node(member)
+        if node.id in nodes:
+            raise Fault(f"two nodes have the id {node.id}.")
+        nodes[node.id] = node
+    return Canvas(
+        nodes,
+        _wires(content.get("links")),
+        tuple(_port(each) for each in _members(content.get("inputs"), "a subgraph's inputs")),
+        tuple(_port(each) for each in _members(content.get("outputs"), "a subgraph's outputs")),
+        subgraphs,
+    )
+
+
+def _node(member: dict[str, Any]) -> CanvasNode:
+    name = key(member.get("id"), "a node")
+    class_type = member.get("type")
+    if not isinstance(class_type, str) or not class_type:
+        raise Fault(f"node {name} has no type.")
+    title = member.get("title")
+    properties = member.get("properties")
+    owner = f"node {name}"
+    return CanvasNode(
+        id=name,
+        type=class_type,
+        mode=member.get("mode"),
+        title=title if isinstance(title, str) else "",
+        inputs=tuple(_slot(each, owner) for each in _members(member.get("inputs"), owner)),
+        outputs=tuple(_type(each) for each in _members(member.get("outputs"), owner)),
+        saved=member.get("widgets_values"),
+        named=member.get("widgets_values_named"),
+        properties=properties if isinstance(properties, dict) else {},
+    )
+
+
+def _slot(member: dict[str, Any], owner: str) -> Slot:
+    name = member.get("name", "")
+    if not isinstance(name, str):
+        raise Fault(f"{owner} has an input without a name.")
+    link = member.get("link")
+    arriving = None if link is None else key(link, f"a link of {owner}")
+    return Slot(name, _type(member), arriving, bool(member.get("widget")))
+
+
+def _port(member: dict[str, Any]) -> Port:
+    name = member.get("name")
+    if not isinstance(name, str):
+        raise Fault("a subgraph has an input or output without a name.")
+    links = member.get("linkIds")
+    links = links if isinstance(links, list) else []
+    return Port(name, _type(member), tuple(key(link, "a link of a subgraph") for link in links))
+
+
+def _type(member: dict[str, Any]) -> str:
+    kind = member.get("type")
+    if isinstance(kind, list):
+        return "COMBO"
+    return kind if isinstance(kind, str) and kind else "*"
+
+
+def _wires(links: object) -> dict[str, Wire]:
+    if not isinstance(links, list):
+        raise Fault("a list of links is missing.")
+    wires: dict[str, Wire] = {}
+    for link in links:
+        # Early litegraph left empty places where links had been removed.
+        if link is None:
+            continue
+        name, wire = _wire(link)
+        if wires.setdefault(name, wire) != wire:
+            raise Fault(f"two different links have the id {name}.")
+    return wires
+
+
+def _wire(link: object) -> tuple[str, Wire]:
+    if isinstance(link, dict):
+        members = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
+        parts = [link.get(member) for member in members]
+    elif isinstance(link, list) and len(link) >= len(("id", "from", "slot", "to", "slot")):
+        parts = link[:5]
+    else:
+        raise Fault("a link is neither an array nor an object.")
+    name = key(parts[0], "a link")
+    owner = f"an end of link {name}"
+    wire = Wire(
+        key(parts[1], owner), slot_number(parts[2], name), key(parts[3], owner), _any_slot(parts[4])
+    )
+    return name, wire
+
+
+def slot_number(value: object, link: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**6:
+        return value
+    raise Fault(f"link {link} starts at a slot that does not exist.")
+
+
+def _any_slot(value: object) -> int:
+    # The number of the target slot is unreliable in files (compressWidgetInputSlots renumbers
+    # it); the input's own `link` member decides.
+    return value if isinstance(value, int) else -1
+
+
+def _members(value: object, owner: str) -> list[dict[str, Any]]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise Fault(f"{owner} is damaged: a list of objects was expected.")
+    return value

@@ -1,0 +1,195 @@
+"""What a node class declares about its inputs and outputs, seen as ComfyUI's front end sees it.
+
+Answers three questions: which inputs are widgets, which value a saved widget has, and what a text
+from a command line means for an input. Knows nothing about links, files or subgraphs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# Types for which the front end makes a widget (scripts/widgets.ts, ComfyWidgets), as far as a V1
+# node can use them. Every other type is a socket.
+WIDGET_TYPES = frozenset({"INT", "FLOAT", "BOOLEAN", "STRING", "COMBO", "MARKDOWN", "COLOR"})
+TEXT_TYPES = frozenset({"STRING", "COMBO", "MARKDOWN", "COLOR"})
+
+CONTROL_MODES = ("fixed", "increment", "decrement", "randomize", "increment-wrap")
+SEEDS = ("seed", "noise_seed")
+
+TRUE_WORDS = ("true", "1", "yes")
+FALSE_WORDS = ("false", "0", "no")
+
+NO_VALUE: Any = object()
+
+
+@dataclass(frozen=True)
+class Position:
+    """One place in `widgets_values`: of an input, or of a widget only the front end has."""
+
+    input: str = ""
+    usual: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True)
+class Input:
+    name: str
+    type: str
+    optional: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    choices: Sequence[Any] = ()
+
+    @property
+    def is_widget(self) -> bool:
+        kind = self.options.get("widgetType") or self.type
+        return kind in WIDGET_TYPES and not self.options.get("forceInput")
+
+    @property
+    def default(self) -> Any:
+        """What the front end shows in a new node (useIntWidget and its siblings)."""
+        if "default" in self.options:
+            return self.options["default"]
+        if self.type == "COMBO":
+            return self.choices[0] if self.choices else ""
+        return {"INT": 0, "FLOAT": 0, "BOOLEAN": False}.get(self.type, "")
+
+    def followers(self) -> list[Position]:
+        """The front-end-only widgets that come right after this one."""
+        control = self.options.get("control_after_generate")
+        places = []
+        if self.type == "INT" and (self.name in SEEDS if control is None else control):
+            places.append(Position(usual=CONTROL_MODES))
+        if self.type == "COMBO" and self.options.get("remote"):
+            places.append(Position(usual=(True, False)))
+            if self.options["remote"].get("refresh_button"):
+                places.append(Position(usual=("refresh",)))
+        if self.type == "COMBO" and control:
+            # A combo gets a second one, the filter (addValueControlWidgets).
+            places += [Position(usual=CONTROL_MODES), Position(usual=("",))]
+        return places
+
+    def read(self, text: str) -> Any:
+        """`text` as a value of this input; ValueError says what would have been right."""
+        if self.type == "INT":
+            return _integer(text)
+        if self.type == "FLOAT":
+            return _decimal(text)
+        if self.type == "BOOLEAN":
+            return _truth(text)
+        if self.type in TEXT_TYPES:
+            # A combo may list numbers; then its own entry is meant, not the text.
+            return next((choice for choice in self.choices if str(choice) == text), text)
+        raise ValueError(f"a link from a node, because its type is {self.type}")
+
+
+class NodeTypes:
+    """The node classes of this run. Asks each class once, INPUT_TYPES may be slow."""
+
+    def __init__(self, classes: Mapping[str, type]) -> None:
+        self._classes = classes
+        self._inputs: dict[str, dict[str, Input]] = {}
+
+    def __contains__(self, class_type: str) -> bool:
+        return class_type in self._classes
+
+    def inputs(self, class_type: str) -> dict[str, Input]:
+        if class_type not in self._inputs:
+            self._inputs[class_type] = declared_inputs(self._classes[class_type])
+        return self._inputs[class_type]
+
+    def outputs(self, class_type: str) -> tuple[str, ...]:
+        returned = getattr(self._classes[class_type], "RETURN_TYPES", ())
+        return tuple(kind if isinstance(kind, str) else "COMBO" for kind in returned)
+
+
+def declared_inputs(node_class: Any) -> dict[str, Input]:
+    """Required, then optional inputs, each in declaration order. Hidden ones are no inputs."""
+    groups = node_class.INPUT_TYPES()
+    return {
+        name: _input(name, spec, optional=group == "optional")
+        for group in ("required", "optional")
+        for name, spec in groups.get(group, {}).items()
+    }
+
+
+def widget_values(inputs: Mapping[str, Input], saved: object, named: object) -> dict[str, Any]:
+    """The value of every widget, from what the file saved and else from the declaration.
+
+    Front end 1.58 writes `widgets_values_named` too, but restores by position unless the setting
+    Comfy.Workflow.NamedValuesRestore is on, which is off by default (createWidgetRestorationState
+    in LGraphNode.ts). The file means what ComfyUI would run, so names count only where there are
+    no positions. A mapping in `widgets_values` is what some node packs write.
+    """
+    values = {name: each.default for name, each in inputs.items() if each.is_widget}
+    if isinstance(saved, list):
+        found = _by_position(list(inputs.values()), saved)
+    else:
+        names = saved if isinstance(saved, dict) else named
+        found = names if isinstance(names, dict) else {}
+    return values | {name: value for name, value in found.items() if name in values}
+
+
+def _by_position(inputs: list[Input], saved: list[Any]) -> dict[str, Any]:
+    places = _positions(inputs)
+    legacy = _positions(inputs, with_sockets=True)
+    if len(legacy) > len(places) and len(saved) == len(legacy):
+        # Before front end 1.16 an input with forceInput saved a dummy value (migrateWidgetsValues).
+        places = legacy
+    found: dict[str, Any] = {}
+    rest = list(reversed(saved))
+    for place in places:
+        if not rest:
+            break
+        # A list that is too short was written before inputs were appended, or by a tool that
+        # does not know about control_after_generate. What stands there tells which.
+        missing = not place.input and len(saved) < len(places) and rest[-1] not in place.usual
+        if not missing:
+            found[place.input] = rest.pop()
+    return found
+
+
+def _positions(inputs: list[Input], *, with_sockets: bool = False) -> list[Position]:
+    places = {False: [], True: []}
+    for each in inputs:
+        if each.is_widget:
+            places[each.optional] += [Position(each.name), *each.followers()]
+        elif with_sockets and each.options.get("forceInput"):
+            places[each.optional].append(Position(usual=(None,)))
+    # An upload button comes after all of these: the backend's input_order does not list it
+    # (getOrderedInputSpecs). What is left over at the end of a saved list is therefore ignored.
+    return [*places[False], *places[True]]
+
+
+def _input(name: str, spec: Any, *, optional: bool) -> Input:
+    kind = spec[0]
+    options = spec[1] if len(spec) > 1 else {}
+    if isinstance(kind, list | tuple):
+        return Input(name, "COMBO", optional, options, kind)
+    return Input(name, str(kind), optional, options, options.get("options") or ())
+
+
+def _integer(text: str) -> int:
+    # Twenty digits hold every 64-bit seed.
+    if not re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", text):
+        raise ValueError("a whole number")
+    return int(text)
+
+
+def _decimal(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("a number") from None
+    if not math.isfinite(number) or "_" in text:
+        raise ValueError("a number")
+    return number
+
+
+def _truth(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in TRUE_WORDS + FALSE_WORDS:
+        raise ValueError("true or false")
+    return word in TRUE_WORDS
