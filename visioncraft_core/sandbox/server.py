@@ -25,8 +25,8 @@ class Sandbox:
         self.url = ""
         self._address = (host, port)
         self._failure: OSError | None = None
-        self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
         # A daemon: a program that forgets to close it must still be able to end.
         self._thread = threading.Thread(target=self._run, name="visioncraft-sandbox", daemon=True)
@@ -50,20 +50,21 @@ class Sandbox:
         return tuple(self.app.requests)
 
     def close(self) -> None:
-        if self._thread.is_alive():
+        if self._loop and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(timeout=3)
 
     def _run(self) -> None:
         try:
-            self._loop.run_until_complete(self._serve())
+            # It also ends the requests that nobody waits for any more.
+            asyncio.run(self._serve())
         finally:
             self._ready.set()
-            self._loop.close()
 
     async def _serve(self) -> None:
         runner = web.AppRunner(self.app.build(), access_log=None, shutdown_timeout=0.2)
         host, port = self._address
+        self._loop = asyncio.get_running_loop()
         try:
             await runner.setup()
             site = web.TCPSite(runner, host, port)
