@@ -23,7 +23,7 @@ def test_the_docstring_draws_every_class_under_its_parent():
             depth = len(match[1]) // 2
             path[depth:] = [match[2]]
             drawn[match[2]] = path[depth - 1] if depth else ""
-    real = {c.__name__: c.__base__.__name__ for c in tree() if c is not VisionCraftError}
+    real = {c.__name__: c.__mro__[1].__name__ for c in tree() if c is not VisionCraftError}
     assert drawn == {"VisionCraftError": "", **real}
 
 

@@ -48,18 +48,22 @@ class ShowList(Show):
 
 
 class Slow(Show):
-    async def show(self, text, count=1):
+    FUNCTION = "wait"
+
+    async def wait(self, text, count=1):
         await asyncio.sleep(0.3)
         return {"ui": {"text": [text]}, "result": (text,)}
 
 
 class Hidden(Show):
+    FUNCTION = "reveal"
+
     @classmethod
     def INPUT_TYPES(cls):
         hidden = {"me": "UNIQUE_ID", "prompt": "PROMPT", "extra": "EXTRA_PNGINFO"}
         return {"required": {}, "hidden": hidden}
 
-    def show(self, me, prompt, extra):
+    def reveal(self, me, prompt, extra):
         return {"ui": {"text": [me, prompt, extra]}}
 
 

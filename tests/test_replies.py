@@ -89,7 +89,9 @@ def test_every_form_the_service_answered_in_is_understood(body: Any, reply: Any)
         ({"images": ["https://x.test/1.png"]}, 404, errors.EndpointNotFound),
     ],
 )
-def test_every_refusal_has_its_own_class(body: Any, status: int, error: type[Exception]):
+def test_every_refusal_has_its_own_class(
+    body: Any, status: int, error: type[errors.VisionCraftError]
+):
     with pytest.raises(error) as caught:
         read(response(body, status))
     assert type(caught.value) is error
