@@ -63,7 +63,8 @@ class Client:
         self.profile = _located(profile)
         self._transport = Transport(self.profile)
         self._downloads = Downloads(self.profile)
-        self._catalogs = Catalogs(home, self.profile.base_url)
+        # The embedded sandbox has another port at every start, but always the same names.
+        self._catalogs = Catalogs(home, profile.base_url)
 
     def send(
         self,

@@ -25,7 +25,7 @@ from ...visioncraft_core.endpoints import CATALOGS
 from ...visioncraft_core.errors import Cancelled, ConfigError, VisionCraftError
 from .. import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, comfy
 from ..base import SANDBOX_NOTE
-from . import folders
+from . import folders, prefixes
 from .execution import HeadlessHost, Outcome, Run
 from .folders import Folders, Saved
 from .hostnodes import NODE_CLASSES
@@ -100,6 +100,7 @@ def _run(options: argparse.Namespace) -> int:
     workflow = load(options.workflow, {**NODE_CLASSES, **NODE_CLASS_MAPPINGS})
     for assignment in options.set:
         workflow.set(assignment)
+    prefixes.fill(workflow)
     run = Run(workflow, {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}, places, report)
     run.check()
     report.total = len(run.needed)
