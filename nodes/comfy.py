@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -27,6 +28,9 @@ T = TypeVar("T")
 
 class Host(Protocol):
     """What runs the nodes."""
+
+    shows_seconds: bool
+    """Whether a text that stays is said again every second with the time it has been there."""
 
     def interrupted(self) -> bool: ...
 
@@ -46,6 +50,8 @@ class Host(Protocol):
 class QuietHost:
     """No ComfyUI: never interrupted, says nothing."""
 
+    shows_seconds = False
+
     def interrupted(self) -> bool:
         return False
 
@@ -64,6 +70,8 @@ class QuietHost:
 
 class ComfyHost(QuietHost):
     """The ComfyUI that loaded this pack. Its modules are looked up when they are needed."""
+
+    shows_seconds = True
 
     def interrupted(self) -> bool:
         # The variant that throws would clear the flag, and the other nodes would run on.
@@ -111,11 +119,13 @@ async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
     """
     current = host()
     cancel = threading.Event()
-    speaker = current.speaker()
-    job = Background(lambda: work(speaker, cancel.is_set))
+    status = _Status(current.speaker())
+    job = Background(lambda: work(status.say, cancel.is_set))
     try:
         while not job.done.done():
             await asyncio.wait({job.done}, timeout=LOOK_EVERY)
+            if current.shows_seconds:
+                status.count()
             if current.interrupted():
                 raise current.interruption()
     except asyncio.CancelledError:
@@ -124,3 +134,23 @@ async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
     finally:
         cancel.set()
     return job.result()
+
+
+class _Status:
+    """What a node says at the moment, and for how many seconds."""
+
+    def __init__(self, speak: OnProgress) -> None:
+        self._speak = speak
+        self._text = ""
+        self._since = time.monotonic()
+        self._shown = 0
+
+    def say(self, text: str) -> None:
+        self._text, self._since, self._shown = text, time.monotonic(), 0
+        self._speak(text)
+
+    def count(self) -> None:
+        seconds = int(time.monotonic() - self._since)
+        if self._text and seconds > self._shown:
+            self._shown = seconds
+            self._speak(f"{self._text} ({seconds} s)")

@@ -111,6 +111,25 @@ def test_work_that_outlives_its_loop_is_forgotten_quietly():
     assert not [t for t in threading.enumerate() if t.name == "visioncraft"]
 
 
+def test_a_host_with_a_canvas_shows_how_long_a_node_has_waited():
+    class Canvas(Host):
+        shows_seconds = True
+        heard: list[str] = []
+
+        def speaker(self):
+            return self.heard.append
+
+    comfy.use(Canvas())
+
+    def work(say, stop):
+        say("waiting")
+        time.sleep(1.3)
+        say("fetching")
+
+    asyncio.run(comfy.call(work))
+    assert Canvas.heard == ["waiting", "waiting (1 s)", "fetching"]
+
+
 def test_without_comfyui_the_quiet_host_serves(home: Path):
     assert isinstance(comfy.host(), comfy.QuietHost)
     assert not isinstance(comfy.host(), comfy.ComfyHost)
