@@ -1,0 +1,350 @@
+"""The ground of each setting: hills, water, woods, streets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from PIL import Image, ImageDraw
+
+from .colour import RGB, mix, turned
+from .stage import Stage, glow, gradient, paper
+
+
+def paint_ground(stage: Stage) -> None:
+    """Draws over the lower part of the sky; tells the stage where horizon and water are."""
+    _GROUNDS[stage.scene.setting](stage)
+
+
+def _ridge(
+    stage: Stage, base: float, height: float, colour: RGB, *, sharp: bool, waves: float
+) -> None:
+    """A line of hills or peaks across the picture, filled down to the foot."""
+    width, tall = stage.size
+    steps = 64 if not sharp else 26
+    offsets = [stage.rng.random() * math.tau for _ in range(3)]
+    points = []
+    for step in range(steps + 1):
+        t = step / steps
+        swell = sum(
+            math.sin(math.tau * waves * (2**n) * t + offset) / (1.7**n)
+            for n, offset in enumerate(offsets)
+        )
+        rough = stage.rng.uniform(-0.55, 0.55) if sharp else 0.0
+        points.append((t * width, (base - height * (0.5 + 0.28 * swell + rough * 0.5)) * tall))
+    ImageDraw.Draw(stage.image).polygon([*points, (width, tall), (0, tall)], colour)
+
+
+def _hills(stage: Stage, colour: RGB, *, layers: int = 3, height: float = 0.16) -> None:
+    for number in range(layers):
+        distance = 0.62 * (1 - (number + 1) / layers)
+        base = stage.horizon + 0.1 * number
+        shade = mix(colour, (40, 70, 60), 0.12 * number)
+        _ridge(
+            stage, base, height, stage.far(shade, distance), sharp=False, waves=0.8 + 0.4 * number
+        )
+
+
+def _meadow(stage: Stage) -> None:
+    green = stage.tinted((126, 178, 92))
+    _hills(stage, green, layers=1)
+    _wood(stage, mix(green, (40, 84, 74), 0.6), base=stage.horizon - 0.02, size=0.075, count=22)
+    _hills(stage, mix(green, (250, 226, 120), 0.12), layers=2)
+    _tufts(stage, stage.lit(stage.tinted((92, 148, 72))))
+
+
+def _garden(stage: Stage) -> None:
+    _hills(stage, stage.tinted((116, 176, 98)), layers=2)
+    draw, (width, height) = ImageDraw.Draw(stage.image), stage.size
+    petals = [(236, 110, 140), (250, 206, 92), (240, 240, 246), (176, 122, 206), (240, 132, 82)]
+    for _ in range(round(50 + 90 * stage.detail)):
+        x, depth = stage.rng.random() * width, stage.rng.random() ** 0.7
+        y = height * (stage.horizon + 0.06 + (0.94 - stage.horizon) * depth)
+        size = height * (0.004 + 0.012 * depth)
+        colour = stage.lit(stage.tinted(stage.rng.choice(petals), 0.3))
+        draw.line((x, y, x, y + size * 3), stage.lit((74, 132, 74)), max(1, round(size * 0.4)))
+        draw.ellipse((x - size, y - size, x + size, y + size), colour)
+        draw.ellipse(
+            (x - size / 3, y - size / 3, x + size / 3, y + size / 3), stage.lit((252, 226, 132))
+        )
+
+
+def _tufts(stage: Stage, colour: RGB) -> None:
+    draw, (width, height) = ImageDraw.Draw(stage.image), stage.size
+    for _ in range(round(30 + 110 * stage.detail)):
+        x, depth = stage.rng.random() * width, stage.rng.random()
+        y = height * (stage.horizon + 0.14 + (0.86 - stage.horizon) * depth)
+        size = height * (0.006 + 0.014 * depth)
+        for lean in (-0.5, 0.0, 0.5):
+            sway = lean + 0.2 * math.sin(math.tau * stage.phase + x)
+            draw.line((x, y, x + sway * size, y - size), colour, max(1, round(size * 0.16)))
+
+
+def _mountains(stage: Stage) -> None:
+    rock = stage.tinted((112, 122, 152))
+    _ridge(stage, stage.horizon + 0.02, 0.42, stage.far(rock, 0.6), sharp=True, waves=1.2)
+    _ridge(stage, stage.horizon + 0.08, 0.34, stage.far(rock, 0.36), sharp=True, waves=1.6)
+    stage.horizon += 0.06
+    _hills(stage, stage.tinted((98, 140, 96), 0.3), layers=2, height=0.1)
+
+
+def _snow(stage: Stage) -> None:
+    _ridge(
+        stage, stage.horizon + 0.02, 0.34, stage.far((168, 186, 212), 0.5), sharp=True, waves=1.3
+    )
+    _hills(stage, stage.tinted((236, 242, 250), 0.3), layers=3, height=0.1)
+    _wood(stage, (52, 92, 92), base=stage.horizon + 0.05, size=0.12, count=12)
+    draw, (width, height) = ImageDraw.Draw(stage.image), stage.size
+    for number in range(round(60 + 120 * stage.detail)):
+        x = stage.rng.random() * width
+        y = ((stage.rng.random() + stage.phase * (1 + number % 2)) % 1.0) * height
+        size = stage.rng.uniform(0.001, 0.0042) * height
+        draw.ellipse((x - size, y - size, x + size, y + size), stage.lit((252, 253, 255)))
+
+
+def _wood(stage: Stage, colour: RGB, *, base: float, size: float, count: int) -> None:
+    """A row of firs standing on `base`."""
+    draw, (width, height) = ImageDraw.Draw(stage.image), stage.size
+    for number in range(count):
+        x = (number + stage.rng.random()) / count * width
+        tall = size * stage.rng.uniform(0.7, 1.3) * height
+        foot = (base + stage.rng.uniform(-0.01, 0.02)) * height
+        tone = stage.far(colour, stage.rng.uniform(0.0, 0.3))
+        for low, wide in ((0.0, 0.32), (0.28, 0.25), (0.55, 0.17)):
+            peak = foot - tall * min(1.0, low + 0.5)
+            draw.polygon(
+                [
+                    (x, peak),
+                    (x + wide * tall, foot - tall * low),
+                    (x - wide * tall, foot - tall * low),
+                ],
+                tone,
+            )
+
+
+def _forest(stage: Stage) -> None:
+    green = stage.tinted((62, 122, 84))
+    _hills(stage, mix(green, (120, 168, 100), 0.5), layers=1)
+    for number, base in enumerate((0.02, 0.1)):
+        colour = mix(green, stage.light.haze, 0.45 - 0.3 * number)
+        _wood(
+            stage,
+            colour,
+            base=stage.horizon + base,
+            size=0.3 + 0.08 * number,
+            count=16 - 4 * number,
+        )
+    _ridge(
+        stage,
+        stage.horizon + 0.16,
+        0.06,
+        stage.lit(mix(green, (96, 128, 66), 0.6)),
+        sharp=False,
+        waves=1.0,
+    )
+    _tufts(stage, stage.lit(mix(green, (140, 172, 90), 0.4)))
+
+
+def _desert(stage: Stage) -> None:
+    _hills(stage, stage.tinted((232, 190, 122)), layers=4, height=0.14)
+
+
+def _water(stage: Stage, top: float, colour: RGB, bottom: float = 1.0) -> None:
+    """Water from `top` to `bottom`, with glitter that moves through the loop."""
+    width, height = stage.size
+    y0, y1 = round(top * height), max(round(bottom * height), round(top * height) + 1)
+    deep, shallow = (
+        stage.lit(mix(colour, (20, 40, 90), 0.35)),
+        mix(stage.lit(colour), stage.light.horizon, 0.45),
+    )
+    stage.image.paste(gradient((width, y1 - y0), shallow, deep), (0, y0))
+    draw = ImageDraw.Draw(stage.image, "RGBA")
+    for number in range(round(40 + 90 * stage.detail)):
+        depth = stage.rng.random() ** 1.4
+        y = y0 + depth * (y1 - y0)
+        drift = math.sin(math.tau * (stage.phase + number / 9))
+        x = stage.rng.random() * width + drift * width * 0.012
+        half = width * (0.008 + 0.03 * depth) * (1 + 0.4 * drift)
+        strength = round((70 + 70 * drift) * (1 - 0.5 * depth))
+        shine = mix(stage.light.horizon, (255, 255, 255), 0.5)
+        draw.line(
+            (x - half, y, x + half, y), (*shine, max(20, strength)), max(1, round(height * 0.003))
+        )
+    stage.waterline = top
+
+
+def _sea(stage: Stage) -> None:
+    _ridge(
+        stage, stage.horizon + 0.03, 0.07, stage.far((112, 132, 152), 0.6), sharp=True, waves=0.7
+    )
+    _water(stage, stage.horizon, stage.tinted((52, 128, 176)))
+
+
+def _beach(stage: Stage) -> None:
+    _water(stage, stage.horizon, stage.tinted((64, 172, 190)), 0.86)
+    width, height = stage.size
+    foot = stage.horizon + 0.16
+    _ridge(
+        stage,
+        foot + 0.055,
+        0.03,
+        mix((255, 255, 255), stage.lit((120, 200, 210)), 0.25),
+        sharp=False,
+        waves=1.0,
+    )
+    _ridge(stage, foot + 0.07, 0.03, stage.lit((240, 216, 168)), sharp=False, waves=1.0)
+
+
+def _lake(stage: Stage) -> None:
+    _ridge(
+        stage, stage.horizon + 0.02, 0.28, stage.far((104, 122, 146), 0.5), sharp=True, waves=1.3
+    )
+    _wood(stage, (62, 112, 88), base=stage.horizon + 0.012, size=0.1, count=26)
+    top, (width, height) = round(stage.horizon * stage.size[1]), stage.size
+    deep = height - top
+    mirror = stage.image.crop((0, max(0, top - deep), width, top)).transpose(
+        Image.Transpose.FLIP_TOP_BOTTOM
+    )
+    _water(stage, stage.horizon, stage.tinted((72, 138, 170)))
+    shown = Image.new("L", mirror.size, 90)
+    stage.image.paste(mirror, (0, top), shown)
+
+
+def _river(stage: Stage) -> None:
+    _hills(stage, stage.tinted((122, 172, 98), 0.3), layers=2)
+    width, height = stage.size
+    y = stage.horizon + 0.12
+    _water(stage, y, stage.tinted((72, 150, 190)))
+    _ridge(stage, 1.0, 0.1, stage.lit((98, 148, 82)), sharp=False, waves=0.8)
+
+
+def _city(stage: Stage) -> None:
+    draw, (width, height) = ImageDraw.Draw(stage.image), stage.size
+    dark = stage.light.stars > 0 or stage.scene.light in ("sunset", "storm")
+    for layer, (tall, distance) in enumerate(((0.46, 0.6), (0.36, 0.34), (0.24, 0.08))):
+        x = -0.02 * width
+        while x < width:
+            wide = stage.rng.uniform(0.05, 0.11) * width
+            top = (stage.horizon + 0.08 - tall * stage.rng.uniform(0.45, 1.0)) * height
+            body = stage.far(stage.tinted((92, 98, 128), 0.3), distance)
+            draw.rectangle((x, top, x + wide, height), body)
+            _windows(stage, draw, (x, top, wide), lit=0.5 if dark else 0.16, layer=layer)
+            x += wide * stage.rng.uniform(1.0, 1.25)
+    street = stage.lit((84, 84, 98))
+    ImageDraw.Draw(stage.image).rectangle(
+        (0, (stage.horizon + 0.16) * height, width, height), street
+    )
+    for number in range(9):
+        left = (number + 0.2) / 9 * width
+        draw.rectangle(
+            (left, height * 0.9, left + width * 0.05, height * 0.908), stage.lit((226, 220, 190))
+        )
+
+
+def _windows(
+    stage: Stage,
+    draw: ImageDraw.ImageDraw,
+    box: tuple[float, float, float],
+    *,
+    lit: float,
+    layer: int,
+) -> None:
+    x, top, wide = box
+    width, height = stage.size
+    pane = max(2.0, width * (0.006 + 0.002 * layer))
+    neon = [(255, 82, 172), (82, 226, 240), (180, 110, 255)]
+    y = top + pane * 1.6
+    while y < (stage.horizon + 0.14) * height:
+        column = x + pane
+        while column < x + wide - pane * 1.6:
+            if stage.rng.random() < lit:
+                colour = stage.rng.choice(neon) if stage.scene.light == "neon" else (255, 222, 142)
+                draw.rectangle((column, y, column + pane, y + pane * 1.3), colour)
+            column += pane * 2
+        y += pane * 2.6
+
+
+def _space(stage: Stage) -> None:
+    width, height = stage.size
+    draw = ImageDraw.Draw(stage.image)
+    for colour, scale in (((214, 142, 92), 0.13), ((112, 166, 206), 0.06)):
+        x, y = stage.rng.uniform(0.12, 0.88) * width, stage.rng.uniform(0.1, 0.42) * height
+        radius = scale * min(width, height)
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), stage.tinted(colour, 0.3))
+        shade = Image.new("L", (round(radius * 2) + 1, round(radius * 2) + 1), 0)
+        pen = ImageDraw.Draw(shade)
+        pen.ellipse((0, 0, radius * 2, radius * 2), 120)
+        pen.ellipse((-radius * 0.5, -radius * 0.3, radius * 1.5, radius * 1.7), 0)
+        stage.image.paste((10, 8, 30), (round(x - radius), round(y - radius)), shade)
+    _ridge(stage, 1.0, 0.2, (96, 92, 122), sharp=False, waves=0.6)
+    for _ in range(9):
+        x, y = stage.rng.random() * width, stage.rng.uniform(0.9, 0.98) * height
+        size = stage.rng.uniform(0.012, 0.04) * width
+        draw.ellipse((x - size, y - size * 0.3, x + size, y + size * 0.3), (78, 74, 104))
+
+
+def _room(stage: Stage) -> None:
+    width, height = stage.size
+    stage.horizon = 0.68
+    draw = ImageDraw.Draw(stage.image)
+    board = stage.lit((158, 108, 74))
+    draw.rectangle((0, stage.horizon * height, width, height), board)
+    for number in range(1, 6):
+        y = (stage.horizon + (1 - stage.horizon) * number / 6) * height
+        draw.line((0, y, width, y), mix(board, (60, 34, 30), 0.25), max(1, round(height * 0.003)))
+    draw.rectangle(
+        (0, stage.horizon * height, width, (stage.horizon + 0.014) * height),
+        mix(board, (255, 230, 200), 0.3),
+    )
+
+
+def _deep(stage: Stage) -> None:
+    draw, (width, height) = ImageDraw.Draw(stage.image), stage.size
+    _ridge(stage, 1.0, 0.22, (196, 178, 138), sharp=False, waves=0.7)
+    for _ in range(round(8 + 10 * stage.detail)):
+        x, tall = stage.rng.random() * width, stage.rng.uniform(0.1, 0.28) * height
+        colour = stage.rng.choice([(46, 142, 112), (232, 112, 122), (242, 160, 92), (152, 92, 172)])
+        sway = math.sin(math.tau * stage.phase + x) * 0.02 * width
+        points = [
+            (x, height * 0.98),
+            (x + sway * 0.4, height * 0.98 - tall * 0.5),
+            (x + sway, height * 0.98 - tall),
+        ]
+        draw.line(points, colour, max(2, round(width * 0.016)), joint="curve")
+    for number in range(round(14 + 16 * stage.detail)):
+        x = stage.rng.random() * width
+        y = ((stage.rng.random() - stage.phase * (1 + number % 2)) % 1.0) * height
+        size = stage.rng.uniform(0.003, 0.011) * width
+        draw.ellipse(
+            (x - size, y - size, x + size, y + size),
+            outline=(226, 248, 252),
+            width=max(1, round(size * 0.25)),
+        )
+
+
+def _plain(stage: Stage) -> None:
+    width, height = stage.size
+    base = paper(stage)
+    for number in range(5):
+        place = (stage.rng.random() * width, stage.rng.random() * height)
+        colour = turned(mix(base, (255, 255, 255), 0.3), 16 * (number - 2))
+        glow(stage.image, place, stage.rng.uniform(0.3, 0.6) * max(width, height), colour, 0.42)
+
+
+_GROUNDS: dict[str, Callable[[Stage], None]] = {
+    "mountains": _mountains,
+    "sea": _sea,
+    "beach": _beach,
+    "lake": _lake,
+    "river": _river,
+    "forest": _forest,
+    "desert": _desert,
+    "city": _city,
+    "meadow": _meadow,
+    "snow": _snow,
+    "space": _space,
+    "room": _room,
+    "underwater": _deep,
+    "garden": _garden,
+    "studio": _plain,
+}
