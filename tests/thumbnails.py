@@ -1,0 +1,32 @@
+"""Makes the thumbnail of each example workflow from its own run: `python tests/thumbnails.py`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+FOLDER = Path(__file__).parent.parent / "example_workflows"
+LARGEST = (400, 400)
+
+
+def make(workflow: Path) -> None:
+    with tempfile.TemporaryDirectory() as out:
+        command = ["visioncraft", "run", str(workflow), "--server", "sandbox", "--json"]
+        done = subprocess.run([*command, "--out", out], capture_output=True, check=True)
+        shown = json.loads(done.stdout)["outputs"].values()
+        first = next(image["path"] for node in shown for image in node.get("images", []))
+        with Image.open(first) as picture:
+            small = picture.convert("RGB")
+            small.thumbnail(LARGEST, Image.Resampling.LANCZOS)
+            small.save(workflow.with_suffix(".jpg"), quality=88)
+
+
+if __name__ == "__main__":
+    for path in sorted(FOLDER.glob("*.json")):
+        make(path)
+        sys.stdout.write(f"{path.stem}.jpg\n")
