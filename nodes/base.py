@@ -93,14 +93,15 @@ class ApiNode:
             if note:
                 say(note)
             result = client.send(request, on_progress=say, should_cancel=should_cancel)
-            notes = [note] if note else []
-            return self.output(request, result, notes, values)
+            notes = [note, *result.notes] if note else [*result.notes]
+            outputs = self.output(request, result, notes)
+            _say_end(say, result.seconds, notes)
+            return outputs
 
         return await comfy.call(work)
 
-    def output(
-        self, request: Request, result: Result, notes: list[str], values: dict[str, Any]
-    ) -> tuple[Any, ...]:
+    def output(self, request: Request, result: Result, notes: list[str]) -> tuple[Any, ...]:
+        """The node's outputs; adds to `notes` what the user should know about them."""
         raise NotImplementedError
 
     def info(self, request: Request, result: Result, notes: list[str], **more: Any) -> str:
@@ -114,7 +115,7 @@ class ApiNode:
             "server": result.server,
             "seconds": round(result.seconds, 2),
             **more,
-            "notes": [*notes, *result.notes],
+            "notes": notes,
             "request": {"path": request.path, **sent},
         }
         return json.dumps(told, ensure_ascii=False, indent=2)
@@ -133,13 +134,21 @@ class ImageNode(ApiNode):
     )
 
     def output(
-        self, request: Request, result: Result, notes: list[str], values: dict[str, Any]
+        self, request: Request, result: Result, notes: list[str]
     ) -> tuple[Tensor, Tensor, str]:
         pictures = [decode(file.content) for file in result.files]
-        notes = [*notes, *_size_note(pictures)]
+        notes += _size_note(pictures)
         sizes = [f"{p.size.width}x{p.size.height}" for p in pictures]
         told = self.info(request, result, notes, pictures=sizes)
         return tensors.images(pictures), tensors.masks(pictures), told
+
+
+def _say_end(say: OnProgress, seconds: float, notes: list[str]) -> None:
+    if comfy.host().keeps_text:
+        say(" ".join([f"Done in {seconds:.1f} s.", *notes]))
+        return
+    for note in notes:
+        say(note)
 
 
 def _size_note(pictures: list[Decoded]) -> list[str]:

@@ -69,7 +69,7 @@ class LLMPrompt(ApiNode):
         return endpoints.Chat(messages=(*(history or opening), turn), **values)
 
     def output(
-        self, request: Request, result: Result, notes: list[str], values: dict[str, Any]
+        self, request: Request, result: Result, notes: list[str]
     ) -> tuple[str, History, str]:
         answered = {"role": "assistant", "content": result.text}
         told = self.info(request, result, notes)

@@ -29,8 +29,9 @@ T = TypeVar("T")
 class Host(Protocol):
     """What runs the nodes."""
 
-    shows_seconds: bool
-    """Whether a text that stays is said again every second with the time it has been there."""
+    keeps_text: bool
+    """Whether the last text stays on the node: then a wait is counted there in seconds, and the
+    end is said as well."""
 
     def interrupted(self) -> bool: ...
 
@@ -50,7 +51,7 @@ class Host(Protocol):
 class QuietHost:
     """No ComfyUI: never interrupted, says nothing."""
 
-    shows_seconds = False
+    keeps_text = False
 
     def interrupted(self) -> bool:
         return False
@@ -71,7 +72,7 @@ class QuietHost:
 class ComfyHost(QuietHost):
     """The ComfyUI that loaded this pack. Its modules are looked up when they are needed."""
 
-    shows_seconds = True
+    keeps_text = True
 
     def interrupted(self) -> bool:
         # The variant that throws would clear the flag, and the other nodes would run on.
@@ -124,7 +125,7 @@ async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
     try:
         while not job.done.done():
             await asyncio.wait({job.done}, timeout=LOOK_EVERY)
-            if current.shows_seconds:
+            if current.keeps_text:
                 status.count()
             if current.interrupted():
                 raise current.interruption()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,14 @@ def test_without_a_key_the_sandbox_answers_and_the_node_says_so():
     _, _, info = run(XL, prompt="a red fox", width=64, height=64)
     assert host.heard[0] == SANDBOX_NOTE
     assert SANDBOX_NOTE in json.loads(info)["notes"]
+
+
+def test_on_a_canvas_the_last_word_is_how_it_went(sandbox: Sandbox):
+    host = Host("auto")
+    host.keeps_text = True
+    comfy.use(host)
+    run(XL, prompt="a red fox", width=64, height=64)
+    assert re.fullmatch(rf"Done in \d+\.\d s\. {re.escape(SANDBOX_NOTE)}", host.heard[-1])
 
 
 def test_a_chosen_sandbox_needs_no_note():

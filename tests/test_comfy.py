@@ -113,7 +113,7 @@ def test_work_that_outlives_its_loop_is_forgotten_quietly():
 
 def test_a_host_with_a_canvas_shows_how_long_a_node_has_waited():
     class Canvas(Host):
-        shows_seconds = True
+        keeps_text = True
         heard: list[str] = []
 
         def speaker(self):
