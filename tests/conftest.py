@@ -19,7 +19,8 @@ from visioncraft.visioncraft_core.sandbox.server import Sandbox
 settings.register_profile("default", deadline=None, max_examples=150)
 settings.load_profile("default")
 
-QUICK = Timeouts(connect=1.0, upload=2.0, first_byte=2.0, stall=1.0, total=5.0)
+# Long enough for a drawing on a busy computer; tests of the limits themselves set their own.
+PATIENT = Timeouts(connect=5.0, upload=30.0, first_byte=60.0, stall=30.0, total=90.0)
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +46,10 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
-def client_of(sandbox: Sandbox, home: Path, key: str = SANDBOX_PREMIUM_KEY) -> Client:
-    return Client(Profile("test", sandbox.url, Secret(key), QUICK), home)
+def client_of(
+    sandbox: Sandbox, home: Path, key: str = SANDBOX_PREMIUM_KEY, timeouts: Timeouts = PATIENT
+) -> Client:
+    return Client(Profile("test", sandbox.url, Secret(key), timeouts), home)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import QUICK, client_of, gradient, png_of
+from conftest import PATIENT, client_of, gradient, png_of
 from test_endpoints import body_of
 from visioncraft.visioncraft_core import (
     ENDPOINTS,
@@ -14,6 +14,7 @@ from visioncraft.visioncraft_core import (
     Generate,
     GenerateXL,
     PremiumChat,
+    Timeouts,
     errors,
 )
 from visioncraft.visioncraft_core.config import SANDBOX_FREE_KEY, Profile, Secret, embedded_sandbox
@@ -104,7 +105,7 @@ def test_a_server_that_echoes_the_request_does_not_make_us_show_the_key(home: Pa
 
 
 def test_a_wrong_base_url_is_told(sandbox: Sandbox, home: Path):
-    profile = Profile("test", sandbox.url + "/v2", Secret("sandbox-free"), QUICK)
+    profile = Profile("test", sandbox.url + "/v2", Secret("sandbox-free"), PATIENT)
     with pytest.raises(errors.EndpointNotFound, match="Check the base URL"):
         Client(profile, home).send(SMALL)
 
@@ -128,9 +129,10 @@ def test_a_wrong_base_url_is_told(sandbox: Sandbox, home: Path):
 def test_every_fault_of_the_sandbox_has_its_error_and_one_post(
     fault: str, error: type[Exception], home: Path
 ):
+    timeouts = Timeouts(first_byte=1.0) if fault == "hang" else PATIENT
     with Sandbox(faults=[parse(f"generate-xl={fault}")]) as sandbox:
         with pytest.raises(error):
-            client_of(sandbox, home).send(SMALL)
+            client_of(sandbox, home, timeouts=timeouts).send(SMALL)
         assert sandbox.requests == ("POST /generate-xl",)
 
 

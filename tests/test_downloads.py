@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import QUICK
+from conftest import PATIENT
 from hypothesis import given
 from hypothesis import strategies as st
 from test_transport import answering, raw, read_request
@@ -18,7 +18,7 @@ OK = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 3\r\n\r\nabc"
 
 
 def downloads(base_url: str) -> Downloads:
-    return Downloads(Profile("test", base_url, Secret(KEY), QUICK))
+    return Downloads(Profile("test", base_url, Secret(KEY), PATIENT))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_dead_link_says_that_the_result_was_made(status: int):
 
 
 def test_a_result_of_the_sandbox_is_fetched_without_a_token(sandbox: Sandbox, home: Path):
-    client = Client(Profile("test", sandbox.url, Secret("sandbox-free"), QUICK), home)
+    client = Client(Profile("test", sandbox.url, Secret("sandbox-free"), PATIENT), home)
     result = client.send(Generate(model="anything_V5", sampler="Euler", prompt="a fox"))
     assert len(result.files) == 1
     assert any(line.startswith("GET /results/") for line in sandbox.requests)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import QUICK
+from conftest import PATIENT
 from visioncraft.visioncraft_core.config import Profile, Secret, Timeouts
 from visioncraft.visioncraft_core.errors import (
     BadReply,
@@ -103,12 +103,12 @@ def answering(*pieces: bytes, pause: float = 0.0, close: bool = True) -> Talk:
     return talk
 
 
-def transport(url: str, timeouts: Timeouts = QUICK) -> Transport:
+def transport(url: str, timeouts: Timeouts = PATIENT) -> Transport:
     return Transport(Profile("raw", url, Secret(KEY), timeouts))
 
 
 def get(url: str, **limits: float) -> bytes:
-    call = Call("GET", url, Timeouts(**{**QUICK.__dict__, **limits}), LIST_LIMIT)
+    call = Call("GET", url, Timeouts(**{**PATIENT.__dict__, **limits}), LIST_LIMIT)
     return exchange(Session(), call).body
 
 
