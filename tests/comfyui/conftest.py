@@ -28,9 +28,13 @@ HINT = "no ComfyUI found: clone it to ~/comfy/ComfyUI with a .venv, or set COMFY
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
+    folder = find_comfyui()
+    absent = folder is None or find_python(folder) is None
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.comfyui)
+            if absent:  # as a mark, so that pytest folds all of them into one line
+                item.add_marker(pytest.mark.skip(reason=HINT))
 
 
 def find_comfyui() -> Path | None:
@@ -101,8 +105,8 @@ def _start(comfyui: Path, python: str, base: Path, log: Path, environment: dict[
 def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
     folder = find_comfyui()
     python = find_python(folder) if folder else None
-    if folder is None or python is None:
-        pytest.skip(HINT)
+    assert folder
+    assert python
     base = tmp_path_factory.mktemp("comfyui")
     pack = base / "custom_nodes" / "ComfyUI-VisionCraft"
     pack.mkdir(parents=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import threading
 from functools import cache
 from typing import Any
@@ -83,7 +82,5 @@ class Sandbox:
 
 @cache
 def embedded() -> Sandbox:
-    """The sandbox of this process, started on first use."""
-    sandbox = Sandbox()
-    atexit.register(sandbox.close)
-    return sandbox
+    """The sandbox of this process, started on first use; it ends with the process."""
+    return Sandbox()
