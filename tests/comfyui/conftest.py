@@ -28,13 +28,9 @@ HINT = "no ComfyUI found: clone it to ~/comfy/ComfyUI with a .venv, or set COMFY
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-    folder = find_comfyui()
-    absent = folder is None or find_python(folder) is None
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.comfyui)
-            if absent:  # as a mark, so that pytest folds all of them into one line
-                item.add_marker(pytest.mark.skip(reason=HINT))
 
 
 def find_comfyui() -> Path | None:
@@ -54,6 +50,13 @@ def find_python(comfyui: Path) -> str | None:
         p / "Scripts" / "python.exe" for p in places
     ]
     return next((str(p) for p in programs if p.exists()), None)
+
+
+def skip_without_comfyui() -> None:
+    """Skips the module that calls it, in one line."""
+    folder = find_comfyui()
+    if folder is None or find_python(folder) is None:
+        pytest.skip(HINT, allow_module_level=True)
 
 
 @dataclass

@@ -20,7 +20,9 @@ from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
 from visioncraft.nodes.headless.workflow import load
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
-from comfyui.conftest import ComfyUI
+from comfyui.conftest import ComfyUI, skip_without_comfyui
+
+skip_without_comfyui()
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "example_workflows").glob("*.json"))
 
