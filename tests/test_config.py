@@ -56,9 +56,10 @@ def test_the_first_profile_with_a_key_serves_where_no_default_is_named(home: Pat
 
 
 def test_a_profile_carries_its_own_limits(home: Path):
-    stored = {"profiles": {"slow": {"key": KEY, "timeouts": {"total": 1200}}}}
-    timeouts = profiles(home, stored).find("slow").timeouts
-    assert (timeouts.total, timeouts.connect) == (1200, 10.0)
+    stored = {"profiles": {"slow": {"key": KEY, "upload": "webp", "timeouts": {"total": 1200}}}}
+    profile = profiles(home, stored).find("slow")
+    assert (profile.timeouts.total, profile.timeouts.connect) == (1200, 10.0)
+    assert profile.upload == "webp"
 
 
 def test_a_base_url_without_a_key_says_so_rather_than_using_the_sandbox(home: Path):
@@ -99,6 +100,7 @@ def test_a_server_on_this_machine_gets_the_public_key_of_the_sandbox(home: Path)
         {"profiles": {"a": {"timeouts": {"total": 0}}}},
         {"profiles": {"a": {"timeouts": {"toatl": 5}}}},
         {"profiles": {"a": {"timeouts": 5}}},
+        {"profiles": {"a": {"upload": "bmp"}}},
     ],
 )
 def test_broken_settings_are_told_in_a_sentence_and_leave_the_menu_alone(home: Path, stored: Any):

@@ -16,8 +16,8 @@ FILES = [
 
 # From low to high: a core module imports only what stands before it.
 CORE = [
-    *("errors", "fields", "endpoints", "config", "media", "wire", "transport", "downloads"),
-    *("replies", "catalogs", "client", "sandbox"),
+    *("errors", "fields", "endpoints", "media", "config", "wire", "transport", "downloads"),
+    *("animations", "replies", "catalogs", "client", "sandbox"),
 ]
 
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "execution", "app"}

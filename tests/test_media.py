@@ -8,9 +8,16 @@ import pytest
 from conftest import gradient, png_of
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 from visioncraft.visioncraft_core.errors import UnsafeContent
-from visioncraft.visioncraft_core.media import MOST_PIXELS, decode, encode_png, sniff
+from visioncraft.visioncraft_core.media import (
+    MOST_PIXELS,
+    UPLOAD_FORMATS,
+    UploadFormat,
+    decode,
+    encode,
+    sniff,
+)
 
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -32,10 +39,25 @@ def test_a_picture_comes_back_as_it_was_drawn(kind: str, options: dict, toleranc
     assert np.abs(decoded.rgb.astype(int) - pixels).max() <= tolerance
 
 
-def test_encoding_and_decoding_lose_nothing():
+@pytest.mark.parametrize("file_format", UPLOAD_FORMATS)
+def test_what_is_encoded_comes_back_and_only_jpeg_loses_a_little(file_format: UploadFormat):
+    lost = 6 if file_format == "jpeg" else 0
     for pixels in (gradient(), np.dstack([gradient(), gradient()[..., 0]])):
-        decoded = decode(encode_png(pixels))
-        assert np.array_equal(decoded.rgb, pixels[..., :3])
+        content = encode(pixels, file_format)
+        assert sniff(content) == file_format
+        assert np.abs(decode(content).rgb.astype(int) - pixels[..., :3]).max() <= lost
+
+
+def test_a_grey_picture_is_encoded_too():
+    assert np.array_equal(decode(encode(gradient()[..., 0])).rgb[..., 1], gradient()[..., 0])
+
+
+def test_a_picture_with_a_colour_profile_comes_in_srgb():
+    wide = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    same = saved(Image.fromarray(gradient()), "PNG", icc_profile=wide)
+    assert np.abs(decode(same).rgb.astype(int) - gradient()).max() <= 1
+    broken = saved(Image.fromarray(gradient()), "PNG", icc_profile=b"no profile")
+    assert np.array_equal(decode(broken).rgb, gradient())
 
 
 def test_transparency_is_kept_apart():

@@ -5,7 +5,8 @@ Profiles come from the environment (VISIONCRAFT_API_KEY, VISIONCRAFT_BASE_URL) a
 reads the environment. Opens no connection.
 
     {"default": "work",
-     "profiles": {"work": {"base_url": "https://...", "key": "...", "timeouts": {"total": 300}}}}
+     "profiles": {"work": {"base_url": "https://...", "key": "...", "upload": "png",
+                           "timeouts": {"total": 300}}}}
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import re
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from .errors import ConfigError, KeyMissing
+from .media import UPLOAD_FORMATS, UploadFormat
 
 DEFAULT_BASE_URL = "https://visioncraft-rs24.koyeb.app"
 # Printed in the README: they open the sandbox and nothing else.
@@ -79,12 +81,14 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Profile:
-    """One server. `embedded` profiles have no address until the sandbox is started."""
+    """One server. `upload` is the format in which pictures are sent to it; an `embedded` profile
+    has no address until the sandbox is started."""
 
     name: str
     base_url: str
     key: Secret | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
+    upload: UploadFormat = "png"
     embedded: bool = False
 
     def require_key(self) -> Secret:
@@ -220,7 +224,7 @@ def _with_loopback_key(profile: Profile) -> Profile:
     # key that it gets is public.
     if profile.key is None and is_loopback(profile.base_url):
         key = Secret(SANDBOX_PREMIUM_KEY)
-        return Profile(profile.name, profile.base_url, key, profile.timeouts)
+        return replace(profile, key=key)
     return profile
 
 
@@ -233,8 +237,15 @@ def _profile(name: str, entry: object) -> Profile:
             f"The server profile {name} has a base_url or key that is not text.",
             "Correct profiles.json.",
         )
+    upload = entry.get("upload", "png")
+    if upload not in UPLOAD_FORMATS:
+        raise ConfigError(
+            f"The server profile {name} has an upload format that is not known.",
+            f"Choose one of {', '.join(UPLOAD_FORMATS)}.",
+        )
     timeouts = _timeouts(name, entry.get("timeouts", {}))
-    return Profile(name, check_base_url(url), Secret(key) if key else None, timeouts)
+    secret = Secret(key) if key else None
+    return Profile(name, check_base_url(url), secret, timeouts, upload)
 
 
 def _timeouts(name: str, entry: object) -> Timeouts:

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import gradient, png_of
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from visioncraft.visioncraft_core.animations import MOST_FRAMES, decode_animation
+from visioncraft.visioncraft_core.errors import UnsafeContent
+from visioncraft.visioncraft_core.sandbox.motion import video
+
+FRAMES = [np.roll(gradient(), 4 * n, axis=1) for n in range(4)]
+
+
+def moving(kind: str, frames: list[np.ndarray], duration: Any, **options: Any) -> bytes:
+    pictures = [Image.fromarray(frame) for frame in frames]
+    buffer = io.BytesIO()
+    pictures[0].save(
+        buffer, kind, save_all=True, append_images=pictures[1:], duration=duration, **options
+    )
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "tolerance"),
+    [("PNG", {}, 0), ("WEBP", {"lossless": True}, 0), ("GIF", {}, 40)],
+)
+def test_every_frame_comes_back_composed(kind: str, options: dict[str, Any], tolerance: int):
+    animation = decode_animation(moving(kind, FRAMES, 80, **options))
+    assert animation.frames.shape == (4, 24, 32, 3)
+    assert np.abs(animation.frames.astype(int) - np.stack(FRAMES)).max() <= tolerance
+    assert animation.fps == pytest.approx(12.5)
+    assert animation.rate == Fraction(25, 2)
+    assert animation.steady
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_uneven_times_are_kept_and_the_rate_is_their_mean(kind: str):
+    animation = decode_animation(moving(kind, FRAMES, [100, 200, 300, 400]))
+    assert animation.delays == pytest.approx((0.1, 0.2, 0.3, 0.4))
+    assert animation.fps == pytest.approx(4.0)
+    assert not animation.steady
+
+
+def test_a_frame_that_names_no_time_stays_a_tenth_of_a_second():
+    assert decode_animation(moving("GIF", FRAMES, 0)).delays == (0.1,) * 4
+
+
+def test_a_partial_frame_is_drawn_over_what_was_there():
+    changed = FRAMES[0].copy()
+    changed[:8, :8] = (255, 0, 0)
+    content = moving("GIF", [FRAMES[0], changed], 100)
+    frames = decode_animation(content).frames
+    assert np.abs(frames[1][12:, 12:].astype(int) - frames[0][12:, 12:]).max() < 40
+    assert frames[1][2, 2, 0] > 200
+    assert frames[1][2, 2, 1] < 60
+
+
+def test_a_still_picture_has_one_frame():
+    animation = decode_animation(png_of(gradient()))
+    assert animation.frames.shape == (1, 24, 32, 3)
+    assert animation.fps == 10
+
+
+def test_a_video_becomes_frames_and_their_rate():
+    animation = decode_animation(video(Image.fromarray(gradient(64, 48)), seed=1))
+    assert animation.frames.shape == (48, 48, 64, 3)
+    assert animation.fps == pytest.approx(24)
+    assert animation.size == (64, 48)
+
+
+def test_frames_over_the_budget_are_left_out_and_counted():
+    dots = [np.full((1, 1, 3), n % 256, np.uint8) for n in range(MOST_FRAMES + 8)]
+    animation = decode_animation(moving("PNG", dots, 20))
+    assert len(animation.frames) == MOST_FRAMES
+    assert animation.left_out == 8
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"GIF89a", b"<html>", b"\0\0\0\x18ftypmp42" + b"\0" * 40, b"#EXTM3U\nhttp://x/"],
+    ids=["empty", "gif-magic", "html", "mp4-magic", "playlist"],
+)
+def test_what_does_not_move_is_refused(content: bytes):
+    with pytest.raises(UnsafeContent):
+        decode_animation(content)
+
+
+@given(cut=st.integers(1, 600), position=st.integers(0, 600), byte=st.integers(0, 255))
+def test_a_damaged_file_is_an_animation_or_our_error(cut: int, position: int, byte: int):
+    content = bytearray(moving("GIF", FRAMES, 80))
+    content[position % len(content)] = byte
+    try:
+        assert decode_animation(bytes(content[:-cut])).frames.ndim == 4
+    except UnsafeContent as error:
+        assert len(str(error)) < 300
