@@ -15,7 +15,7 @@ from ..visioncraft_core.client import Client, OnProgress, Result
 from ..visioncraft_core.config import AUTO, embedded_sandbox
 from ..visioncraft_core.errors import VisionCraftError
 from ..visioncraft_core.fields import Field, Picture, Request
-from ..visioncraft_core.media import decode
+from ..visioncraft_core.media import UploadFormat, decode, encode
 from ..visioncraft_core.transport import ShouldCancel
 from . import comfy, tensors, widgets
 from .server import chosen
@@ -84,17 +84,29 @@ class ApiNode:
         """The request that the inputs ask for. Raises InvalidFields."""
         return cls.REQUEST(**values)
 
+    @classmethod
+    def requests(cls, values: dict[str, Any], upload: UploadFormat) -> list[Request]:
+        """One request for each picture of an IMAGE input, one where there is none.
+
+        Raises InvalidRequest for an IMAGE without pictures.
+        """
+        name = next((f.name for f in cls.REQUEST.fields() if isinstance(f.kind, Picture)), "")
+        if not name:
+            return [cls.build(**values)]
+        pictures = tensors.pixels(values[name])
+        return [cls.build(**{**values, name: encode(p, upload)}) for p in pictures]
+
     async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> tuple[Any, ...]:
         del seed  # part of ComfyUI's cache key and nothing else: the service takes none
         client, note = _client(server)
-        request = self.build(**values)
 
         def work(say: OnProgress, should_cancel: ShouldCancel) -> tuple[Any, ...]:
             if note:
                 say(note)
-            result = client.send(request, on_progress=say, should_cancel=should_cancel)
+            requests = self.requests(values, client.profile.upload)
+            result = client.send_all(requests, on_progress=say, should_cancel=should_cancel)
             notes = [note, *result.notes] if note else [*result.notes]
-            outputs = self.output(request, result, notes)
+            outputs = self.output(requests[0], result, notes)
             _say_end(say, result.seconds, notes)
             return outputs
 

@@ -1,4 +1,4 @@
-"""Decoded pictures to ComfyUI's tensors. The only module that uses torch.
+"""ComfyUI's tensors to pictures and back.
 
 torch is imported at the first picture, so that the sandbox, the command line's help and registry
 indexers work where it is not installed.
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..visioncraft_core.media import Picture, Size
+from ..visioncraft_core.errors import InvalidRequest
+from ..visioncraft_core.media import Picture, Pixels, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,3 +49,47 @@ def masks(pictures: Sequence[Picture]) -> Tensor:
         opaque = 255 if picture.alpha is None else picture.alpha.astype(np.float32)
         batch[number, : picture.size.height, : picture.size.width] = 1.0 - opaque / 255.0
     return torch.from_numpy(batch)
+
+
+def frames(pixels: Pixels) -> Tensor:
+    """IMAGE of uint8 frames: frames x height x width x 3."""
+    import torch
+
+    return torch.from_numpy(pixels.astype(np.float32) / 255.0)
+
+
+def even(image: Tensor) -> Tensor:
+    """`image` with even height and width, as H.264 wants: the last row or column is doubled."""
+    import torch
+
+    for dimension in (1, 2):
+        size = image.shape[dimension]
+        if size % 2:
+            last = image.narrow(dimension, size - 1, 1)
+            image = torch.cat((image, last), dim=dimension)
+    return image
+
+
+def pixels(image: Tensor) -> list[Pixels]:
+    """The pictures of an IMAGE as uint8, height x width x channels, one after the other.
+
+    Takes one, three or four channels, any float type and device, and a single picture without
+    batch. Values are clamped and rounded half up: 0.999 and 1.01 are 255. Raises InvalidRequest
+    for an empty batch, a picture without size, or another number of channels.
+    """
+    batch = image[None] if image.ndim == 3 else image
+    if batch.ndim != 4 or batch.shape[-1] not in (1, 3, 4) or not batch.numel():
+        shape = "x".join(str(side) for side in image.shape)
+        raise InvalidRequest(
+            f"The image input holds no picture (its shape is {shape}); nothing was sent.",
+            "Connect an IMAGE with at least one picture.",
+            phase="check",
+        )
+    return [_eight_bit(picture) for picture in batch]
+
+
+def _eight_bit(picture: Tensor) -> Pixels:
+    values = picture.detach().float().cpu().numpy()
+    values = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0).clip(0.0, 1.0)
+    levels = np.floor(values * 255.0 + 0.5).astype(np.uint8)
+    return levels[..., 0] if levels.shape[-1] == 1 else levels

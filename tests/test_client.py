@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from visioncraft.visioncraft_core import (
     GenerateXL,
     PremiumChat,
     Timeouts,
+    Upscale,
     errors,
 )
 from visioncraft.visioncraft_core.config import SANDBOX_FREE_KEY, Profile, Secret, embedded_sandbox
@@ -202,3 +204,38 @@ def test_a_large_picture_goes_up_and_a_four_times_larger_one_comes_back(client: 
         {"image": upscale.fields()[0].kind.to_json(png_of(gradient(200, 100)))}
     )
     assert decode(client.send(request).files[0].content).size == (800, 400)
+
+
+def upscales(*widths: int) -> list[Upscale]:
+    return [Upscale(image=png_of(gradient(width, 8))) for width in widths]
+
+
+def test_several_requests_are_answered_in_order_and_side_by_side(home: Path):
+    with Sandbox(latency=0.5) as sandbox:
+        started = time.monotonic()
+        result = client_of(sandbox, home).send_all(upscales(8, 9, 10, 11))
+        assert time.monotonic() - started < 4 * 0.5
+    assert [decode(f.content).size.width for f in result.files] == [32, 36, 40, 44]
+
+
+def test_what_arrived_is_delivered_and_each_failure_is_noted(home: Path):
+    with Sandbox(faults=[parse("upscale=500*1")]) as sandbox:
+        result = client_of(sandbox, home).send_all(upscales(8, 9, 10))
+    assert len(result.files) == 2
+    assert len(result.notes) == 1
+    assert re.match(r"Picture \d of 3 failed: .*status 500", result.notes[0])
+
+
+def test_when_nothing_arrived_the_first_error_is_raised(home: Path):
+    with Sandbox(faults=[parse("upscale=500")]) as sandbox, pytest.raises(errors.ServerFailed):
+        client_of(sandbox, home).send_all(upscales(8, 9, 10))
+
+
+def test_cancelling_ends_all_of_them(home: Path):
+    with Sandbox(latency=30) as sandbox:
+        asked = time.monotonic() + 0.4
+        with pytest.raises(errors.Cancelled):
+            client_of(sandbox, home).send_all(
+                upscales(8, 9, 10), should_cancel=lambda: time.monotonic() > asked
+            )
+        assert time.monotonic() - asked < 0.5

@@ -237,6 +237,13 @@ def test_cancelling_frees_the_caller_at_once_and_closes_the_socket(talk: Talk):
     assert threading.active_count() <= before + 1  # the listener's own thread may linger
 
 
+def test_a_call_that_is_cancelled_before_its_turn_opens_no_connection():
+    with raw(answering()) as server:
+        with pytest.raises(Cancelled) as caught:
+            transport(server.url).post("/generate", {}, should_cancel=lambda: True)
+        assert (server.connections, caught.value.charged) == (0, "no")
+
+
 def test_a_redirect_is_not_followed_and_its_body_is_not_unpacked():
     with raw(answering()) as other:
         reply = f"HTTP/1.1 307 X\r\nLocation: {other.url}/steal\r\nContent-Length: 2\r\n\r\n{{}}"

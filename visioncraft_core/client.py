@@ -5,7 +5,7 @@ pieces together. Knows no endpoint.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +15,14 @@ from .catalogs import Catalogs
 from .config import Profile
 from .downloads import Downloads
 from .endpoints import CATALOGS, JOB_STATUS_PATH
-from .errors import BadReply, Cancelled, TimedOut
+from .errors import BadReply, Cancelled, TimedOut, VisionCraftError
 from .fields import Makes, Request
 from .media import FileKind, sniff
 from .transport import LOOK_EVERY, ShouldCancel, Transport, never, origin_of
 
 POLL_EVERY = 1.5  # seconds between two questions for a job; what clients of the day used
+
+AT_ONCE = 4  # calls of one node that are under way at the same time
 
 OnProgress = Callable[[str], None]
 
@@ -42,6 +44,11 @@ class File:
 
     content: bytes
     kind: FileKind
+
+    @property
+    def suffix(self) -> str:
+        """How the name of such a file usually ends, without the dot."""
+        return "jpg" if self.kind == "jpeg" else self.kind
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,33 @@ class Client:
             reply = self._finished(reply, on_progress, should_cancel)
         result = self._fetched(reply, request, on_progress, should_cancel)
         return replace(result, seconds=time.monotonic() - started)
+
+    def send_all(
+        self,
+        requests: Sequence[Request],
+        *,
+        on_progress: OnProgress = quiet,
+        should_cancel: ShouldCancel = never,
+    ) -> Result:
+        """What all `requests` make, in their order; a few are under way at once.
+
+        Where some fail and others do not, the others are delivered and a note names each failure.
+        Raises like `send` when nothing came or the user cancelled.
+        """
+        if len(requests) == 1:
+            return self.send(requests[0], on_progress=on_progress, should_cancel=should_cancel)
+        started = time.monotonic()
+        on_progress(f"waiting for {self.describe()}: {len(requests)} pictures")
+
+        def attempt(request: Request) -> Result | VisionCraftError:
+            try:
+                return self.send(request, should_cancel=should_cancel)
+            except VisionCraftError as error:
+                return error
+
+        with ThreadPoolExecutor(min(AT_ONCE, len(requests))) as pool:
+            outcomes = list(pool.map(attempt, requests))
+        return replace(_joined(outcomes), seconds=time.monotonic() - started)
 
     def catalog(self, name: str, *, should_cancel: ShouldCancel = never) -> list[str]:
         """The live names of a catalog, remembered for `names`. Raises like `send`."""
@@ -170,6 +204,22 @@ class Client:
             phase="reply",
             status=200,
         )
+
+
+def _joined(outcomes: Sequence[Result | VisionCraftError]) -> Result:
+    results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+    errors = [outcome for outcome in outcomes if isinstance(outcome, VisionCraftError)]
+    cancelled = [error for error in errors if isinstance(error, Cancelled)]
+    if cancelled or not results:
+        raise (cancelled or errors)[0]
+    lost = tuple(
+        f"Picture {number} of {len(outcomes)} failed: {outcome}"
+        for number, outcome in enumerate(outcomes, 1)
+        if isinstance(outcome, VisionCraftError)
+    )
+    notes = dict.fromkeys(note for result in results for note in result.notes)
+    files = tuple(file for result in results for file in result.files)
+    return replace(results[0], files=files, notes=(*notes, *lost))
 
 
 def _located(profile: Profile) -> Profile:

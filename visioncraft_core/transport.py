@@ -156,6 +156,8 @@ class Transport:
 def exchange(session: Session, call: Call) -> Response:
     """Runs `call` in a thread of its own and gives its answer, or raises one of our errors."""
     wire = Wire(call.timeouts.upload)
+    if call.should_cancel():  # a call of a batch whose turn came too late
+        raise _cancelled(call, wire)
     outcome: queue.SimpleQueue[Response | VisionCraftError] = queue.SimpleQueue()
     worker = threading.Thread(
         target=_work, args=(session, call, wire, outcome), name="visioncraft-call", daemon=True
