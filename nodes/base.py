@@ -44,7 +44,7 @@ class ApiNode:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
         """V1 inputs. ComfyUI asks often, on its server's loop: answered from memory."""
-        names = _catalog_names()
+        names = catalog_names()
         required = {f.name: widgets.of(f, names) for f in cls.shown_fields() if f.required}
         optional = {f.name: widgets.of(f, names) for f in cls.shown_fields() if not f.required}
         own = cls.own_inputs()
@@ -98,7 +98,7 @@ class ApiNode:
 
     async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> tuple[Any, ...]:
         del seed  # part of ComfyUI's cache key and nothing else: the service takes none
-        client, note = _client(server)
+        client, note = client_of(server)
 
         def work(say: OnProgress, should_cancel: ShouldCancel) -> tuple[Any, ...]:
             if note:
@@ -170,14 +170,15 @@ def _size_note(pictures: list[Decoded]) -> list[str]:
     return [f"The pictures differ in size; the smaller ones were padded to {width}x{height}."]
 
 
-def _client(server: str) -> tuple[Client, str]:
+def client_of(server: str) -> tuple[Client, str]:
     """The client of a profile ("" is the host's choice), and what the user should know of it."""
     profile = chosen(server)
     automatic = profile.embedded and (server or comfy.host().default_server()) == AUTO
     return Client(profile, comfy.host().home()), SANDBOX_NOTE if automatic else ""
 
 
-def _catalog_names() -> widgets.Names:
+def catalog_names() -> widgets.Names:
+    """The names of each catalog as last known for the server that is used by default."""
     try:
         profile = chosen("")
     except VisionCraftError:  # a menu must open with broken settings too; a run will tell

@@ -74,3 +74,30 @@ class LLMPrompt(ApiNode):
         answered = {"role": "assistant", "content": result.text}
         told = self.info(request, result, notes)
         return result.text, (*getattr(request, "messages", ()), answered), told
+
+
+class PremiumLLMPrompt(ApiNode):
+    REQUEST = endpoints.PremiumChat
+    CATEGORY = "VisionCraft/Text"
+    DESCRIPTION = (
+        "Asks a premium language model, which remembers the conversation: connect chat_id to the "
+        "chat_id of another Premium LLM Prompt to go on talking."
+    )
+    SEARCH_ALIASES = ["llm", "chat", "gpt", "claude", "premium", "visioncraft"]
+    RETURN_TYPES = ("STRING", "STRING", "STRING")
+    RETURN_NAMES = ("text", "chat_id", "info")
+    OUTPUT_TOOLTIPS = (
+        "What the model answered.",
+        "The name of the conversation at the server, for the next Premium LLM Prompt.",
+        "Who answered and how long it took, as JSON text.",
+    )
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, model=None, message=None, input_types=None):
+        return cls.check(model=model, message=message)
+
+    def output(self, request: Request, result: Result, notes: list[str]) -> tuple[str, str, str]:
+        if not result.chat_id:
+            notes.append("The server named no chat, so it cannot be continued.")
+        told = self.info(request, result, notes, chat_id=result.chat_id)
+        return result.text, result.chat_id, told

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import io
 import sys
 import threading
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..visioncraft_core.client import OnProgress, quiet
 from ..visioncraft_core.config import AUTO, default_home
-from ..visioncraft_core.errors import Cancelled
+from ..visioncraft_core.errors import Cancelled, SaveFailed
+from ..visioncraft_core.files import write_whole
 from ..visioncraft_core.transport import ShouldCancel
 from .threads import Background
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LOOK_EVERY = 0.1  # seconds between two looks at ComfyUI's interrupt
 
@@ -47,6 +53,22 @@ class Host(Protocol):
 
     def default_server(self) -> str: ...
 
+    def film_of_file(self, content: bytes) -> Any:
+        """A VIDEO of an MP4 file, whose stream is kept as it is."""
+        ...
+
+    def film_of_frames(self, images: Tensor, rate: Fraction) -> Any:
+        """A VIDEO of an IMAGE, frames x height x width x 3, of even size."""
+        ...
+
+    def save(self, content: bytes, prefix: str, suffix: str) -> Any:
+        """Writes a result to the output folder; gives its entry for ComfyUI's `ui`."""
+        ...
+
+    def preview(self, content: bytes, suffix: str) -> Any:
+        """Writes a file that only the canvas shows; None where there is none."""
+        ...
+
 
 class QuietHost:
     """No ComfyUI: never interrupted, says nothing."""
@@ -67,6 +89,24 @@ class QuietHost:
 
     def default_server(self) -> str:
         return AUTO
+
+    def film_of_file(self, content: bytes) -> Any:
+        from .film import FilmFromBytes
+
+        return FilmFromBytes(content)
+
+    def film_of_frames(self, images: Tensor, rate: Fraction) -> Any:
+        from .film import FilmFromFrames
+
+        return FilmFromFrames(images, rate)
+
+    def save(self, content: bytes, prefix: str, suffix: str) -> Any:
+        raise SaveFailed(
+            "There is no output folder here.", "Use the node in ComfyUI or with visioncraft run."
+        )
+
+    def preview(self, content: bytes, suffix: str) -> Any:
+        return None
 
 
 class ComfyHost(QuietHost):
@@ -91,6 +131,38 @@ class ComfyHost(QuietHost):
     def home(self) -> Path:
         # Users whose name begins with two underscores are never served over HTTP.
         return Path(_module("folder_paths").get_user_directory()) / "__visioncraft"
+
+    def film_of_file(self, content: bytes) -> Any:
+        return _module("comfy_api.input_impl").VideoFromFile(io.BytesIO(content))
+
+    def film_of_frames(self, images: Tensor, rate: Fraction) -> Any:
+        components = _module("comfy_api.util").VideoComponents(images=images, frame_rate=rate)
+        return _module("comfy_api.input_impl").VideoFromComponents(components)
+
+    def save(self, content: bytes, prefix: str, suffix: str) -> Any:
+        return self._write(content, prefix, suffix, "output")
+
+    def preview(self, content: bytes, suffix: str) -> Any:
+        return self._write(content, "visioncraft_preview", suffix, "temp")
+
+    def _write(self, content: bytes, prefix: str, suffix: str, place: str) -> dict[str, str]:
+        paths = _module("folder_paths")
+        root = paths.get_directory_by_type(place)
+        with _writing:  # items of a list would take the same number
+            folder, name, number, subfolder, _ = paths.get_save_image_path(prefix, root)
+            file = f"{name}_{number:05}_.{suffix}"
+            try:
+                write_whole(Path(folder) / file, content)
+            except OSError as error:
+                raise SaveFailed(
+                    f"A result could not be saved ({error.strerror}).",
+                    "Make room in ComfyUI's folders and run again.",
+                    charged="yes",
+                ) from None
+        return {"filename": file, "subfolder": subfolder, "type": place}
+
+
+_writing = threading.Lock()
 
 
 def _module(name: str) -> Any:

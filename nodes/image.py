@@ -24,3 +24,17 @@ class GenerateXL(ImageNode):
         cls, prompt=None, model=None, sampler=None, scheduler=None, input_types=None
     ):
         return cls.check(prompt=prompt, model=model, sampler=sampler, scheduler=scheduler)
+
+
+class ImageToImage(ImageNode):
+    REQUEST = endpoints.ImageToImage
+    SEARCH_ALIASES = ["img2img", "image to image", "redraw", "restyle", "visioncraft"]
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, prompt=None, scheduler=None, refiner=None, input_types=None):
+        return cls.check(prompt=prompt, scheduler=scheduler, refiner=refiner)
+
+
+class Upscale(ImageNode):
+    REQUEST = endpoints.Upscale
+    SEARCH_ALIASES = ["enlarge", "super resolution", "4x", "visioncraft"]

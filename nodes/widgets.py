@@ -19,6 +19,9 @@ from ..visioncraft_core.fields import (
 )
 
 LORAS, HISTORY, SERVER = "VISIONCRAFT_LORAS", "VISIONCRAFT_HISTORY", "VISIONCRAFT_SERVER"
+FILE = "VISIONCRAFT_FILE"
+# Wires into choices and into texts, on the canvas and in ComfyUI's own check.
+NAME = "COMBO,STRING"
 
 Input = tuple[Any, dict[str, Any]]
 Names = Callable[[str], list[str]]  # the names of a catalog
@@ -44,6 +47,28 @@ SEED: Input = (
         "have. The service takes no seed, so this is not sent.",
     },
 )
+
+
+LORA_WEIGHT: Input = (
+    "FLOAT",
+    {
+        "default": 1.0,
+        "min": -10.0,
+        "max": 10.0,
+        "step": 0.05,
+        "tooltip": "How strongly it counts; 1 is usual, below 0 it works against.",
+    },
+)
+
+
+def switch(help_text: str, *, default: bool) -> Input:
+    return ("BOOLEAN", {"default": default, "tooltip": help_text})
+
+
+def number(help_text: str, *, default: int, low: int, high: int) -> Input:
+    """An INT that ComfyUI can change after each run."""
+    limits = {"min": low, "max": high, "control_after_generate": True}
+    return ("INT", {"default": default, **limits, "tooltip": help_text})
 
 
 def text(help_text: str, default: str = "", *, multiline: bool = False) -> Input:
@@ -85,7 +110,7 @@ def _number(field: Field, kind: Number, _names: Names) -> Input:
 
 
 def _flag(field: Field, _kind: Kind, _names: Names) -> Input:
-    return ("BOOLEAN", {"default": bool(field.default), "tooltip": field.help})
+    return switch(field.help, default=bool(field.default))
 
 
 def _picture(field: Field, _kind: Kind, _names: Names) -> Input:

@@ -30,10 +30,22 @@ def test_a_disk_that_refuses_is_no_reason_to_fail(tmp_path: Path):
     assert catalogs.names("models") == ["x"]
 
 
-@given(st.binary(max_size=100) | st.just(b'{"models": [1], "samplers": "x"}') | st.just(b"[]"))
+@given(
+    st.binary(max_size=100)
+    | st.just(b'{"models": {"names": [1]}, "samplers": "x"}')
+    | st.just(b"[]")
+)
 def test_a_damaged_cache_falls_back_to_the_bundled_names(tmp_path_factory, content: bytes):
     home = tmp_path_factory.mktemp("home")
     Catalogs(home, "u").remember("models", ["x"])
     for path in (home / "catalogs").iterdir():
         path.write_bytes(content)
     assert Catalogs(home, "u").names("samplers") == bundled()["samplers"]
+
+
+def test_source_and_age_are_told_in_words(home: Path):
+    assert Catalogs(home, "u").last("models").describe() == "the bundled list of February 2024"
+    assert Catalogs(home, "u").remember("models", ["x"]).describe() == "live from the server"
+    cached = Catalogs(home, "u").last("models")
+    assert cached.describe(cached.seen + 3 * 3600) == "as the server listed it 3 hours ago"
+    assert cached.describe(cached.seen + 5 * 86400) == "as the server listed it 5 days ago"

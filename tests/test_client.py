@@ -183,11 +183,23 @@ def test_the_embedded_sandbox_starts_by_itself(home: Path):
     assert picture.size == (128, 96)
 
 
-def test_a_live_catalog_is_remembered_for_the_next_start(sandbox: Sandbox, home: Path):
+def test_a_live_catalog_is_remembered_for_the_next_start(home: Path):
     with Sandbox() as sandbox:
-        live = client_of(sandbox, home).catalog("models-xl")
-        later = client_of(sandbox, home)
-    assert later.names("models-xl") == live
+        client = client_of(sandbox, home)
+        live, problem = client.listing("models-xl")
+        assert (live.source, problem) == ("live", None)
+    cached, problem = client.listing("models-xl")
+    assert isinstance(problem, errors.ConnectionRefused)
+    assert (cached.source, cached.names) == ("cached", live.names)
+    assert client.listing("samplers")[0].source == "bundled"
+
+
+@pytest.mark.parametrize("fault", ["500", "html", "empty", "404", "reset"])
+def test_an_outage_never_breaks_a_listing(fault: str, home: Path):
+    with Sandbox(faults=[parse(f"models={fault}")]) as sandbox:
+        listing, problem = client_of(sandbox, home).listing("models")
+    assert listing.source == "bundled"
+    assert problem
 
 
 def test_an_upload_that_is_no_picture_names_the_field(client: Client):

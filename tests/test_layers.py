@@ -16,7 +16,8 @@ FILES = [
 
 # From low to high: a core module imports only what stands before it.
 CORE = [
-    *("errors", "fields", "endpoints", "media", "config", "wire", "transport", "downloads"),
+    *("errors", "files", "fields", "endpoints", "media", "config", "wire", "transport"),
+    "downloads",
     *("animations", "replies", "catalogs", "client", "sandbox"),
 ]
 
@@ -33,7 +34,11 @@ def imports(path: Path) -> tuple[set[str], set[str]]:
     """Absolute top-level names, and relative ones as paths from the root."""
     absolute: set[str] = set()
     relative: set[str] = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+    tree = ast.parse((ROOT / path).read_text("utf-8"))
+    for node in list(ast.walk(tree)):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             absolute |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:

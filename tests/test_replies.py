@@ -156,6 +156,19 @@ def test_any_answer_is_a_reply_or_one_of_our_errors(body: Any, status: int):
             assert 0 < len(str(error)) < 300
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["USER: a fox", "ASSISTANT:  a fox\n\nUSER:", "<|assistant|> a fox</s>", "### Response: a fox"],
+)
+def test_the_marks_of_a_chat_template_are_taken_off_an_answer(text: str):
+    assert read(response({"message": text})) == Words("a fox")
+
+
+def test_words_that_only_look_like_a_mark_stay():
+    for text in ("The user: a fox", "user interface", "a < b > c"):
+        assert read(response({"message": text})) == Words(text)
+
+
 def test_a_job_is_over_when_it_names_its_picture():
     assert read_job(response({"status": "generating", "image": ""})) is None
     done = response({"status": "success", "image": "https://x.test/1.png"})

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import replies
-from .catalogs import Catalogs
+from .catalogs import Catalogs, Listing
 from .config import Profile
 from .downloads import Downloads
 from .endpoints import CATALOGS, JOB_STATUS_PATH
@@ -122,16 +122,21 @@ class Client:
             outcomes = list(pool.map(attempt, requests))
         return replace(_joined(outcomes), seconds=time.monotonic() - started)
 
-    def catalog(self, name: str, *, should_cancel: ShouldCancel = never) -> list[str]:
-        """The live names of a catalog, remembered for `names`. Raises like `send`."""
+    def catalog(self, name: str, *, should_cancel: ShouldCancel = never) -> Listing:
+        """The live names of a catalog, remembered for widgets. Raises like `send`."""
         response = self._transport.get(CATALOGS[name].path, should_cancel=should_cancel)
-        names = replies.read_names(response, self._hide)
-        self._catalogs.remember(name, names)
-        return names
+        return self._catalogs.remember(name, replies.read_names(response, self._hide))
 
-    def names(self, name: str) -> list[str]:
-        """The names of a catalog as last known; asks nobody."""
-        return self._catalogs.names(name)
+    def listing(
+        self, name: str, *, should_cancel: ShouldCancel = never
+    ) -> tuple[Listing, VisionCraftError | None]:
+        """The live names, else the last known ones with why. Raises nothing but Cancelled."""
+        try:
+            return self.catalog(name, should_cancel=should_cancel), None
+        except Cancelled:
+            raise
+        except VisionCraftError as error:
+            return self._catalogs.last(name), error
 
     def describe(self) -> str:
         """The server in words for a person."""

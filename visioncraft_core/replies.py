@@ -62,6 +62,12 @@ class Job:
     id: str
 
 
+_LABEL = (
+    r"(?:(?:user|assistant|system|bot)\s*:|<\|?/?[a-z_]+\|?>|###\s*(?:response|assistant)\s*:?)"
+)
+_LABELS_BEFORE = re.compile(rf"^\s*(?:{_LABEL}\s*)+", re.IGNORECASE)
+_LABELS_AFTER = re.compile(rf"(?:\s*{_LABEL})+\s*$", re.IGNORECASE)
+
 Reply = Files | Links | Words | Job
 
 
@@ -153,7 +159,10 @@ def _words(answer: dict[str, Any]) -> Words | None:
 def _content(message: Any) -> str:
     if isinstance(message, dict):
         message = message.get("content")
-    return message.strip() if isinstance(message, str) else ""
+    if not isinstance(message, str):
+        return ""
+    # Small models leave marks of their chat template around the answer.
+    return _LABELS_AFTER.sub("", _LABELS_BEFORE.sub("", message)).strip()
 
 
 class _Reader:

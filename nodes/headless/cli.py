@@ -229,7 +229,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _catalog(options: argparse.Namespace) -> int:
     profile = Profiles(default_home()).find(options.server)
-    for name in Client(profile, default_home()).catalog(options.name):
+    for name in Client(profile, default_home()).catalog(options.name).names:
         _line(sys.stdout, name)
     return DONE
 

@@ -19,6 +19,7 @@ from ...visioncraft_core.client import OnProgress
 from ...visioncraft_core.errors import VisionCraftError, WorkflowError
 from .. import comfy
 from ..threads import Background
+from . import folders
 from .folders import Folders, Saved
 from .validation import needed_for, output_nodes, validate
 from .workflow import Link, Node, Workflow
@@ -66,6 +67,9 @@ class HeadlessHost(comfy.QuietHost):
 
     def home(self) -> Path:
         return self._home
+
+    def save(self, content: bytes, prefix: str, suffix: str) -> Saved:
+        return folders.current.get().save([content], prefix, suffix, "output", (0, 0))[0]
 
 
 class Run:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...visioncraft_core.errors import SaveFailed
+from ...visioncraft_core.files import write_whole
 
 Place = Literal["output", "temp"]
 
@@ -106,7 +107,7 @@ class Folders:
                     for n in range(len(contents))
                 ]
                 for path, content in zip(paths, contents, strict=True):
-                    _write(path, content)
+                    write_whole(path, content)
             except OSError as error:
                 raise SaveFailed(
                     f"A result could not be saved ({error.strerror}).",
@@ -137,18 +138,3 @@ def _next_number(folder: Path, name: str) -> int:
     pattern = re.compile(re.escape(name) + r"_(\d+)_?\.?.*", re.IGNORECASE)
     numbers = (pattern.fullmatch(entry.name) for entry in folder.iterdir())
     return max((int(m[1]) for m in numbers if m), default=0) + 1
-
-
-def _write(path: Path, content: bytes) -> None:
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(part, 0o666 & ~umask)  # mkstemp's 0600 is for secrets, not for pictures
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(part)
-        raise

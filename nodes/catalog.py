@@ -1,0 +1,111 @@
+"""The node that lists what a server offers."""
+
+from __future__ import annotations
+
+from ..visioncraft_core.catalogs import Listing
+from ..visioncraft_core.client import OnProgress
+from ..visioncraft_core.endpoints import CATALOGS
+from ..visioncraft_core.errors import InvalidRequest, VisionCraftError, clip
+from ..visioncraft_core.transport import ShouldCancel
+from . import comfy, widgets
+from .base import client_of
+
+FIRST, BY_NUMBER, ALL = "first", "by number", "all"
+MOST = 9999
+
+
+class CatalogLoader:
+    CATEGORY = "VisionCraft/Tools"
+    DESCRIPTION = (
+        "Lists the models, samplers, LoRAs ... of a server. Wire name into any choice of a "
+        "VisionCraft node; wire names instead, and that node runs once for each name."
+    )
+    SEARCH_ALIASES = ["model list", "models", "samplers", "loras", "batch models", "visioncraft"]
+    FUNCTION = "load"
+    RETURN_TYPES = (widgets.NAME, widgets.NAME, "STRING", "INT")
+    RETURN_NAMES = ("name", "names", "text", "count")
+    OUTPUT_IS_LIST = (False, True, False, False)
+    OUTPUT_TOOLTIPS = (
+        "The picked name; the first one where all are picked.",
+        "The picked names as a list: a node wired to it runs once for each.",
+        "Where the list comes from and how old it is, then one name a line.",
+        "How many names passed the filter.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
+        lists = ", ".join(f"{catalog.name}: {catalog.help}" for catalog in CATALOGS.values())
+        return {
+            "required": {
+                "catalog": widgets.choice(list(CATALOGS), "models-xl", f"Which list. {lists}."),
+                "filter": widgets.text("Only names with all of these words in them."),
+                "pick": widgets.choice(
+                    [FIRST, BY_NUMBER, ALL],
+                    FIRST,
+                    "Which of the names: the first, the one with the number below, or all.",
+                ),
+                "number": widgets.number(
+                    "Counts from 1 and begins again after the last name. Set its control to "
+                    "increment for the next name on each run.",
+                    default=1,
+                    low=1,
+                    high=MOST,
+                ),
+                "refresh": widgets.switch("Ask the server again on every run.", default=False),
+            },
+            "optional": {"server": widgets.SERVER_SOCKET},
+        }
+
+    @classmethod
+    def IS_CHANGED(cls, *, refresh: bool = False, **_values: object) -> float | str:
+        # ComfyUI runs a node again whose answer differs. A new NaN does, math.nan does not: it is
+        # always the same object.
+        return float("nan") if refresh else ""
+
+    async def load(
+        self,
+        catalog: str,
+        filter: str,
+        pick: str,
+        number: int,
+        refresh: bool,  # noqa: FBT001 - ComfyUI passes inputs by name
+        server: str = "",
+    ) -> tuple[str, list[str], str, int]:
+        del refresh  # it counts in IS_CHANGED
+        client, _ = client_of(server)
+
+        def work(
+            say: OnProgress, should_cancel: ShouldCancel
+        ) -> tuple[Listing, VisionCraftError | None]:
+            listing, problem = client.listing(catalog, should_cancel=should_cancel)
+            say(f"{catalog}: {len(listing.names)} names, {listing.describe()}.")
+            return listing, problem
+
+        listing, problem = await comfy.call(work)
+        names = _filtered(listing.names, filter, catalog)
+        picked = _picked(names, pick, number)
+        return picked[0], picked, _text(catalog, listing, problem, names), len(names)
+
+
+def _filtered(names: tuple[str, ...], words: str, catalog: str) -> list[str]:
+    found = [n for n in names if all(word in n.lower() for word in words.lower().split())]
+    if not found:
+        raise InvalidRequest(
+            f'None of the {len(names)} names in {catalog} has "{clip(words, 60)}" in it.',
+            "Change the filter, or leave it empty.",
+            phase="check",
+        )
+    return found
+
+
+def _picked(names: list[str], pick: str, number: int) -> list[str]:
+    if pick == ALL:
+        return names
+    return [names[(number - 1) % len(names)] if pick == BY_NUMBER else names[0]]
+
+
+def _text(
+    catalog: str, listing: Listing, problem: VisionCraftError | None, names: list[str]
+) -> str:
+    why = f" ({problem})" if problem else ""
+    return "\n".join([f"# {catalog}: {listing.describe()}{why}", *names])

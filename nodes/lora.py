@@ -1,0 +1,103 @@
+"""The node that collects LoRAs."""
+
+from __future__ import annotations
+
+import re
+
+from ..visioncraft_core.catalogs import bundled
+from ..visioncraft_core.errors import InvalidRequest, clip
+from . import comfy, widgets
+from .base import catalog_names
+
+CATALOG = "loras"
+USUAL_MOST = 5  # the service's documentation of 2024-05 names this limit
+
+Weights = dict[str, float]
+
+_TAG = re.compile(r"<\s*lora\s*:\s*([^<>:]+?)\s*:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*>", re.IGNORECASE)
+
+
+class LoraStack:
+    CATEGORY = "VisionCraft/Tools"
+    DESCRIPTION = (
+        "Adds a LoRA to a stack for SD Generate. Chain as many as you like; where one comes twice, "
+        "the later weight counts."
+    )
+    SEARCH_ALIASES = ["lora", "lora loader", "lora stack", "visioncraft"]
+    FUNCTION = "stack"
+    RETURN_TYPES = (widgets.LORAS, "STRING")
+    RETURN_NAMES = ("loras", "text")
+    OUTPUT_TOOLTIPS = (
+        "The stack so far, for SD Generate or the next LoRA Stack.",
+        "The stack as <lora:name:weight> text.",
+    )
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
+        names = catalog_names()(CATALOG)
+        return {
+            "required": {
+                "lora": widgets.choice(names, names[0], "The LoRA to add."),
+                "weight": widgets.LORA_WEIGHT,
+                "enabled": widgets.switch("Off leaves this LoRA out.", default=True),
+            },
+            "optional": {
+                "text": widgets.text(
+                    "More LoRAs as <lora:name:weight>, one after the other.", multiline=True
+                ),
+                "loras": widgets.socket(widgets.LORAS, "The stack to add to."),
+            },
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, lora=None, text=None, input_types=None):
+        try:
+            parse(text or "")
+        except InvalidRequest as error:
+            return str(error)
+        return True
+
+    def stack(
+        self,
+        lora: str,
+        weight: float,
+        enabled: bool,  # noqa: FBT001 - ComfyUI passes inputs by name
+        text: str = "",
+        loras: Weights | None = None,
+    ) -> tuple[Weights, str]:
+        stacked = {**(loras or {}), **parse(text)}
+        if enabled:
+            stacked.pop(lora, None)  # the later one counts, and stands last
+            stacked[lora] = weight
+        if hint := _hint(stacked):
+            comfy.host().speaker()(hint)
+        return stacked, written(stacked)
+
+
+def parse(text: str) -> Weights:
+    """The LoRAs in `<lora:name:weight>` text. Raises InvalidRequest for anything else in it."""
+    found = {match[1]: float(match[2]) for match in _TAG.finditer(text)}
+    rest = _TAG.sub(" ", text).replace(",", " ").strip()
+    if rest:
+        raise InvalidRequest(
+            f'The LoRA text "{clip(rest, 60)}" is not understood.',
+            "Write <lora:name:weight>, for example <lora:more_details_v10:0.8>.",
+            phase="check",
+        )
+    return found
+
+
+def written(weights: Weights) -> str:
+    """`weights` as text that `parse` reads."""
+    return " ".join(f"<lora:{name}:{weight:g}>" for name, weight in weights.items())
+
+
+def _hint(stacked: Weights) -> str:
+    unknown = [
+        name for name in stacked if name not in {*catalog_names()(CATALOG), *bundled()[CATALOG]}
+    ]
+    if len(stacked) > USUAL_MOST:
+        return f"{len(stacked)} LoRAs: the service took at most {USUAL_MOST} at times."
+    if unknown:
+        return f"Not in the list of LoRAs, sent all the same: {clip(', '.join(unknown), 80)}."
+    return ""

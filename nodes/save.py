@@ -1,0 +1,56 @@
+"""The node that saves a result byte for byte."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from PIL import Image
+
+from ..visioncraft_core.animations import decode_animation
+from ..visioncraft_core.client import File
+from . import comfy, widgets
+
+
+class SaveOriginal:
+    """An output node: it runs whenever it is in the graph."""
+
+    CATEGORY = "VisionCraft/Tools"
+    DESCRIPTION = (
+        "Saves the very file that the server sent, without decoding and encoding it again."
+    )
+    SEARCH_ALIASES = ["save gif", "save mp4", "download", "visioncraft"]
+    FUNCTION = "save"
+    OUTPUT_NODE = True
+    RETURN_TYPES = ()
+    RETURN_NAMES = ()
+    OUTPUT_TOOLTIPS = ()
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
+        help_text = "How the file name begins; folders and %year%-%month%-%day% may be part of it."
+        return {
+            "required": {
+                "original": widgets.socket(widgets.FILE, "A file from a VisionCraft node."),
+                "filename_prefix": widgets.text(help_text, "VisionCraft/original"),
+            }
+        }
+
+    def save(self, original: File, filename_prefix: str = "VisionCraft/original") -> dict[str, Any]:
+        host = comfy.host()
+        saved = host.save(original.content, filename_prefix, original.suffix)
+        shown = host.preview(_playable(original), "webp") if original.kind == "gif" else None
+        # The front end plays mp4 and animated webp, but shows a gif as a still.
+        moves = original.kind in ("gif", "mp4")
+        entries = {"images": [shown], "files": [saved]} if shown else {"images": [saved]}
+        return {"ui": {**entries, "animated": (moves,)}}
+
+
+def _playable(original: File) -> bytes:
+    """An animated WebP of the GIF; only the canvas sees it."""
+    animation = decode_animation(original.content)
+    first, *rest = (Image.fromarray(frame) for frame in animation.frames)
+    buffer = io.BytesIO()
+    milliseconds = [round(delay * 1000) for delay in animation.delays]
+    first.save(buffer, "WEBP", save_all=True, append_images=rest, duration=milliseconds, quality=80)
+    return buffer.getvalue()
