@@ -74,12 +74,23 @@ class Fails(Show):
         raise KeyError(text)
 
 
+class Dawdle(Show):
+    """Takes longer for the first item than for the last."""
+
+    order: list[str] = []
+
+    def show(self, text, count=1):
+        time.sleep(0.2 if text == "a" else 0.0)
+        self.order.append(text)
+        return {"ui": {"text": [text]}, "result": (text,)}
+
+
 class Thread(Show):
     def show(self, text, count=1):
         return {"ui": {"text": [threading.current_thread() is threading.main_thread()]}}
 
 
-CLASSES = {c.__name__: c for c in (Give, Show, ShowList, Slow, Hidden, Fails, Thread)}
+CLASSES = {c.__name__: c for c in (Give, Show, ShowList, Slow, Hidden, Fails, Thread, Dawdle)}
 
 
 class Log:
@@ -135,6 +146,13 @@ def test_the_items_of_a_list_and_independent_nodes_run_at_the_same_time(tmp_path
     outcome = asyncio.run(run.execute())
     assert time.monotonic() - started < 0.3 * 2
     assert outcome.shown["9"]["text"] == ["a", "b", "c"]
+
+
+def test_a_plain_node_takes_the_items_of_a_list_one_after_the_other(tmp_path: Path):
+    graph = {"1": {"type": "Give", "text": "a b c"}, "9": {"type": "Dawdle", "text": ["1", 1]}}
+    Dawdle.order.clear()
+    assert shown(tmp_path, graph) == ["a", "b", "c"]
+    assert Dawdle.order == ["a", "b", "c"]
 
 
 def test_only_what_a_result_needs_is_run(tmp_path: Path):

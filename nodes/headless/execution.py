@@ -158,7 +158,10 @@ class Run:
             )
         # A shorter list repeats its last value.
         items = [{n: v[min(i, len(v) - 1)] for n, v in inputs.items()} for i in range(longest)]
-        return list(await asyncio.gather(*(_called(function, item) for item in items)))
+        if inspect.iscoroutinefunction(function):
+            return list(await asyncio.gather(*(_called(function, item) for item in items)))
+        # As in ComfyUI one after the other: savers number their files in this order.
+        return [await _called(function, item) for item in items]
 
     def _hidden(self, kind: str, node: Node) -> Any:
         canvas = self._workflow.canvas
