@@ -16,7 +16,7 @@ LONGEST_IDEA = 40  # words of the user's that a prompt carries
 LIGHTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "night midnight moon moonlit moonlight stars starry dark",
-        ("silver moonlight", "a deep blue night full of stars", "lantern glow in the dark"),
+        ("silver moonlight", "a deep blue night full of stars", "a warm glow in the dark"),
     ),
     (
         "sunset dusk evening twilight golden",
@@ -65,7 +65,7 @@ MEDIA = (
 COMPOSITIONS = (
     "centred in a wide scene",
     "seen from a low angle",
-    "framed by dark foreground leaves",
+    "framed by leaves in the foreground",
     "placed on the left third",
     "small against a large sky",
     "close to the viewer, with a soft background",
@@ -89,7 +89,7 @@ _CHANGE = re.compile(
 _FILLER = re.compile(
     r"^(please\s+|now\s+|and\s+|but\s+|can you\s+|could you\s+)*((make|turn|set|change|let)\s+"
     r"(it|them|this|that|the (picture|scene|image))\s*(be|to|into|look)?|(give|draw|paint|show|"
-    r"create|generate|imagine)( me| us)?|write (me )?a prompt (for|about|of)|i want"
+    r"create|generate|imagine|add)( me| us)?|write (me )?a prompt (for|about|of)|i want"
     r"|i would like)\s+",
     re.IGNORECASE,
 )

@@ -74,7 +74,7 @@ def _lamp(pen: Pen) -> None:
 KINDS: dict[str, Kind] = {
     "cup": Kind(_cup, "cup mug coffee tea espresso cappuccino", (92, 142, 176), size=0.8, setting="room"),
     "teapot": Kind(partial(_cup, spout=True), "teapot kettle pot jug", (92, 142, 176), size=0.85, setting="room"),
-    "book": Kind(_book, "book novel diary notebook library", (142, 62, 72), size=0.85, setting="room"),
+    "book": Kind(_book, "book novel diary notebook", (142, 62, 72), size=0.85, setting="room"),
     "guitar": Kind(_guitar, "guitar violin cello ukulele lute", (196, 122, 62), size=1.0, setting="room"),
     "lamp": Kind(_lamp, "lamp lantern light-bulb candle", (206, 148, 62), size=0.95, setting="room"),
 }  # fmt: skip
