@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from conftest import gradient, png_of
 from PIL import Image
 from visioncraft.nodes.headless import folders, hostnodes
 from visioncraft.nodes.headless.folders import Folders
+from visioncraft.visioncraft_core.animations import decode_animation
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +36,9 @@ def test_every_named_node_is_there():
     assert set(hostnodes.NODE_CLASSES) == {
         *("LoadImage", "SaveImage", "PreviewImage", "PreviewAny", "PrimitiveString"),
         *("PrimitiveStringMultiline", "PrimitiveInt", "PrimitiveFloat", "StringConcatenate"),
-        *("ImageScale", "ImageBatch"),
+        *("ImageScale", "ImageBatch", "ImageFromBatch", "RepeatImageBatch", "ImageStitch"),
+        *("ImageInvert", "InvertMask", "MaskToImage", "LoadImageMask", "SaveAnimatedWEBP"),
+        *("SaveAnimatedPNG", "SaveVideo", "CreateVideo", "GetVideoComponents", "SaveText"),
     }
 
 
@@ -137,3 +141,94 @@ def test_a_batch_takes_the_size_of_its_first_picture():
     both = call("ImageBatch", image1=image(32, 24), image2=image(64, 48))[0]
     assert both.shape == (2, 24, 32, 3)
     assert torch.equal(both[0], image(32, 24)[0])
+
+
+def batch(size: int = 3) -> torch.Tensor:
+    return torch.cat([image().roll(4 * n, dims=2) for n in range(size)])
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SaveAnimatedWEBP", {"lossless": True, "quality": 80, "method": "default"}),
+        ("SaveAnimatedPNG", {"compress_level": 4}),
+    ],
+)
+def test_an_animation_is_saved_with_its_frames_speed_and_workflow(name: str, options: dict):
+    hidden = {"prompt": {"1": {}}, "extra_pnginfo": {"workflow": {"nodes": []}}}
+    shown = call(name, images=batch(), filename_prefix="a", fps=12.5, **options, **hidden)["ui"]
+    assert shown["animated"] == (True,)
+    content = shown["images"][0].path.read_bytes()
+    moved = decode_animation(content)
+    assert np.array_equal(moved.frames, np.round(batch().numpy() * 255))
+    assert moved.delays == pytest.approx((0.08,) * 3)
+    assert b"workflow" in content
+    assert b"prompt" in content
+
+
+def test_a_video_is_made_taken_apart_and_saved_with_its_workflow():
+    film = call("CreateVideo", images=batch(), fps=24.0)[0]
+    images, audio, fps = call("GetVideoComponents", video=film)
+    assert torch.equal(images, batch())
+    assert (audio, fps) == (None, 24.0)
+    options = {"filename_prefix": "video/x", "format": "auto", "codec": "auto"}
+    shown = call("SaveVideo", video=film, extra_pnginfo={"workflow": {"nodes": []}}, **options)[
+        "ui"
+    ]
+    path = shown["images"][0].path
+    assert path.name == "x_00001_.mp4"
+    with av.open(str(path)) as container:
+        assert json.loads(container.metadata["workflow"]) == {"nodes": []}
+    saved = decode_animation(path.read_bytes())
+    assert (len(saved.frames), saved.fps) == (3, pytest.approx(24))
+
+
+def test_a_mask_is_one_channel_and_alpha_turns_around(tmp_path: Path):
+    rgba = np.dstack([gradient(), gradient()[..., 0]])
+    (tmp_path / "input" / "a.png").write_bytes(png_of(rgba))
+    red = call("LoadImageMask", image="a.png", channel="red")[0]
+    alpha = call("LoadImageMask", image="a.png", channel="alpha")[0]
+    assert np.allclose(red[0].numpy(), rgba[..., 0] / 255, atol=1e-6)
+    assert torch.allclose(alpha, call("InvertMask", mask=red)[0], atol=1e-6)
+    assert call("MaskToImage", mask=red[0])[0].shape == (1, 24, 32, 3)
+
+
+def test_pictures_are_picked_repeated_and_inverted():
+    assert torch.equal(
+        call("ImageFromBatch", image=batch(), batch_index=1, length=9)[0], batch()[1:]
+    )
+    assert torch.equal(
+        call("ImageFromBatch", image=batch(), batch_index=9, length=1)[0], batch()[2:]
+    )
+    assert call("RepeatImageBatch", image=batch(), amount=2)[0].shape[0] == 6
+    assert torch.equal(call("ImageInvert", image=batch())[0], 1.0 - batch())
+
+
+@pytest.mark.parametrize(
+    ("direction", "match", "shape"),
+    [
+        ("right", True, (24, 32 + 6 + 12)),
+        ("down", True, (24 + 6 + 64, 32)),
+        ("left", False, (48, 32 + 6 + 24)),
+        ("up", False, (24 + 6 + 48, 32)),
+    ],
+)
+def test_two_pictures_are_stitched(direction: str, match: bool, shape: tuple[int, int]):  # noqa: FBT001
+    options = {"spacing_width": 6, "spacing_color": "red", "match_image_size": match}
+    pair = {"image1": image(32, 24), "image2": image(24, 48)}
+    stitched = call("ImageStitch", direction=direction, **options, **pair)[0]
+    assert stitched.shape == (1, *shape, 3)
+    alone = call("ImageStitch", direction=direction, image1=image(), **options)[0]
+    assert torch.equal(alone, image())
+
+
+@pytest.mark.parametrize(
+    ("format_", "text", "saved"),
+    [("txt", "hi", "hi"), ("json", '{"a":1}', '{\n  "a": 1\n}'), ("json", "not json", "not json")],
+)
+def test_a_text_is_saved_under_the_next_number(format_: str, text: str, saved: str):
+    for number in (1, 2):
+        shown = call("SaveText", text=text, filename_prefix="t", format=format_)
+        path = shown["ui"]["files"][0].path
+        assert path.name == f"t_0000{number}.{format_}"
+        assert path.read_text("utf-8") == saved

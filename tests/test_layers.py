@@ -25,7 +25,10 @@ COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "e
 ONLY_IN = {
     "requests": {"visioncraft_core/transport.py"},
     "urllib3": {"visioncraft_core/transport.py", "visioncraft_core/wire.py"},
-    "torch": {"nodes/tensors.py", "nodes/base.py", "nodes/headless/hostnodes.py"},
+    "torch": {
+        *("nodes/tensors.py", "nodes/headless/hostnodes/pixels.py"),
+        "nodes/headless/hostnodes/pictures.py",
+    },
     "importlib": {"nodes/comfy.py", "nodes/headless/cli.py"},
 }
 

@@ -82,7 +82,13 @@ class Folders:
         return sorted(names)
 
     def save(
-        self, contents: list[bytes], prefix: str, suffix: str, place: Place, size: tuple[int, int]
+        self,
+        contents: list[bytes],
+        prefix: str,
+        suffix: str,
+        place: Place,
+        size: tuple[int, int],
+        tail: str = "_",
     ) -> list[Saved]:
         """Writes files named `prefix_00001_.suffix` and on, as ComfyUI counts. Raises SaveFailed.
 
@@ -103,7 +109,7 @@ class Folders:
                 first = _next_number(folder, filled.name)
                 paths = [
                     folder
-                    / f"{filled.name.replace('%batch_num%', str(n))}_{first + n:05}_.{suffix}"
+                    / f"{filled.name.replace('%batch_num%', str(n))}_{first + n:05}{tail}.{suffix}"
                     for n in range(len(contents))
                 ]
                 for path, content in zip(paths, contents, strict=True):

@@ -1,0 +1,59 @@
+"""The ComfyUI nodes that a headless run knows, with ComfyUI's names, inputs and results.
+
+What they do is stated by ComfyUI 0.3.64's nodes.py and comfy_extras; the tests in tests/comfyui
+hold each one to the real one.
+"""
+
+from .pictures import (
+    ImageBatch,
+    ImageFromBatch,
+    ImageInvert,
+    ImageScale,
+    ImageStitch,
+    InvertMask,
+    LoadImage,
+    LoadImageMask,
+    MaskToImage,
+    RepeatImageBatch,
+)
+from .saving import PreviewImage, SaveAnimatedPNG, SaveAnimatedWEBP, SaveImage
+from .texts import (
+    PreviewAny,
+    PrimitiveFloat,
+    PrimitiveInt,
+    PrimitiveString,
+    PrimitiveStringMultiline,
+    SaveText,
+    StringConcatenate,
+)
+from .videos import CreateVideo, GetVideoComponents, SaveVideo
+
+NODE_CLASSES: dict[str, type] = {
+    node.__name__: node
+    for node in (
+        LoadImage,
+        LoadImageMask,
+        SaveImage,
+        PreviewImage,
+        SaveAnimatedWEBP,
+        SaveAnimatedPNG,
+        SaveVideo,
+        SaveText,
+        PreviewAny,
+        PrimitiveString,
+        PrimitiveStringMultiline,
+        PrimitiveInt,
+        PrimitiveFloat,
+        StringConcatenate,
+        ImageScale,
+        ImageBatch,
+        ImageFromBatch,
+        RepeatImageBatch,
+        ImageStitch,
+        ImageInvert,
+        InvertMask,
+        MaskToImage,
+        CreateVideo,
+        GetVideoComponents,
+    )
+}

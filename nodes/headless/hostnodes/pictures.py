@@ -1,0 +1,286 @@
+"""Nodes that load and change pictures and masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps, ImageSequence
+
+from .. import folders
+from .pixels import UI, scaled, stacked
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+LARGEST_SIDE = 16384
+COLOURS = {
+    "white": (1.0, 1.0, 1.0),
+    "black": (0.0, 0.0, 0.0),
+    "red": (1.0, 0.0, 0.0),
+    "green": (0.0, 1.0, 0.0),
+    "blue": (0.0, 0.0, 1.0),
+}
+
+
+class LoadImage:
+    RETURN_TYPES = ("IMAGE", "MASK")
+    FUNCTION = "load"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        names = folders.current.get().input_names()
+        return {"required": {"image": (names, {"image_upload": True})}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, image: str | None = None) -> bool | str:
+        if image is None or folders.current.get().find(image):
+            return True
+        return (
+            f"There is no input picture called {image}. Put it beside the workflow, or in input/."
+        )
+
+    def load(self, image: str) -> tuple[Tensor, Tensor]:
+        with Image.open(_path(image)) as file:
+            frames = [ImageOps.exif_transpose(frame) for frame in ImageSequence.Iterator(file)]
+        frames = [frame for frame in frames if frame.size == frames[0].size]
+        return stacked([_rgb(f) for f in frames]), stacked([_transparency(f) for f in frames])
+
+
+class LoadImageMask(LoadImage):
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "load_mask"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        channels = ["alpha", "red", "green", "blue"]
+        return {"required": {**super().INPUT_TYPES()["required"], "channel": (channels, {})}}
+
+    def load_mask(self, image: str, channel: str) -> tuple[Tensor]:
+        """One channel as a MASK; of alpha the opposite, so that 1 is transparent."""
+        with Image.open(_path(image)) as file:
+            picture = ImageOps.exif_transpose(file)
+        if picture.mode == "I":
+            picture = picture.point(lambda i: i * (1 / 255))
+        levels = picture.convert("RGBA").getchannel(channel[0].upper())
+        mask = np.asarray(levels, np.float32) / 255.0
+        return (stacked([1.0 - mask if channel == "alpha" else mask]),)
+
+
+class ImageScale:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "scale"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        side = {"default": 512, "min": 0, "max": LARGEST_SIDE, "step": 1}
+        methods = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
+        return {
+            "required": {
+                "image": ("IMAGE", {}),
+                "upscale_method": (methods, {}),
+                "width": ("INT", side),
+                "height": ("INT", side),
+                "crop": (["disabled", "center"], {}),
+            }
+        }
+
+    def scale(
+        self, image: Tensor, upscale_method: str, width: int, height: int, crop: str
+    ) -> tuple[Tensor]:
+        """A side of 0 follows from the other one; both 0 keep the picture."""
+        old_height, old_width = image.shape[1], image.shape[2]
+        if width == 0 and height == 0:
+            return (image,)
+        width = width or max(1, round(old_width * height / old_height))
+        height = height or max(1, round(old_height * width / old_width))
+        return (scaled(image, width, height, upscale_method, centred=crop == "center"),)
+
+
+class ImageBatch:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "batch"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        return {"required": {"image1": ("IMAGE", {}), "image2": ("IMAGE", {})}}
+
+    def batch(self, image1: Tensor, image2: Tensor) -> tuple[Tensor]:
+        """Both as one batch; the second is fitted to the size of the first."""
+        import torch
+
+        if image1.shape[1:] != image2.shape[1:]:
+            height, width = image1.shape[1], image1.shape[2]
+            image2 = scaled(image2, width, height, "bilinear", centred=True)
+        return (torch.cat((image1, image2)),)
+
+
+class ImageFromBatch:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "pick"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        return {
+            "required": {
+                "image": ("IMAGE", {}),
+                "batch_index": ("INT", {"default": 0, "min": 0, "max": 4095}),
+                "length": ("INT", {"default": 1, "min": 1, "max": 4096}),
+            }
+        }
+
+    def pick(self, image: Tensor, batch_index: int, length: int) -> tuple[Tensor]:
+        """Up to `length` pictures from `batch_index` on; beyond the end it is the last one."""
+        first = min(image.shape[0] - 1, batch_index)
+        return (image[first : first + length].clone(),)
+
+
+class RepeatImageBatch:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "repeat"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        amount = {"default": 1, "min": 1, "max": 4096}
+        return {"required": {"image": ("IMAGE", {}), "amount": ("INT", amount)}}
+
+    def repeat(self, image: Tensor, amount: int) -> tuple[Tensor]:
+        return (image.repeat((amount, 1, 1, 1)),)
+
+
+class ImageInvert:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "invert"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        return {"required": {"image": ("IMAGE", {})}}
+
+    def invert(self, image: Tensor) -> tuple[Tensor]:
+        return (1.0 - image,)
+
+
+class InvertMask:
+    RETURN_TYPES = ("MASK",)
+    FUNCTION = "invert"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        return {"required": {"mask": ("MASK", {})}}
+
+    def invert(self, mask: Tensor) -> tuple[Tensor]:
+        return (1.0 - mask,)
+
+
+class MaskToImage:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "show"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        return {"required": {"mask": ("MASK", {})}}
+
+    def show(self, mask: Tensor) -> tuple[Tensor]:
+        """A grey IMAGE, batch x height x width x 3, of a MASK with or without batch."""
+        grey = mask.reshape((-1, mask.shape[-2], mask.shape[-1], 1))
+        return (grey.expand(-1, -1, -1, 3),)
+
+
+class ImageStitch:
+    RETURN_TYPES = ("IMAGE",)
+    FUNCTION = "stitch"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        return {
+            "required": {
+                "image1": ("IMAGE", {}),
+                "direction": (["right", "down", "left", "up"], {"default": "right"}),
+                "match_image_size": ("BOOLEAN", {"default": True}),
+                "spacing_width": ("INT", {"default": 0, "min": 0, "max": 1024, "step": 2}),
+                "spacing_color": (list(COLOURS), {"default": "white"}),
+            },
+            "optional": {"image2": ("IMAGE", {})},
+        }
+
+    def stitch(
+        self,
+        image1: Tensor,
+        direction: str,
+        match_image_size: bool,  # noqa: FBT001 - ComfyUI passes inputs by name
+        spacing_width: int,
+        spacing_color: str,
+        image2: Tensor | None = None,
+    ) -> tuple[Tensor]:
+        """`image2` beside `image1`, scaled to its height or width, or else padded to it."""
+        import torch
+
+        if image2 is None:
+            return (image1,)
+        along = 2 if direction in ("left", "right") else 1
+        across = 3 - along
+        size = max(image1.shape[0], image2.shape[0])
+        pair = [_as_many(image1, size), _as_many(image2, size)]
+        colour = COLOURS[spacing_color]
+        if match_image_size:
+            pair[1] = _matched(pair[1], image1, across)
+        else:
+            length = max(image.shape[across] for image in pair)
+            # ComfyUI fills with grey levels only: a coloured gap has black around it.
+            fill = colour[0] if len(set(colour)) == 1 else 0.0
+            pair = [_padded(image, across, length, fill) for image in pair]
+        if direction in ("left", "up"):
+            pair.reverse()
+        if spacing_width:
+            shape = list(pair[0].shape)
+            shape[along] = spacing_width
+            gap = torch.tensor(colour, dtype=pair[0].dtype).expand(shape)
+            pair.insert(1, gap)
+        return (torch.cat(pair, dim=along),)
+
+
+def _path(name: str) -> Path:
+    path = folders.current.get().find(name)
+    if path is None:
+        raise FileNotFoundError(f"There is no input picture called {name}.")
+    return path
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    if image.mode == "I":
+        image = image.point(lambda i: i * (1 / 255))
+    return np.asarray(image.convert("RGB"), np.float32) / 255.0
+
+
+def _transparency(image: Image.Image) -> np.ndarray:
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    if "A" not in image.getbands():
+        return np.zeros((64, 64), np.float32)  # ComfyUI's "no mask"
+    return 1.0 - np.asarray(image.getchannel("A"), np.float32) / 255.0
+
+
+def _as_many(image: Tensor, size: int) -> Tensor:
+    """`image` with `size` pictures: the last one is repeated."""
+    import torch
+
+    missing = size - image.shape[0]
+    return torch.cat((image, image[-1:].repeat(missing, 1, 1, 1))) if missing else image
+
+
+def _matched(image: Tensor, other: Tensor, across: int) -> Tensor:
+    """`image` scaled so that it is as high (`across` 1) or as wide (2) as `other`."""
+    shape = image.shape[2] / image.shape[1]
+    height, width = other.shape[1], other.shape[2]
+    size = (int(height * shape), height) if across == 1 else (width, int(width / shape))
+    return scaled(image, size[0], size[1], "lanczos", centred=False)
+
+
+def _padded(image: Tensor, across: int, length: int, fill: float) -> Tensor:
+    import torch
+
+    before = (length - image.shape[across]) // 2
+    after = length - image.shape[across] - before
+    sides = (0, 0, 0, 0, before, after) if across == 1 else (0, 0, before, after)
+    return torch.nn.functional.pad(image, sides, value=fill)

@@ -1,0 +1,81 @@
+"""Nodes for video. Sound is not known here: no node of this pack makes any."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from ...film import FilmFromFrames
+from .. import folders
+from .pixels import UI
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class CreateVideo:
+    RETURN_TYPES = ("VIDEO",)
+    FUNCTION = "create"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        fps = {"default": 30.0, "min": 1.0, "max": 120.0, "step": 1.0}
+        return {
+            "required": {"images": ("IMAGE", {}), "fps": ("FLOAT", fps)},
+            "optional": {"audio": ("AUDIO", {})},
+        }
+
+    def create(self, images: Tensor, fps: float, audio: None = None) -> tuple[FilmFromFrames]:
+        if audio is not None:
+            raise ValueError("sound cannot be added without ComfyUI")
+        return (FilmFromFrames(images, Fraction(fps)),)
+
+
+class GetVideoComponents:
+    RETURN_TYPES = ("IMAGE", "AUDIO", "FLOAT")
+    FUNCTION = "take_apart"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        return {"required": {"video": ("VIDEO", {})}}
+
+    def take_apart(self, video: Any) -> tuple[Tensor, None, float]:
+        components = video.get_components()
+        return components.images, None, float(components.frame_rate)
+
+
+class SaveVideo:
+    RETURN_TYPES = ()
+    FUNCTION = "save"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        return {
+            "required": {
+                "video": ("VIDEO", {}),
+                "filename_prefix": ("STRING", {"default": "video/ComfyUI"}),
+                "format": (["auto", "mp4"], {"default": "auto"}),
+                "codec": (["auto", "h264"], {"default": "auto"}),
+            },
+            "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
+        }
+
+    def save(
+        self,
+        video: Any,
+        filename_prefix: str,
+        format: str,
+        codec: str,
+        prompt: UI | None = None,
+        extra_pnginfo: UI | None = None,
+    ) -> UI:
+        del format, codec  # MP4 with H.264 is all there is
+        metadata = {**(extra_pnginfo or {}), **({} if prompt is None else {"prompt": prompt})}
+        buffer = io.BytesIO()
+        video.save_to(buffer, metadata=metadata)
+        size = video.get_dimensions()
+        places = folders.current.get()
+        saved = places.save([buffer.getvalue()], filename_prefix, "mp4", "output", size)
+        return {"ui": {"images": saved, "animated": (True,)}}
