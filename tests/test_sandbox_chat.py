@@ -52,6 +52,33 @@ def test_how_it_was_asked_is_not_part_of_the_prompt(text: str):
     assert ask(text).startswith("a castle, ")
 
 
+@pytest.mark.parametrize("change", ["can you make it night?", "at night?", "what about at night?"])
+def test_a_change_may_be_asked_as_a_question(change: str):
+    answer = ask("a red fox in snow", change, system=False)
+    assert answer.startswith("a red fox in snow, now ")
+    assert "night" in answer
+
+
+def test_a_question_in_between_is_not_part_of_the_picture():
+    answer = ask("a red fox", "what is your name?", "now make it night", system=False)
+    assert answer.startswith("a red fox, now night, ")
+
+
+@pytest.mark.parametrize("word", ["nightfall", "nighttime", "midnight", "starlit"])
+def test_a_night_idea_never_gets_daylight(word: str):
+    night = next(lights for names, lights in LIGHTS if "midnight" in names)
+    for seed in range(10):
+        assert any(light in ask(f"a dog at {word}", seed=seed) for light in night)
+
+
+@pytest.mark.parametrize(
+    "said", [["x"], ["word " * 300], ["a fox", *["make it " + "odd " * 40] * 6], [""]]
+)
+def test_a_prompt_has_20_to_60_words_however_much_was_said(said: list[str]):
+    for seed in range(40):
+        assert 20 <= len(ask(*said, seed=seed).split()) <= 60
+
+
 @pytest.mark.parametrize("question", ["What is the meaning of life?", "Tell me a joke.", "hello"])
 def test_a_plain_question_gets_an_honest_answer_and_a_picture(question: str):
     answer = ask(question, system=False)

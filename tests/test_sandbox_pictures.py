@@ -101,7 +101,18 @@ def test_night_is_darker_than_noon():
         ("two cats and a green dragon", [("cat", 2, None), ("dragon", 1, "green")]),
         ("a lady in a red dress", [("person", 1, "red")]),
         ("ponies", [("horse", 3, None)]),
-        ("99 owls", [("owl", 5, None)]),
+        ("99 owls", [("owl", 12, None)]),
+        ("seven yellow ducks", [("duck", 7, "yellow")]),
+        ("a white cat and a black cat", [("cat", 1, "white"), ("cat", 1, "black")]),
+        ("portrait of an old wizard", [("wizard", 1, None)]),
+        ("an orange", [("apple", 1, "orange")]),
+        ("a green cup of coffee", [("cup", 1, "green")]),
+        ("an orange cat", [("cat", 1, "orange")]),
+        ("two wolves without a moon", [("wolf", 2, None)]),
+        ("a fox, no trees", [("fox", 1, None)]),
+        ("pink flamingo", [("swan", 1, "pink")]),
+        ("a raven", [("bird", 1, "black")]),
+        ("a planet with rings", [("planet", 1, None)]),
         ("a meadow", []),
     ],
 )
@@ -120,6 +131,10 @@ def test_words_bind_to_the_thing_they_describe(prompt: str, expected: list[tuple
         ("an astronaut", "space", "day"),
         ("Beautiful landscape", "meadow", "day"),
         ("a field at golden hour", "meadow", "gold"),
+        ("mountain lake at dawn", "lake", "dawn"),
+        ("a house under a yellow moon", "meadow", "night"),
+        ("rain in the city", "city", "storm"),
+        ("portrait of a lady", "studio", "day"),
     ],
 )
 def test_place_and_light_come_from_the_words_or_from_what_is_shown(
@@ -140,6 +155,55 @@ def test_every_word_of_the_cast_and_the_stage_can_be_drawn(word: str):
 def test_any_text_can_be_drawn(prompt: str, style: str, seed: int):
     brief = Brief(prompt=prompt, style=style, detail=0.0)
     assert compose(brief, width=72, height=64, seed=seed).size == (72, 64)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("a quixotic zorblax", ["zorblax"]),
+        ("a zorblax in the forest", ["zorblax"]),
+        ("a zorblax and a frumious bandersnatch", ["zorblax", "bandersnatch"]),
+        ("a quiet lake", []),
+        ("misty forest, ethereal", []),
+    ],
+)
+def test_an_emblem_is_drawn_for_an_unknown_thing_and_not_for_how_it_is(
+    prompt: str, expected: list[str]
+):
+    assert [s.name for s in read(prompt).subjects] == expected
+
+
+def test_a_giant_is_larger_than_a_tiny_one():
+    scales = [read(f"a {word} red fox").subjects[0].scale for word in ("tiny", "plain", "giant")]
+    assert scales == sorted(set(scales))
+    tiny, giant = (share_of(drawn(f"a {w} red fox in snow"), "red") for w in ("tiny", "giant"))
+    assert giant > 2 * tiny
+
+
+def test_a_colour_that_the_negative_prompt_names_is_nowhere():
+    meadow = "a boat on the sea in a garden"
+    assert share_of(drawn(meadow), "blue") > 0.1
+    assert share_of(drawn(meadow, negative_prompt="blue"), "blue") < 0.01
+
+
+def test_sky_and_sea_take_colours_of_their_own():
+    pixels = drawn("green sky, purple sea")
+    assert share_of(pixels[:40], "green") > 0.5
+    assert share_of(pixels[90:110], "purple") > share_of(drawn("a sea")[90:110], "purple") + 0.3
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    list(itertools.combinations(["", "anime-v5", "realistic-vision", "dreamshaper", "sdxl"], 2)),
+)
+def test_each_model_has_a_hand_of_its_own(first: str, second: str):
+    one, other = (drawn("a red fox in snow", style=style, seed=3) for style in (first, second))
+    assert apart(one, other) > 3
+
+
+def test_the_strip_leaves_out_characters_that_the_font_has_not():
+    plain = Image.new("RGB", (512, 64), (120, 160, 200))
+    assert sign(plain, "a fox \U0001f98a\u6f22").tobytes() == sign(plain, "a fox").tobytes()
 
 
 def test_unknown_words_have_an_emblem_of_their_own():
@@ -175,6 +239,16 @@ def test_the_stronger_a_picture_is_redrawn_the_farther_it_gets():
     ]
     assert distances == sorted(distances)
     assert distances[1] > 1
+
+
+def test_redrawn_by_a_third_a_picture_keeps_its_light_and_dark():
+    given_picture = compose(Brief(prompt="a castle"), **SIZE, seed=1)
+    brief = Brief(prompt="a cat in a neon city at night")
+    redone = restyle(given_picture, brief, strength=0.35, seed=4)
+    fresh = compose(brief, **SIZE, seed=4)
+    grey = [np.asarray(p.convert("L"), float)[:110].ravel() for p in (given_picture, redone, fresh)]
+    assert np.corrcoef(grey[0], grey[1])[0, 1] > 0.75
+    assert abs(np.corrcoef(grey[2], grey[1])[0, 1]) < 0.75
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])

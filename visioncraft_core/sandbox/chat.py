@@ -11,24 +11,31 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 LONGEST_IDEA = 40  # words of the user's that a prompt carries
+LONGEST_PROMPT = 60
+OPENING_IDEA = 20  # words of it that are kept when changes need the room
 
 # A time or weather, the words that mean it, and the light that fits.
 LIGHTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
-        "night midnight moon moonlit moonlight stars starry dark",
+        "night midnight nighttime nightfall nightly nocturnal moon moonlit moonlight stars starry"
+        " starlit dark darkness aurora nacht nuit noche",
         ("silver moonlight", "a deep blue night full of stars", "a warm glow in the dark"),
     ),
     (
-        "sunset dusk evening twilight golden",
+        "sunset dusk evening twilight golden sundown",
         ("warm low sun and long shadows", "an amber sky fading to violet", "golden rim light"),
     ),
     (
-        "dawn sunrise morning",
+        "dawn sunrise morning daybreak",
         ("first light through thin mist", "a pale rose sky", "cool shadows and a warm horizon"),
     ),
     (
         "storm stormy rain rainy thunder lightning cloudy",
         ("heavy clouds split by a shaft of light", "wet reflections", "a dramatic grey sky"),
+    ),
+    (
+        "noon midday sunny summer",
+        ("bright noon sun and short shadows", "clear daylight", "a high sun in a blue sky"),
     ),
     (
         "fog foggy mist misty haze",
@@ -82,12 +89,18 @@ MOODS = ("calm mood", "a sense of wonder", "playful mood", "quiet and intimate",
 
 # "make it night" speaks about the picture before; so does anything that begins like it.
 _CHANGE = re.compile(
-    r"^(please\s+|now\s+|and\s+|but\s+)*(make|turn|set|let|put|give|add|remove|change|use|try|same"
+    r"^((please|now|and|but|or|so|ok|okay|can you|could you|would you|what about|how about|what if"
+    r")[\s,]+)*(make|turn|set|let|put|give|add|remove|change|use|try|same"
     r"|more|less|without|with|at|in|as|only|another|again|brighter|darker|closer|it|them)\b",
     re.IGNORECASE,
 )
+_LEADING = re.compile(
+    r"^((please|now|and|but|so|ok|okay|can you|could you|would you|what about|how about|what if)"
+    r"[\s,]+)+(?=\S)",
+    re.IGNORECASE,
+)
 _FILLER = re.compile(
-    r"^(please\s+|now\s+|and\s+|but\s+|can you\s+|could you\s+)*((make|turn|set|change|let)\s+"
+    r"^((make|turn|set|change|let)\s+"
     r"(it|them|this|that|the (picture|scene|image))\s*(be|to|into|look)?|(give|draw|paint|show|"
     r"create|generate|imagine|add)( me| us)?|write (me )?a prompt (for|about|of)|i want"
     r"|i would like)\s+",
@@ -113,7 +126,8 @@ def reply(messages: Sequence[Mapping[str, str]], *, seed: int) -> str:
     said = [_clean(m.get("content", "")) for m in messages if m.get("role") == "user"]
     system = " ".join(m.get("content", "") for m in messages if m.get("role") == "system")
     last = said[-1] if said else ""
-    if _is_question(last) and not _DRAWN.search(system):
+    asked = _is_question(last) and not (len(said) > 1 and _is_change(last))
+    if asked and not _DRAWN.search(system):
         return _answered(last, chance)
     return _prompt(_subject(said), chance)
 
@@ -127,15 +141,37 @@ def _is_question(text: str) -> bool:
     return text.rstrip().endswith("?") or bool(_QUESTION.match(text))
 
 
+def _is_change(text: str) -> bool:
+    return bool(_CHANGE.match(text) or re.match(r"(what|how) (about|if)\b", text, re.IGNORECASE))
+
+
 def _subject(said: Sequence[str]) -> str:
     """What the conversation is about: the last new idea and every change to it since."""
-    start = max((n for n, text in enumerate(said) if not _CHANGE.match(text)), default=0)
-    ideas = [_idea(text) for text in said[start:]]
-    return ", now ".join(idea for idea in ideas if idea)
+    # A question that was answered is no idea; the last one is all there is to go by.
+    told = [
+        t for n, t in enumerate(said, 1) if n == len(said) or _is_change(t) or not _is_question(t)
+    ]
+    start = max((n for n, text in enumerate(told) if not _is_change(text)), default=0)
+    ideas = [idea for idea in (_idea(text) for text in told[start:]) if idea]
+    return _joined(ideas) if ideas else ""
+
+
+def _joined(ideas: Sequence[str]) -> str:
+    """The first idea and as many of the latest changes as there is room for."""
+    opening = ideas[0].split()[: OPENING_IDEA if len(ideas) > 1 else LONGEST_IDEA]
+    room = LONGEST_IDEA - len(opening)
+    changes: list[str] = []
+    for change in reversed(ideas[1:]):
+        words = ["now", *change.split()][: room if not changes else None]
+        if len(words) > room:
+            break
+        room -= len(words)
+        changes.insert(0, " ".join(words))
+    return ", ".join([" ".join(opening), *changes])
 
 
 def _idea(text: str) -> str:
-    words = _FILLER.sub("", text).rstrip(".!?,; ").split()
+    words = _FILLER.sub("", _LEADING.sub("", text)).rstrip(".!?,; ").split()
     return " ".join(word[:60] for word in words[:LONGEST_IDEA])
 
 
@@ -153,15 +189,14 @@ def _prompt(subject: str, chance: Random) -> str:
     subject = subject or chance.choice(
         ("a quiet lake between mountains", "a lighthouse above the sea", "a fox in a meadow")
     )
-    parts = [
-        chance.choice(MEDIA),
-        chance.choice(COMPOSITIONS),
-        _light(subject, chance),
-        chance.choice(PALETTES),
-        chance.choice(MOODS),
-        "fine detail, balanced composition",
-    ]
-    return f"{subject}, {', '.join(parts)}"
+    medium, composition = chance.choice(MEDIA), chance.choice(COMPOSITIONS)
+    light, palette, mood = _light(subject, chance), chance.choice(PALETTES), chance.choice(MOODS)
+    parts = [subject, medium, composition, light, palette, mood]
+    # The light counts most; what has no room any more is left away from the end.
+    parts.append("fine detail and balanced composition throughout")
+    while len(parts) > 4 and sum(len(part.split()) for part in parts) > LONGEST_PROMPT:
+        parts.pop()
+    return ", ".join(parts)
 
 
 def _answered(question: str, chance: Random) -> str:

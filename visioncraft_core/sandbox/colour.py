@@ -33,6 +33,11 @@ def turned(colour: RGB, degrees: float, saturation: float = 1.0, value: float = 
     return (r, g, b)
 
 
+def hue_of(colour: RGB) -> float:
+    """The hue in degrees."""
+    return colorsys.rgb_to_hsv(*(c / 255 for c in colour))[0] * 360
+
+
 def luminance(colour: RGB) -> float:
     """Perceived lightness, 0 to 1."""
     return (0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]) / 255

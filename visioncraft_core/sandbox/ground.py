@@ -96,9 +96,11 @@ def _snow(stage: Stage) -> None:
     _wood(stage, (52, 92, 92), base=stage.horizon + 0.05, size=0.12, count=12)
     draw, (width, height) = ImageDraw.Draw(stage.image), stage.size
     for number in range(round(60 + 120 * stage.detail)):
-        x = stage.rng.random() * width
-        y = ((stage.rng.random() + stage.phase * (1 + number % 2)) % 1.0) * height
-        size = stage.rng.uniform(0.001, 0.0042) * height
+        # Each flake falls a little way and fades: the loop closes without a blizzard.
+        fall = (stage.phase + number * 0.618) % 1.0
+        x = (stage.rng.random() + 0.01 * math.sin(math.tau * fall)) * width
+        y = (stage.rng.random() * 1.1 - 0.12 + 0.12 * fall) * height
+        size = stage.rng.uniform(0.001, 0.0044) * height * math.sin(math.pi * fall) ** 0.5
         draw.ellipse((x - size, y - size, x + size, y + size), stage.lit((252, 253, 255)))
 
 
@@ -153,10 +155,10 @@ def _water(stage: Stage, top: float, colour: RGB, bottom: float = 1.0) -> None:
     """Water from `top` to `bottom`, with glitter that moves through the loop."""
     width, height = stage.size
     y0, y1 = round(top * height), max(round(bottom * height), round(top * height) + 1)
-    deep, shallow = (
-        stage.lit(mix(colour, (20, 40, 90), 0.35)),
-        mix(stage.lit(colour), stage.light.horizon, 0.45),
-    )
+    # A colour that was asked for is not lost in that of the sky.
+    mirrored = 0.15 if stage.scene.tints else 0.45
+    deep = stage.lit(mix(colour, (20, 40, 90), 0.1 if stage.scene.tints else 0.35))
+    shallow = mix(stage.lit(colour), stage.light.horizon, mirrored)
     stage.image.paste(gradient((width, y1 - y0), shallow, deep), (0, y0))
     draw = ImageDraw.Draw(stage.image, "RGBA")
     for number in range(round(40 + 90 * stage.detail)):
@@ -177,11 +179,11 @@ def _sea(stage: Stage) -> None:
     _ridge(
         stage, stage.horizon + 0.03, 0.07, stage.far((112, 132, 152), 0.6), sharp=True, waves=0.7
     )
-    _water(stage, stage.horizon, stage.tinted((52, 128, 176)))
+    _water(stage, stage.horizon, stage.tinted((52, 128, 176), 0.8))
 
 
 def _beach(stage: Stage) -> None:
-    _water(stage, stage.horizon, stage.tinted((64, 172, 190)), 0.86)
+    _water(stage, stage.horizon, stage.tinted((64, 172, 190), 0.8), 0.86)
     width, height = stage.size
     foot = stage.horizon + 0.16
     _ridge(
@@ -205,7 +207,7 @@ def _lake(stage: Stage) -> None:
     mirror = stage.image.crop((0, max(0, top - deep), width, top)).transpose(
         Image.Transpose.FLIP_TOP_BOTTOM
     )
-    _water(stage, stage.horizon, stage.tinted((72, 138, 170)))
+    _water(stage, stage.horizon, stage.tinted((72, 138, 170), 0.8))
     shown = Image.new("L", mirror.size, 90)
     stage.image.paste(mirror, (0, top), shown)
 
@@ -214,7 +216,7 @@ def _river(stage: Stage) -> None:
     _hills(stage, stage.tinted((122, 172, 98), 0.3), layers=2)
     width, height = stage.size
     y = stage.horizon + 0.12
-    _water(stage, y, stage.tinted((72, 150, 190)))
+    _water(stage, y, stage.tinted((72, 150, 190), 0.8))
     _ridge(stage, 1.0, 0.1, stage.lit((98, 148, 82)), sharp=False, waves=0.8)
 
 
@@ -312,14 +314,29 @@ def _deep(stage: Stage) -> None:
         ]
         draw.line(points, colour, max(2, round(width * 0.016)), joint="curve")
     for number in range(round(14 + 16 * stage.detail)):
-        x = stage.rng.random() * width
-        y = ((stage.rng.random() - stage.phase * (1 + number % 2)) % 1.0) * height
-        size = stage.rng.uniform(0.003, 0.011) * width
+        rise = (stage.phase + number * 0.618) % 1.0
+        x = (stage.rng.random() + 0.006 * math.sin(2 * math.tau * rise)) * width
+        y = (stage.rng.random() * 1.1 - 0.14 * rise) * height
+        size = stage.rng.uniform(0.003, 0.011) * width * math.sin(math.pi * rise) ** 0.5
         draw.ellipse(
             (x - size, y - size, x + size, y + size),
             outline=(226, 248, 252),
             width=max(1, round(size * 0.25)),
         )
+
+
+def paint_dust(stage: Stage) -> None:
+    """Motes in the light of places where nothing else would move."""
+    if stage.scene.setting not in ("room", "studio"):
+        return
+    draw, (width, height) = ImageDraw.Draw(stage.image, "RGBA"), stage.size
+    for number in range(round(10 + 24 * stage.detail)):
+        drift = (stage.phase + number * 0.618) % 1.0
+        x = (stage.rng.random() + 0.05 * drift) * width
+        y = (stage.rng.random() * 0.9 - 0.04 * drift) * height
+        size = stage.rng.uniform(0.0012, 0.004) * min(width, height)
+        shine = round(150 * math.sin(math.pi * drift))
+        draw.ellipse((x - size, y - size, x + size, y + size), (255, 250, 232, shine))
 
 
 def _plain(stage: Stage) -> None:

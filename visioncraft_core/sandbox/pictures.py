@@ -9,17 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageFont
+from PIL import Image, ImageFilter
 
-from . import actors
-from .ground import paint_ground
-from .scene import digest, read
-from .sky import paint_sky
+from . import actors, redrawing
+from .caption import sign, strip_of
+from .ground import paint_dust, paint_ground
+from .scene import read
+from .sky import paint_sky, paint_weather
 from .stage import LIGHTS, Stage
+from .style import Treatment, without
 
-MARK = "VisionCraft sandbox"
 UPSCALING = 4
+
+__all__ = ["Brief", "compose", "restyle", "sign", "upscale"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,7 @@ def compose(brief: Brief, *, width: int, height: int, seed: int, phase: float = 
     """
     scale = 2 if width * height <= 640 * 640 else 1.5 if width * height <= 2**20 else 1
     scene = read(brief.prompt, brief.negative_prompt)
+    treatment = Treatment.of(brief.style)
     stage = Stage(
         image=Image.new("RGB", (max(8, round(width * scale)), max(8, round(height * scale)))),
         scene=scene,
@@ -57,27 +60,35 @@ def compose(brief: Brief, *, width: int, height: int, seed: int, phase: float = 
     stage.horizon = stage.rng.uniform(0.56, 0.64)
     paint_sky(stage)
     paint_ground(stage)
-    outline = 0.035 if _drawn(brief.style) else 0.0
-    actors.perform(stage, outline=outline)
+    actors.perform(stage, outline=treatment.outline, volume=treatment.volume)
+    paint_weather(stage)
+    paint_dust(stage)
     picture = stage.image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return sign(_finished(picture, brief, seed), brief.prompt)
+    picture = treatment.finish(picture, seed=seed, guidance=brief.guidance)
+    picture = without(picture, scene.banned)
+    if brief.refined:
+        picture = picture.filter(ImageFilter.UnsharpMask(2, 60, 2))
+    return sign(picture, brief.prompt)
 
 
 def restyle(picture: Image.Image, brief: Brief, *, strength: float, seed: int) -> Image.Image:
     """`picture` redone as the brief asks, same size, RGB.
 
-    Strength 0 gives its very pixels, 1 leaves nothing of it. In between its edges stay longest;
-    no pixel ever comes back, so the distance from the given picture only grows.
+    Strength 0 gives its very pixels, 1 leaves nothing of it. On the way it first takes on the
+    colours of what is asked for, then gives way to its shapes; the distance from the given picture
+    only grows.
     """
     given = picture.convert("RGB")
     if strength <= 0:
         return given
     fresh = compose(brief, width=given.width, height=given.height, seed=seed)
-    edges = given.convert("L").filter(ImageFilter.FIND_EDGES).filter(ImageFilter.GaussianBlur(2))
-    held = np.minimum(np.asarray(edges, np.float64) / 64.0, 1.0)[..., None]
-    share = strength - 0.9 * strength * (1.0 - strength) * held
-    mixed = np.asarray(given, np.float64) * (1.0 - share) + np.asarray(fresh, np.float64) * share
-    return Image.fromarray(np.round(mixed).astype(np.uint8))
+    if strength >= 1:
+        return fresh
+    top = given.height - strip_of(*given.size)
+    redone = redrawing.between(given, fresh, strength) if top > 0 else fresh.copy()
+    # The strip says what was asked for, not half of it.
+    redone.paste(fresh.crop((0, top, given.width, given.height)), (0, top))
+    return redone
 
 
 def upscale(picture: Image.Image) -> Image.Image:
@@ -86,77 +97,3 @@ def upscale(picture: Image.Image) -> Image.Image:
     plain = picture.convert("RGBA" if transparent else "RGB")
     size = (plain.width * UPSCALING, plain.height * UPSCALING)
     return plain.resize(size, Image.Resampling.LANCZOS)
-
-
-def sign(picture: Image.Image, prompt: str) -> Image.Image:
-    """`picture` with the prompt and the mark in small type on a strip at its foot."""
-    width, height = picture.size
-    letters = max(6, min(22, round(min(width, height) * 0.024)))
-    font = ImageFont.load_default(size=letters)
-    room = width - 2 * letters
-    while letters > 4 and font.getlength(MARK) > room:
-        letters -= 1
-        font = ImageFont.load_default(size=letters)
-        room = width - letters
-    strip = min(height, round(letters * 1.9))
-    signed = picture.copy()
-    foot = signed.crop((0, height - strip, width, height))
-    signed.paste(
-        Image.blend(foot, Image.new("RGB", foot.size, (18, 16, 26)), 0.62), (0, height - strip)
-    )
-    draw = ImageDraw.Draw(signed)
-    middle = height - strip / 2
-    left = letters * 0.8
-    draw.text((width - left, middle), MARK, (236, 232, 240), font, anchor="rm")
-    space = width - font.getlength(MARK) - 4 * left
-    if width >= 128 and (shown := _shortened(prompt, font, space)):
-        draw.text((left, middle), shown, (200, 196, 210), font, anchor="lm")
-    return signed
-
-
-def _shortened(prompt: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, room: float) -> str:
-    text = "".join(c if c.isprintable() else " " for c in prompt[:400]).strip()
-    if font.getlength(text) <= room:
-        return text
-    while text and font.getlength(text + "...") > room:
-        text = text[: int(len(text) * 0.96) if len(text) > 30 else -1]
-    return text.rstrip() + "..." if text else ""
-
-
-def _drawn(style: str) -> bool:
-    return any(word in style.lower() for word in ("anime", "toon", "mix", "comic", "anything"))
-
-
-def _photographic(style: str) -> bool:
-    return any(word in style.lower() for word in ("real", "photo", "vision", "turbo", "base"))
-
-
-def _finished(picture: Image.Image, brief: Brief, seed: int) -> Image.Image:
-    """The treatment that a model's name stands for, and how strictly and finely it was asked."""
-    character = Random(digest(brief.style))
-    turn = character.uniform(-9, 9) if brief.style else 0.0
-    picture = _turned(picture, turn)
-    colour = 0.72 + 0.56 * brief.guidance + character.uniform(-0.08, 0.08)
-    picture = ImageEnhance.Color(picture).enhance(colour * (1.12 if _drawn(brief.style) else 1.0))
-    picture = ImageEnhance.Contrast(picture).enhance(0.94 + 0.14 * brief.guidance)
-    if _photographic(brief.style):
-        soft = picture.filter(ImageFilter.GaussianBlur(max(picture.size) * 0.008))
-        picture = Image.blend(picture, ImageChops.screen(picture, soft), 0.22)
-    if brief.refined:
-        return picture.filter(ImageFilter.UnsharpMask(2, 60, 2))
-    grain = 5.0 if _photographic(brief.style) else 0.0 if _drawn(brief.style) else 2.5
-    return _grainy(picture, grain * (1.2 - 0.4 * brief.detail), seed)
-
-
-def _turned(picture: Image.Image, degrees: float) -> Image.Image:
-    hue, saturation, value = picture.convert("HSV").split()
-    hue = hue.point([(h + round(degrees * 256 / 360)) % 256 for h in range(256)])
-    return Image.merge("HSV", (hue, saturation, value)).convert("RGB")
-
-
-def _grainy(picture: Image.Image, strength: float, seed: int) -> Image.Image:
-    if strength <= 0:
-        return picture
-    noise = np.random.default_rng(seed).normal(0.0, strength, (picture.height, picture.width, 1))
-    pixels = np.asarray(picture, np.float64) + noise
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))

@@ -19,13 +19,17 @@ def paint_sky(stage: Stage) -> None:
 def _open_sky(stage: Stage) -> None:
     light, (width, height) = stage.light, stage.size
     top, low = light.top, light.horizon
-    if stage.scene.tints:
+    if stage.scene.over:
+        top, low = mix(top, stage.scene.over, 0.75), mix(low, stage.scene.over, 0.45)
+    elif stage.scene.tints:
         top, low = stage.tinted(top, 0.35), stage.tinted(low, 0.2)
     sky = gradient((width, max(1, round(height * stage.horizon) + 2)), top, low)
     stage.image.paste(low, (0, 0, width, height))
     stage.image.paste(sky, (0, 0))
     if light.stars or "stars" in stage.scene.sky:
         _stars(stage, max(light.stars, 60))
+    if "aurora" in stage.scene.sky:
+        _aurora(stage)
     if "rainbow" in stage.scene.sky:
         _rainbow(stage)
     _orb(stage)
@@ -52,7 +56,10 @@ def _orb(stage: Stage) -> None:
     # Beside the middle, where the subject is.
     x = width * (0.5 + stage.rng.choice((-1, 1)) * stage.rng.uniform(0.2, 0.36))
     y = height * min(stage.light.height, stage.horizon - 0.04)
-    radius = (0.075 if wanted else 0.055) * min(width, height)
+    # Asked for by itself, it is what the picture is about.
+    share = 0.13 if wanted and not stage.scene.subjects else 0.085 if wanted else 0.055
+    radius = share * min(width, height)
+    y = max(y, radius * 1.4)
     colour = stage.scene.sky_colour or stage.light.orb
     glow(stage.image, (x, y), radius * 4.5, colour, 0.55 if not night else 0.35)
     draw = ImageDraw.Draw(stage.image)
@@ -89,6 +96,39 @@ def _rainbow(stage: Stage) -> None:
     stage.image.paste(layer, mask=layer)
 
 
+def _aurora(stage: Stage) -> None:
+    """Curtains of light that wave."""
+    width, height = stage.size
+    small = (max(8, width // 4), max(8, height // 4))
+    for colour, low in (((72, 232, 164), 0.42), ((96, 190, 240), 0.34), ((186, 106, 232), 0.26)):
+        mask = Image.new("L", small, 0)
+        draw = ImageDraw.Draw(mask)
+        first, second = stage.rng.random(), stage.rng.random()
+        for x in range(small[0]):
+            t = x / small[0]
+            wave = math.sin(math.tau * (1.1 * t + first) + math.sin(math.tau * stage.phase) * 0.5)
+            foot = (low + 0.07 * wave) * small[1]
+            tall = (0.2 + 0.08 * math.sin(math.tau * (3.3 * t + second + stage.phase))) * small[1]
+            for step in range(8):
+                y = foot - tall * step / 8
+                draw.line((x, y, x, y - tall / 8), round(150 * (1 - step / 8) ** 1.3))
+        soft = mask.filter(ImageFilter.GaussianBlur(small[0] * 0.012)).resize(stage.size)
+        stage.image.paste(colour, mask=soft)
+
+
+def paint_weather(stage: Stage) -> None:
+    """What falls between the viewer and the scene."""
+    if "rain" not in stage.scene.sky or stage.scene.setting in ("space", "room", "underwater"):
+        return
+    draw, (width, height) = ImageDraw.Draw(stage.image, "RGBA"), stage.size
+    for _ in range(round(90 + 160 * stage.detail)):
+        x, y = stage.rng.random() * width * 1.1, stage.rng.random()
+        long = stage.rng.uniform(0.03, 0.07) * height
+        y = ((y + stage.phase) % 1.0) * (height + long) - long
+        shine = (214, 226, 240, round(stage.rng.uniform(60, 130)))
+        draw.line((x, y, x - long * 0.18, y + long), shine, max(1, round(height * 0.0022)))
+
+
 def _clouds(stage: Stage) -> None:
     width, height = stage.size
     layer = Image.new("L", stage.size, 0)
@@ -97,10 +137,9 @@ def _clouds(stage: Stage) -> None:
     for _ in range(count):
         x, y = stage.rng.random(), stage.rng.uniform(0.04, stage.horizon * 0.7)
         scale = stage.rng.uniform(0.05, 0.13) * width
-        # Whole turns, so that the loop closes.
-        left = ((x + stage.phase * stage.rng.choice((1, 1, 2))) % 1.0) * (
-            width + 6 * scale
-        ) - 3 * scale
+        # There and back, so that the loop closes without a rush across the sky.
+        drift = 0.8 * scale * math.sin(math.tau * (stage.phase + stage.rng.random()))
+        left = x * (width + 4 * scale) - 2 * scale + drift
         for puff in range(5):
             size = (
                 scale

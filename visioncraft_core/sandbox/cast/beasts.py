@@ -242,7 +242,7 @@ KINDS: dict[str, Kind] = {
                   Beast("big", "brush", cheeks=0.26, marks="mask", nose="small"), setting="forest"),
     "wolf": _beast("wolf husky coyote jackal", (128, 138, 152), (226, 230, 234),
                    Beast("big", "brush", nose="big", cheeks=0.22, marks="mask"), setting="forest"),
-    "bear": _beast("bear cub grizzly teddy", (134, 88, 56), (206, 168, 128),
+    "bear": _beast("bear cub grizzly teddy", (134, 88, 56), None,
                    Beast("round", "short", "big", (0.5, 0.42), girth=1.2), setting="forest"),
     "panda": _beast("panda", (244, 240, 234), (250, 248, 244),
                     Beast("round", "short", "big", (0.52, 0.43), marks="patches", girth=1.2),

@@ -38,6 +38,22 @@ def _sphere(pen: Pen) -> None:
         pen.dot(-0.28 * share, 0.14 - 0.3 * share, size, (tone[0], tone[1], tone[2]))
 
 
+def _planet(pen: Pen) -> None:
+    tilt = [(1.12 * math.cos(a), 0.3 * math.sin(a)) for a in (math.tau * n / 60 for n in range(61))]
+    band = [(x * 0.94 - y * 0.34, 0.06 + x * 0.34 + y * 0.94) for x, y in tilt]
+    pen.stroke(band[30:], 0.1, "accent")
+    pen.oval(0, 0.06, 0.66, 0.66)
+    for y, thick, tone in ((-0.3, 0.16, "light"), (0.1, 0.12, "dark"), (0.42, 0.2, "light")):
+        stripe = [
+            (-0.8, y - 0.26),
+            (0.8, y + 0.26),
+            (0.8, y + 0.26 + thick),
+            (-0.8, y - 0.26 + thick),
+        ]
+        pen.shape(stripe, tone, within=True)
+    pen.stroke(band[:31], 0.1, "accent")
+
+
 def _heart(pen: Pen) -> None:
     beat = 1 + 0.05 * pen.beat
     curve = [(16 * math.sin(t) ** 3, 13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t))
@@ -73,7 +89,8 @@ def _figure(draw: Callable[[Pen], None], words: str, colour: RGB) -> Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "circle": _figure(_circle, "circle disc disk ring dot ball", (226, 96, 82)),
+    "planet": Kind(_planet, "planet saturn jupiter mars venus uranus", (222, 148, 96), (246, 220, 172), place="sky", setting="space"),
+    "circle": _figure(_circle, "circle disc disk dot ball", (226, 96, 82)),
     "square": _figure(_square, "square rectangle box block", (72, 122, 190)),
     "triangle": _figure(partial(_polygon, corners=3), "triangle pyramid", (246, 190, 72)),
     "hexagon": _figure(partial(_polygon, corners=6), "hexagon pentagon polygon honeycomb", (236, 168, 72)),

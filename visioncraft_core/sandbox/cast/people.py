@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from ..colour import INK, RGB
@@ -15,7 +16,7 @@ WARM: RGB = (255, 222, 140)
 STEEL: RGB = (176, 186, 200)
 
 
-def _person(pen: Pen, *, hair: str = "long", suit: bool = False) -> None:
+def _person(pen: Pen, *, hair: str = "long", hat: str = "", suit: bool = False) -> None:
     sway = 0.03 * pen.beat
     if hair == "long" and not suit:
         pen.blob([(-0.34, -0.5), (0, -0.98), (0.34, -0.5), (0.4, 0.12), (-0.4, 0.12)], HAIR)
@@ -39,6 +40,37 @@ def _person(pen: Pen, *, hair: str = "long", suit: bool = False) -> None:
     pen.dot(0.17 + sway, -0.3, 0.05, (236, 164, 142), 0.03)
     smile = [(-0.07 + sway, -0.26), (sway, -0.22), (0.07 + sway, -0.26)]
     pen.stroke(smile, 0.025, (168, 74, 74))
+    if hair == "beard":
+        _beard(pen, sway)
+    if hat:
+        HATS[hat](pen, sway)
+
+
+def _beard(pen: Pen, sway: float) -> None:
+    grey = (226, 222, 226)
+    x = sway
+    pen.blob([(x - 0.3, -0.4), (x - 0.24, -0.2), (x - 0.08, -0.29), (x, -0.26), (x + 0.08, -0.29),
+              (x + 0.24, -0.2), (x + 0.3, -0.4), (x + 0.28, 0.0), (x, 0.5), (x - 0.28, 0.0)], grey)  # fmt: skip
+    pen.stroke([(x - 0.07, -0.22), (x, -0.19), (x + 0.07, -0.22)], 0.025, (168, 74, 74))
+
+
+def _pointed(pen: Pen, sway: float) -> None:
+    pen.shape([(sway - 0.3, -0.66), (sway + 0.06, -1.18), (sway + 0.3, -0.66)], "dark")
+    pen.shape([(sway - 0.3, -0.7), (sway + 0.3, -0.7), (sway + 0.3, -0.62), (sway - 0.3, -0.62)],
+              (248, 208, 96))  # fmt: skip
+    pen.oval(sway, -0.62, 0.5, 0.07, "dark")
+
+
+def _crown(pen: Pen, sway: float) -> None:
+    gold = (250, 206, 88)
+    points = [(-0.26, -0.7), (-0.3, -0.98), (-0.15, -0.84), (0.0, -1.06), (0.15, -0.84),
+              (0.3, -0.98), (0.26, -0.7)]  # fmt: skip
+    pen.shape([(x + sway, y) for x, y in points], gold)
+    for x, y in ((-0.3, -1.0), (0.0, -1.08), (0.3, -1.0)):
+        pen.dot(x + sway, y, 0.045, (226, 84, 92))
+
+
+HATS: dict[str, Callable[[Pen, float], None]] = {"pointed": _pointed, "crown": _crown}
 
 
 def _robot(pen: Pen) -> None:
@@ -59,10 +91,14 @@ def _robot(pen: Pen) -> None:
 
 
 KINDS: dict[str, Kind] = {
-    "person": Kind(_person, "person woman lady girl portrait queen princess face model mother frau femme "
-                   "witch nurse", (196, 86, 106), coat=True, setting="meadow"),
-    "man": Kind(partial(_person, hair="short"), "man boy gentleman king prince father wizard monk knight "
+    "person": Kind(_person, "person woman lady girl mother daughter sister grandmother frau femme nurse "
+                   "dancer ballerina bride", (196, 86, 106), coat=True, setting="meadow"),
+    "man": Kind(partial(_person, hair="short"), "man boy gentleman father grandfather son brother monk knight "
                 "farmer sailor samurai people child kid mann homme", (70, 104, 158), coat=True),
+    "wizard": Kind(partial(_person, hair="beard", hat="pointed"), "wizard sorcerer magician gandalf merlin", (84, 78, 168), coat=True, setting="forest"),
+    "witch": Kind(partial(_person, hat="pointed"), "witch sorceress", (112, 66, 142), coat=True, setting="forest"),
+    "queen": Kind(partial(_person, hat="crown"), "queen princess empress", (172, 72, 142), coat=True),
+    "king": Kind(partial(_person, hair="beard", hat="crown"), "king prince emperor", (162, 62, 72), coat=True),
     "astronaut": Kind(partial(_person, suit=True), "astronaut cosmonaut spaceman diver", (232, 234, 240), setting="space"),
     "robot": Kind(_robot, "robot android cyborg droid machine mech", (122, 158, 190), setting="city"),
 }  # fmt: skip
