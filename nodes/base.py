@@ -173,7 +173,7 @@ def _size_note(pictures: list[Decoded]) -> list[str]:
 def client_of(server: str) -> tuple[Client, str]:
     """The client of a profile ("" is the host's choice), and what the user should know of it."""
     profile = chosen(server)
-    automatic = profile.embedded and (server or comfy.host().default_server()) == AUTO
+    automatic = profile.embedded and server in ("", AUTO) and comfy.host().default_server() == AUTO
     return Client(profile, comfy.host().home()), SANDBOX_NOTE if automatic else ""
 
 

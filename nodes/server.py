@@ -42,7 +42,7 @@ class Server:
 
 
 def chosen(name: str) -> Profile:
-    """The profile that a workflow names; "" is the host's choice. Raises ConfigError."""
+    """The profile that a workflow names; "" and "auto" are up to the host. Raises ConfigError."""
     current = comfy.host()
     if "://" in name:
         # A shared workflow must not be able to say where a key or a picture goes.
@@ -50,4 +50,5 @@ def chosen(name: str) -> Profile:
             "A workflow cannot name an address.",
             "Configure a server profile and choose it in a VisionCraft Server node.",
         )
-    return Profiles(current.home()).find(name or current.default_server())
+    wanted = current.default_server() if name in ("", AUTO) else name
+    return Profiles(current.home()).find(wanted)

@@ -155,6 +155,12 @@ def test_a_plain_node_takes_the_items_of_a_list_one_after_the_other(tmp_path: Pa
     assert Dawdle.order == ["a", "b", "c"]
 
 
+def test_results_are_told_in_the_order_of_the_file(tmp_path: Path):
+    graph = {"1": {"type": "Slow", "text": "x"}, "2": {"type": "Show", "text": "y"}}
+    outcome = asyncio.run(prepared(tmp_path, graph).execute())
+    assert list(outcome.shown) == ["1", "2"]
+
+
 def test_only_what_a_result_needs_is_run(tmp_path: Path):
     log = Log()
     graph = {"1": {"type": "Give", "text": "a"}, "9": {"type": "Show", "text": "b"}}

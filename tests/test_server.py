@@ -57,6 +57,6 @@ def test_the_host_decides_where_nothing_is_chosen():
             return "http://127.0.0.1:9"
 
     comfy.use(Host())
-    assert chosen("").base_url == "http://127.0.0.1:9"
+    assert chosen("").base_url == chosen("auto").base_url == "http://127.0.0.1:9"
     with pytest.raises(ConfigError):
         chosen("http://127.0.0.1:9")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from thumbnails import LARGEST, still
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.cli import main
@@ -35,10 +36,16 @@ def run(path: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, 
 
 def test_the_examples_of_this_release_are_there():
     assert {path.stem for path in WORKFLOWS} == {
-        "llm_prompt_to_image",
-        "text_to_image_sd",
-        "text_to_image_sdxl",
+        *("llm_prompt_to_image", "text_to_image_sd", "text_to_image_sdxl", "llm_to_gif"),
+        *("llm_to_upscaled_image", "img2img_four_strengths", "image_to_video", "lora_stack"),
+        *("one_prompt_five_models", "premium_chat_three_turns", "conversation_three_turns"),
+        "two_servers",
     }
+
+
+def test_every_node_is_shown_in_an_example():
+    used = {n["type"] for p in WORKFLOWS for n in json.loads(p.read_text("utf-8"))["nodes"]}
+    assert set(NODE_CLASS_MAPPINGS) <= used
 
 
 @each
@@ -48,10 +55,11 @@ def test_it_runs_headless_and_its_thumbnail_is_made_from_that_run(
     told = run(path, tmp_path, capsys)
     saved = [i for shown in told["outputs"].values() for i in shown.get("images", [])]
     assert saved
-    with Image.open(saved[0]["path"]) as picture, Image.open(path.with_suffix(".jpg")) as thumbnail:
-        assert thumbnail.size[0] <= 512
+    picture = still(Path(saved[0]["path"]))
+    with Image.open(path.with_suffix(".jpg")) as thumbnail:
+        assert max(thumbnail.size) == max(LARGEST)
         assert path.with_suffix(".jpg").stat().st_size < 100_000
-        small = np.asarray(picture.convert("RGB").resize(thumbnail.size, Image.Resampling.LANCZOS))
+        small = np.asarray(picture.resize(thumbnail.size, Image.Resampling.LANCZOS))
         assert np.abs(small.astype(int) - np.asarray(thumbnail)).mean() < 6
 
 
@@ -80,7 +88,12 @@ def test_its_widget_values_are_as_many_as_the_node_has_widgets(path: Path):
             continue
         declared = CLASSES[node["type"]].INPUT_TYPES()
         inputs = {**declared["required"], **declared.get("optional", {})}.values()
-        widgets = [i for i in inputs if isinstance(i[0], list) or not i[1].get("forceInput")]
+        kinds = ("STRING", "INT", "FLOAT", "BOOLEAN")
+        widgets = [
+            i
+            for i in inputs
+            if isinstance(i[0], list) or i[0] in kinds and not i[1].get("forceInput")
+        ]
         controls = [i for i in widgets if i[1].get("control_after_generate")]
         assert len(node["widgets_values"]) == len(widgets) + len(controls)
 

@@ -9,21 +9,27 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
+from visioncraft.visioncraft_core.animations import decode_animation
+from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
 FOLDER = Path(__file__).parent.parent / "example_workflows"
 LARGEST = (400, 400)
 
 
 def make(workflow: Path) -> None:
-    with tempfile.TemporaryDirectory() as out:
-        command = ["visioncraft", "run", str(workflow), "--server", "sandbox", "--json"]
+    with tempfile.TemporaryDirectory() as out, Sandbox() as sandbox:
+        command = ["visioncraft", "run", str(workflow), "--server", sandbox.url, "--json"]
         done = subprocess.run([*command, "--out", out], capture_output=True, check=True)
         shown = json.loads(done.stdout)["outputs"].values()
-        first = next(image["path"] for node in shown for image in node.get("images", []))
-        with Image.open(first) as picture:
-            small = picture.convert("RGB")
-            small.thumbnail(LARGEST, Image.Resampling.LANCZOS)
-            small.save(workflow.with_suffix(".jpg"), quality=88)
+        first = next(Path(image["path"]) for node in shown for image in node.get("images", []))
+        small = still(first)
+        small.thumbnail(LARGEST, Image.Resampling.LANCZOS)
+        small.save(workflow.with_suffix(".jpg"), quality=88)
+
+
+def still(path: Path) -> Image.Image:
+    """The picture in a file; of a moving one its first frame."""
+    return Image.fromarray(decode_animation(path.read_bytes()).frames[0])
 
 
 if __name__ == "__main__":

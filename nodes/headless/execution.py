@@ -110,6 +110,9 @@ class Run:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # In file order, not in the order in which they happened to end.
+            shown = self.outcome.shown
+            self.outcome.shown = {node: shown[node] for node in self.needed if node in shown}
         return self.outcome
 
     async def _node(self, node: Node) -> list[list[Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,10 @@ from conftest import gradient, png_of
 from PIL import Image
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import folders
-from visioncraft.nodes.headless.cli import main
 from visioncraft.nodes.headless.folders import Folders
 from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
 from visioncraft.nodes.headless.workflow import load
+from visioncraft.visioncraft_core.animations import decode_animation
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
 from comfyui.conftest import ComfyUI, skip_without_comfyui
@@ -37,44 +39,45 @@ def save(node: str = "1", slot: int = 0, prefix: str = "made") -> dict[str, Any]
     return {"class_type": "SaveImage", "inputs": inputs}
 
 
-def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def headless(
-    workflow: Path, out: Path, capsys: pytest.CaptureFixture[str], *options: str
-) -> dict[str, Any]:
-    """The outputs by node id of a run against a sandbox that was asked nothing before."""
+def headless(workflow: Path, out: Path, *options: str) -> dict[str, Any]:
+    """The outputs by node id of a run in a process of its own, against a fresh sandbox."""
+    command = [str(Path(sys.executable).with_name("visioncraft")), "run", str(workflow)]
     with Sandbox() as sandbox:
-        arguments = ["--server", sandbox.url, "--out", str(out), "--json", *options]
-        assert main(["run", str(workflow), *arguments]) == 0
-    return json.loads(capsys.readouterr().out)["outputs"]
+        command += ["--server", sandbox.url, "--out", str(out), "--json", *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["outputs"]
 
 
-def images(outputs: dict[str, Any], folder: Path) -> dict[str, list[tuple[str, np.ndarray]]]:
-    """Names and pixels of the saved pictures by node id."""
+def saved(outputs: dict[str, Any], folder: Path) -> dict[str, list[Path]]:
+    """The files in the output folder by node id."""
     return {
         node: [
-            (f"{i['subfolder']}/{i['filename']}", pixels(folder / i["subfolder"] / i["filename"]))
-            for i in shown["images"]
-            if i["type"] == "output"
+            folder / entry["subfolder"] / entry["filename"]
+            for key in ("images", "files")
+            for entry in shown.get(key, [])
+            if entry["type"] == "output"
         ]
         for node, shown in outputs.items()
-        if "images" in shown
     }
 
 
 def assert_same(ours: dict[str, Any], theirs: dict[str, Any], out: Path, comfyui: ComfyUI) -> None:
+    """Both runs showed the same texts and saved the same frames, times and names."""
     texts = [{n: s["text"] for n, s in run.items() if "text" in s} for run in (ours, theirs)]
     assert texts[0] == texts[1]
-    saved, real = images(ours, out), images(theirs, comfyui.base / "output")
-    assert {n: [name for name, _ in s] for n, s in saved.items()} == {
-        n: [name for name, _ in s] for n, s in real.items()
+    mine, real = saved(ours, out), saved(theirs, comfyui.base / "output")
+    assert {n: [p.name for p in files] for n, files in mine.items()} == {
+        n: [p.name for p in files] for n, files in real.items()
     }
-    for node, pictures in saved.items():
-        for (_, mine), (_, its) in zip(pictures, real[node], strict=True):
-            assert np.array_equal(mine, its), node
+    for node, files in mine.items():
+        for file, other in zip(files, real[node], strict=True):
+            contents = [path.read_bytes() for path in (file, other)]
+            moving = [decode_animation(content) for content in contents]
+            assert np.array_equal(moving[0].frames, moving[1].frames), (node, file.name)
+            assert moving[0].delays == moving[1].delays
+            if file.suffix == ".gif":
+                assert contents[0] == contents[1]
 
 
 def test_the_nodes_are_there_with_all_their_inputs(comfyui: ComfyUI):
@@ -95,25 +98,27 @@ def test_the_example_workflows_are_offered_as_templates(comfyui: ComfyUI):
 
 @pytest.mark.parametrize("workflow", EXAMPLES, ids=lambda p: p.stem)
 def test_an_example_gives_the_same_as_the_headless_run(
-    workflow: Path, comfyui: ComfyUI, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    workflow: Path, comfyui: ComfyUI, tmp_path: Path
 ):
     folders.current.set(Folders(tmp_path, ()))
     graph = load(workflow, {**NODE_CLASSES, **NODE_CLASS_MAPPINGS})
     extra = {"extra_data": {"extra_pnginfo": {"workflow": graph.canvas}}}
     theirs = comfyui.run(graph.prompt(), **extra)
-    ours = headless(workflow, tmp_path / "out", capsys)
+    ours = headless(workflow, tmp_path / "out")
     assert_same(ours, theirs, tmp_path / "out", comfyui)
-    for shown in theirs.values():
-        for entry in shown.get("images", []):
-            name = Path(entry["subfolder"]) / entry["filename"]
-            with (
-                Image.open(comfyui.base / "output" / name) as its,
-                Image.open(tmp_path / "out" / name) as mine,
-            ):
-                assert json.loads(mine.text["workflow"]) == json.loads(its.text["workflow"])
-                values = [json.loads(i.text["prompt"]) for i in (mine, its)]
-                inputs = [{n: node["inputs"] for n, node in v.items()} for v in values]
-                assert inputs[0] == inputs[1]
+    mine, real = saved(ours, tmp_path / "out"), saved(theirs, comfyui.base / "output")
+    for node, files in mine.items():
+        for file, other in zip(files, real[node], strict=True):
+            if file.suffix == ".png":
+                assert stored(file) == stored(other)
+
+
+def stored(path: Path) -> tuple[Any, Any]:
+    """The workflow in a picture, and the inputs of the nodes that made it."""
+    with Image.open(path) as image:
+        prompt = json.loads(image.text["prompt"])
+        inputs = {node_id: node["inputs"] for node_id, node in prompt.items()}
+        return json.loads(image.text["workflow"]), inputs
 
 
 def host_graph() -> dict[str, Any]:
@@ -149,19 +154,60 @@ def host_graph() -> dict[str, Any]:
         }
         graph[f"{number}t"] = save(f"{number}s", prefix=f"host/{number}s")
         graph[f"{number}u"] = save(f"{number}b", prefix=f"host/{number}b")
+    return {**graph, **more_host_nodes()}
+
+
+def more_host_nodes() -> dict[str, Any]:
+    """Masks, batches, grids, animations and video."""
+    graph: dict[str, Any] = {}
+    for channel in ("alpha", "red", "green", "blue"):
+        load_mask = {"image": "photo.png", "channel": channel}
+        graph[f"{channel}1"] = {"class_type": "LoadImageMask", "inputs": load_mask}
+        graph[f"{channel}2"] = {"class_type": "InvertMask", "inputs": {"mask": [f"{channel}1", 0]}}
+        graph[f"{channel}3"] = {"class_type": "MaskToImage", "inputs": {"mask": [f"{channel}2", 0]}}
+        graph[f"{channel}4"] = save(f"{channel}3", prefix=f"host/{channel}")
+    graph["m1"] = {"class_type": "RepeatImageBatch", "inputs": {"image": ["0b", 0], "amount": 3}}
+    graph["m2"] = {
+        "class_type": "ImageFromBatch",
+        "inputs": {"image": ["m1", 0], "batch_index": 1, "length": 4},
+    }
+    graph["m3"] = {"class_type": "ImageInvert", "inputs": {"image": ["m2", 0]}}
+    graph["m4"] = save("m3", prefix="host/inverted")
+    for number, (direction, match, color) in enumerate(
+        [
+            ("right", True, "white"),
+            ("down", True, "red"),
+            ("left", False, "black"),
+            ("up", False, "blue"),
+        ]
+    ):
+        inputs = {"direction": direction, "match_image_size": match, "spacing_width": 6}
+        pair = {"image1": ["1", 0], "image2": [f"{number}s", 0], "spacing_color": color}
+        graph[f"g{number}"] = {"class_type": "ImageStitch", "inputs": {**inputs, **pair}}
+        graph[f"h{number}"] = save(f"g{number}", prefix=f"host/stitched{number}")
+    moving = {"images": ["m1", 0], "fps": 12.5}
+    webp = {"filename_prefix": "host/moving", "lossless": False, "quality": 70, "method": "fastest"}
+    graph["a1"] = {"class_type": "SaveAnimatedWEBP", "inputs": {**moving, **webp}}
+    apng = {"filename_prefix": "host/frames", "compress_level": 2}
+    graph["a2"] = {"class_type": "SaveAnimatedPNG", "inputs": {**moving, **apng}}
+    even = {"upscale_method": "area", "width": 64, "height": 48, "crop": "center"}
+    graph["v0"] = {"class_type": "ImageScale", "inputs": {"image": ["m1", 0], **even}}
+    graph["v1"] = {"class_type": "CreateVideo", "inputs": {"images": ["v0", 0], "fps": 8.0}}
+    graph["v2"] = {"class_type": "GetVideoComponents", "inputs": {"video": ["v1", 0]}}
+    graph["v3"] = {"class_type": "PreviewAny", "inputs": {"source": ["v2", 2]}}
+    film = {"filename_prefix": "host/film", "format": "auto", "codec": "auto"}
+    graph["v4"] = {"class_type": "SaveVideo", "inputs": {"video": ["v1", 0], **film}}
     return graph
 
 
-def test_the_host_nodes_do_what_the_real_ones_do(
-    comfyui: ComfyUI, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_the_host_nodes_do_what_the_real_ones_do(comfyui: ComfyUI, tmp_path: Path):
     picture = png_of(np.dstack([gradient(61, 37), gradient(61, 37)[..., 0]]))
     (comfyui.base / "input" / "photo.png").write_bytes(picture)
     (tmp_path / "photo.png").write_bytes(picture)
     workflow = tmp_path / "host.json"
     workflow.write_text(json.dumps(host_graph()))
     theirs = comfyui.run(host_graph())
-    ours = headless(workflow, tmp_path / "out", capsys)
+    ours = headless(workflow, tmp_path / "out")
     assert_same(ours, theirs, tmp_path / "out", comfyui)
 
 

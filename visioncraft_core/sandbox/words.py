@@ -99,7 +99,7 @@ LIGHTS: dict[str, str] = {
     "night": "night midnight moonlit moonlight nocturnal dark",
     "sunset": "sunset dusk evening twilight sundown",
     "dawn": "dawn sunrise morning daybreak",
-    "gold": "hour autumn fall sunny warm",
+    "gold": "hour autumn fall sunny",
     "storm": "storm stormy thunder lightning rain rainy tempest",
     "fog": "fog foggy mist misty haze hazy",
     "neon": "neon cyberpunk synthwave vaporwave",
