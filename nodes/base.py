@@ -148,7 +148,7 @@ class ImageNode(ApiNode):
     def output(
         self, request: Request, result: Result, notes: list[str]
     ) -> tuple[Tensor, Tensor, str]:
-        pictures = [decode(file.content) for file in result.files]
+        pictures = _decoded(result, notes)
         notes += _size_note(pictures)
         sizes = [f"{p.size.width}x{p.size.height}" for p in pictures]
         told = self.info(request, result, notes, pictures=sizes)
@@ -161,6 +161,21 @@ def _say_end(say: OnProgress, seconds: float, notes: list[str]) -> None:
         return
     for note in notes:
         say(note)
+
+
+def _decoded(result: Result, notes: list[str]) -> list[Decoded]:
+    """The pictures that can be opened; `notes` tells of the others. Raises if there is none."""
+    pictures: list[Decoded] = []
+    problems: list[VisionCraftError] = []
+    for file in result.files:
+        try:
+            pictures.append(decode(file.content))
+        except VisionCraftError as problem:
+            problems.append(problem)
+    if not pictures and problems:
+        raise problems[0]
+    notes += [str(problem) for problem in problems]
+    return pictures
 
 
 def _size_note(pictures: list[Decoded]) -> list[str]:

@@ -4,6 +4,7 @@ import io
 from fractions import Fraction
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from conftest import gradient, png_of
@@ -99,3 +100,15 @@ def test_a_damaged_file_is_an_animation_or_our_error(cut: int, position: int, by
         assert decode_animation(bytes(content[:-cut])).frames.ndim == 4
     except UnsafeContent as error:
         assert len(str(error)) < 300
+
+
+def test_a_video_without_pictures_is_refused():
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 2048), np.float32), "flt", "mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(UnsafeContent, match="without pictures"):
+        decode_animation(buffer.getvalue())

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import client_of
+from conftest import client_of, gradient, png_of
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
 from visioncraft.nodes.base import SANDBOX_NOTE
-from visioncraft.visioncraft_core import errors
+from visioncraft.visioncraft_core import File, Result, errors
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
 CLASSES: dict[str, Any] = NODE_CLASS_MAPPINGS
@@ -54,6 +54,26 @@ def test_several_pictures_come_as_one_batch(sandbox: Sandbox):
     images, _, _ = run(SD, model="anything_V5", sampler="Euler", prompt="a fox", image_count=3)
     assert images.shape == (3, 512, 512, 3)
     assert not torch.equal(images[0], images[1])
+
+
+def test_a_damaged_picture_among_others_is_told_and_the_others_delivered():
+    good, bad = File(png_of(gradient()), "png"), File(png_of(gradient())[:60], "png")
+    request = XL.build(prompt="a fox")
+    notes: list[str] = []
+    images, _, _ = XL().output(request, Result("here", 0.1, (good, bad, good)), notes)
+    assert images.shape[0] == 2
+    assert len(notes) == 1
+    assert "damaged" in notes[0]
+    with pytest.raises(errors.UnsafeContent):
+        XL().output(request, Result("here", 0.1, (bad,)), [])
+
+
+def test_pictures_of_different_size_are_all_delivered_and_it_says_so():
+    files = tuple(File(png_of(gradient(*size)), "png") for size in ((32, 24), (16, 48)))
+    notes: list[str] = []
+    images, _, info = XL().output(XL.build(prompt="a fox"), Result("here", 0.1, files), notes)
+    assert images.shape == (2, 48, 32, 3)
+    assert "padded to 32x48" in json.loads(info)["notes"][0]
 
 
 def test_without_a_key_the_sandbox_answers_and_the_node_says_so():

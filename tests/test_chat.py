@@ -47,3 +47,39 @@ def test_a_failed_call_adds_no_turn(sandbox: Sandbox):
     with pytest.raises(errors.FieldRejected):
         run(LLM, model="no-such-model", prompt="a", history=history)
     assert history == ({"role": "user", "content": "a fox"},)
+
+
+def test_three_in_a_row_send_one_three_and_five_messages(sandbox: Sandbox):
+    comfy.use(Host(sandbox.url))
+    history: Any = ()
+    sent = []
+    for prompt in ("a red fox in snow", "make it night", "add two owls"):
+        text, history, info = run(LLM, model=MODEL, prompt=prompt, system="", history=history)
+        sent.append(len(json.loads(info)["request"]["messages"]))
+    assert sent == [1, 3, 5]
+    assert "fox" in text
+    assert "owls" in text
+
+
+PREMIUM: Any = NODE_CLASS_MAPPINGS["VisionCraftPremiumLLM"]
+
+
+def test_two_premium_prompts_continue_one_chat(sandbox: Sandbox):
+    comfy.use(Host(sandbox.url))
+    first = run(PREMIUM, model="gpt-3-5-turbo", message="a red fox in snow")
+    second = run(PREMIUM, model="gpt-3-5-turbo", message="make it night", chat_id=first[1])
+    assert first[1] == second[1] != ""
+    assert "fox" in second[0]
+    assert json.loads(second[2])["chat_id"] == first[1]
+
+
+def test_a_new_chat_sends_no_chat_id():
+    assert "chat_id" not in PREMIUM.build(model="gpt-3-5", message="hi", chat_id=" ").to_json()
+
+
+def test_a_server_that_names_no_chat_is_noted():
+    with Sandbox(shapes={"premium/llm": "chat"}) as other:
+        comfy.use(Host(other.url))
+        text, _, info = run(PREMIUM, model="gpt-3-5-turbo", message="a fox")
+    assert text
+    assert json.loads(info)["request"]["message"] == "a fox"

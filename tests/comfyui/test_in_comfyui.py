@@ -211,6 +211,30 @@ def test_the_host_nodes_do_what_the_real_ones_do(comfyui: ComfyUI, tmp_path: Pat
     assert_same(ours, theirs, tmp_path / "out", comfyui)
 
 
+def test_a_gif_can_be_saved_as_video_with_the_defaults(comfyui: ComfyUI, tmp_path: Path):
+    gif = {"sampler": "Euler", "prompt": "a boat on the sea"}
+    film = {"filename_prefix": "gif/film", "format": "auto", "codec": "auto"}
+    graph = {
+        "1": {"class_type": "VisionCraftGif", "inputs": gif},
+        "2": {"class_type": "SaveVideo", "inputs": {"video": ["1", 2], **film}},
+        "3": {
+            "class_type": "VisionCraftSaveOriginal",
+            "inputs": {"original": ["1", 3], "filename_prefix": "gif/original"},
+        },
+    }
+    workflow = tmp_path / "gif.json"
+    workflow.write_text(json.dumps(graph))
+    theirs = comfyui.run(graph)
+    assert_same(headless(workflow, tmp_path / "out"), theirs, tmp_path / "out", comfyui)
+    path = saved(theirs, comfyui.base / "output")["2"][0]
+    animation = decode_animation(path.read_bytes())
+    assert (len(animation.frames), animation.fps) == (16, pytest.approx(12.5))
+    preview = theirs["3"]["images"][0]
+    assert preview["type"] == "temp"
+    assert preview["filename"].endswith(".webp")
+    assert theirs["3"]["animated"] == [True]
+
+
 def test_the_built_in_sandbox_draws_inside_comfyui(comfyui: ComfyUI):
     server = {"class_type": "VisionCraftServer", "inputs": {"profile": "sandbox"}}
     show = {"class_type": "PreviewAny", "inputs": {"source": ["1", 2]}}
