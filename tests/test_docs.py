@@ -30,7 +30,7 @@ def test_a_stale_file_is_named_and_repaired(
 ):
     path = copy / stale
     right = path.read_text("utf-8")
-    path.write_text(right.replace("GIF", "JIF"), "utf-8")
+    path.write_text(right.replace("Text to GIF", "Text to JIF"), "utf-8")
     assert main(["--check", "--root", str(copy)]) == 1
     assert f"Out of date: {stale}" in capsys.readouterr().out
     assert main(["--update", "--root", str(copy)]) == 0
