@@ -98,9 +98,9 @@ class ApiNode:
 
     async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> tuple[Any, ...]:
         del seed  # part of ComfyUI's cache key and nothing else: the service takes none
-        client, note = client_of(server)
 
         def work(say: OnProgress, should_cancel: ShouldCancel) -> tuple[Any, ...]:
+            client, note = client_of(server)  # here, because it may have to start the sandbox
             if note:
                 say(note)
             requests = self.requests(values, client.profile.upload)

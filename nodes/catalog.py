@@ -72,11 +72,11 @@ class CatalogLoader:
         server: str = "",
     ) -> tuple[str, list[str], str, int]:
         del refresh  # it counts in IS_CHANGED
-        client, _ = client_of(server)
 
         def work(
             say: OnProgress, should_cancel: ShouldCancel
         ) -> tuple[Listing, VisionCraftError | None]:
+            client, _ = client_of(server)
             listing, problem = client.listing(catalog, should_cancel=should_cancel)
             say(f"{catalog}: {len(listing.names)} names, {listing.describe()}.")
             return listing, problem
