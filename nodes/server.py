@@ -22,8 +22,8 @@ class Server:
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
         names = Profiles(comfy.host().home()).names()
         help_text = (
-            "auto is your configured server, or the sandbox where no key is set. sandbox needs no "
-            "key and no network."
+            "One of your server profiles. auto is your configured server, or the sandbox where no "
+            "key is set; sandbox needs no key and no network."
         )
         return {"required": {"profile": widgets.choice(names, AUTO, help_text)}}
 
