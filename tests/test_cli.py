@@ -242,3 +242,31 @@ def test_a_wrong_command_line_ends_with_2(arguments: list[str]):
 
 def test_the_command_is_installed():
     assert shutil.which(COMMAND)
+
+
+def test_a_key_is_kept_from_standard_input_and_tried(home: Path):
+    with Sandbox() as sandbox:
+        for key, verdict, status in [
+            ("sandbox-free", "valid", 0),
+            ("vc-CANARY-wrong", "wrong", 1),
+        ]:
+            kept = start("key", "set", "mine", "--base-url", sandbox.url, stdin=subprocess.PIPE)
+            out, err = kept.communicate(key + "\n", timeout=30)
+            assert (kept.returncode, out) == (0, f"The key for {sandbox.url} is kept as mine.\n")
+            tried = start("key", "test", "mine")
+            out, err = tried.communicate(timeout=30)
+            assert tried.returncode == status
+            assert out.startswith(f"The key of mine is {verdict}: ")
+            assert key not in out + err
+    tried = start("key", "test", "mine")
+    out, _ = tried.communicate(timeout=30)
+    assert (tried.returncode, out.startswith("The key of mine is unreachable: ")) == (1, True)
+
+
+def test_what_cannot_be_a_key_is_not_kept(home: Path):
+    kept = start("key", "set", "mine", stdin=subprocess.PIPE)
+    _, err = kept.communicate("two words\n", timeout=30)
+    assert kept.returncode == 2
+    assert "not a VisionCraft key" in err
+    assert "two words" not in err
+    assert not (home / "profiles.json").exists()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -181,3 +182,46 @@ def test_the_home_folder_follows_the_environment(tmp_path: Path):
     assert default_home({"XDG_DATA_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}).name == (
         "visioncraft"
     )
+
+
+def test_a_kept_key_can_be_read_by_its_owner_only_and_is_found_again(home: Path):
+    kept = profiles(home).store_key("work", Secret(KEY), "https://a.test/")
+    assert (kept.base_url, kept.require_key().reveal()) == ("https://a.test", KEY)
+    assert profiles(home).find("work").require_key().reveal() == KEY
+    if os.name == "posix":
+        assert (home / "profiles.json").stat().st_mode & 0o777 == 0o600
+        assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_new_key_leaves_the_other_settings_alone(home: Path):
+    stored = {"default": "a", "profiles": {"a": {"upload": "webp"}, "b": {"key": "other-key-1"}}}
+    profiles(home, stored).store_key("a", Secret(KEY))
+    assert profiles(home).find("a").upload == "webp"
+    assert profiles(home).find("b").require_key().reveal() == "other-key-1"
+    assert profiles(home).find("auto").name == "a"
+
+
+@pytest.mark.parametrize("name", ["", "auto", "sandbox", "environment", "a b", "../x", "x" * 99])
+def test_a_profile_cannot_be_called_anything(name: str, home: Path):
+    with pytest.raises(ConfigError, match="cannot be called"):
+        profiles(home).store_key(name, Secret(KEY))
+    assert not home.exists()
+
+
+def test_a_folder_that_refuses_is_told_without_the_key(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="could not be kept") as caught:
+        profiles(tmp_path / "file").store_key("work", Secret(KEY))
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+def test_a_file_that_others_can_read_is_taken_from_them(
+    home: Path, caplog: pytest.LogCaptureFixture
+):
+    found = profiles(home, {"profiles": {"a": {"key": KEY}}})
+    (home / "profiles.json").chmod(0o644)
+    assert found.find("a").key
+    assert (home / "profiles.json").stat().st_mode & 0o777 == 0o600
+    assert "could be read by other users" in caplog.text
+    assert KEY not in caplog.text

@@ -12,6 +12,7 @@ reads the environment. Opens no connection.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -23,13 +24,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from .errors import ConfigError, KeyMissing
+from .errors import ConfigError, KeyMissing, clip
+from .files import write_whole
 from .media import UPLOAD_FORMATS, UploadFormat
 
 DEFAULT_BASE_URL = "https://visioncraft-rs24.koyeb.app"
 # Printed in the README: they open the sandbox and nothing else.
 SANDBOX_FREE_KEY = "sandbox-free"
 SANDBOX_PREMIUM_KEY = "sandbox-premium"
+
+FILE = "profiles.json"
+
+log = logging.getLogger("visioncraft")
 
 AUTO, SANDBOX, ENVIRONMENT = "auto", "sandbox", "environment"
 
@@ -134,6 +140,34 @@ class Profiles:
             )
         return profile
 
+    def store_key(self, name: str, key: Secret, base_url: str = "") -> Profile:
+        """Keeps `key` under `name` for its server, in a file that only this user can read.
+
+        A new profile is for the standard server unless `base_url` names another; an existing one
+        keeps its other settings. Raises ConfigError.
+        """
+        if name in (AUTO, SANDBOX, ENVIRONMENT) or not re.fullmatch(r"[\w.-]{1,60}", name):
+            raise ConfigError(
+                f"A profile cannot be called {clip(name, 60)}.",
+                "Use letters, digits, dots, dashes and underscores, and no built-in name.",
+            )
+        stored = self._stored()
+        entry = {**stored["profiles"].get(name, {}), "key": key.reveal()}
+        if base_url:
+            entry["base_url"] = check_base_url(base_url)
+        profile = _profile(name, entry)
+        stored["profiles"][name] = entry
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            content = json.dumps(stored, indent=2, ensure_ascii=False).encode()
+            write_whole(self.home / FILE, content, secret=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The key could not be kept ({error.strerror}).",
+                "Make the VisionCraft folder writable, or name another in VISIONCRAFT_HOME.",
+            ) from None
+        return profile
+
     def _configured(self) -> dict[str, Profile]:
         stored = self._stored()["profiles"]
         profiles = {name: _profile(name, entry) for name, entry in stored.items()}
@@ -162,8 +196,9 @@ class Profiles:
         return _with_loopback_key(next(same, Profile(base_url, base_url)))
 
     def _stored(self) -> dict[str, Any]:
-        path = self.home / "profiles.json"
+        path = self.home / FILE
         try:
+            _keep_private(path)
             stored = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             return {"profiles": {}}
@@ -175,6 +210,13 @@ class Profiles:
                 'Make it a JSON object like {"profiles": {"work": {"base_url": ..., "key": ...}}}.',
             )
         return {"profiles": {}, **stored}
+
+
+def _keep_private(path: Path) -> None:
+    """Takes a file with keys away from other users of this computer, and says so."""
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+        log.warning("%s could be read by other users of this computer; now it cannot.", path.name)
 
 
 def embedded_sandbox() -> Profile:

@@ -8,15 +8,19 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes `content` to `path` by way of a temporary file beside it. Raises OSError."""
+def write_whole(path: Path, content: bytes, *, secret: bool = False) -> None:
+    """Writes `content` to `path` by way of a temporary file beside it. Raises OSError.
+
+    A `secret` file can be read by its owner only.
+    """
     handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(part, 0o666 & ~umask)  # mkstemp's 0600 is for secrets, not for pictures
+        if not secret:  # mkstemp's own 0600 is for secrets, not for pictures
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(part, 0o666 & ~umask)
         os.replace(part, path)
     except BaseException:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The `visioncraft` command: run a workflow file, start a sandbox, list a catalog.
+"""The `visioncraft` command: run a workflow file, keep a key, start a sandbox, list a catalog.
 
 Exit codes: 0 done; 1 it ran and failed; 2 bad use, nothing was run; 130 cancelled.
 """
@@ -15,14 +15,22 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from getpass import getpass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
 from ...visioncraft_core.client import Client
-from ...visioncraft_core.config import AUTO, Profiles, default_home
-from ...visioncraft_core.endpoints import CATALOGS
-from ...visioncraft_core.errors import Cancelled, ConfigError, VisionCraftError
+from ...visioncraft_core.config import AUTO, Profiles, Secret, default_home
+from ...visioncraft_core.endpoints import CATALOGS, Chat
+from ...visioncraft_core.errors import (
+    Cancelled,
+    ConfigError,
+    KeyMissing,
+    KeyRejected,
+    NotSent,
+    VisionCraftError,
+)
 from .. import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, comfy
 from ..base import SANDBOX_NOTE
 from . import folders, prefixes
@@ -83,6 +91,16 @@ def _parser() -> argparse.ArgumentParser:
         "--shape", action="append", default=[], metavar="PATH=SHAPE", help="answer in another form"
     )
     sandbox.set_defaults(command=_sandbox)
+
+    key = commands.add_parser("key", help="keep the key of a server, or try it")
+    actions = key.add_subparsers(required=True, metavar="ACTION")
+    keep = actions.add_parser("set", help="ask for a key and keep it in a file of yours")
+    keep.add_argument("name", metavar="NAME", help="what you want to call the server")
+    keep.add_argument("--base-url", default="", metavar="URL", help="another than the standard one")
+    keep.set_defaults(command=_key_set)
+    attempt = actions.add_parser("test", help="ask the server for a word with its key")
+    attempt.add_argument("name", metavar="NAME", help="a server profile")
+    attempt.set_defaults(command=_key_test)
 
     catalog = commands.add_parser("catalog", help="list the names that a server offers")
     catalog.add_argument("name", choices=list(CATALOGS), metavar="NAME", help=", ".join(CATALOGS))
@@ -232,6 +250,34 @@ def _catalog(options: argparse.Namespace) -> int:
     for name in Client(profile, default_home()).catalog(options.name).names:
         _line(sys.stdout, name)
     return DONE
+
+
+def _key_set(options: argparse.Namespace) -> int:
+    # Never an argument: those stand in the shell's history and in the list of processes.
+    asked = sys.stdin.isatty()
+    typed = getpass(f"Key for {options.name}: ") if asked else sys.stdin.readline()
+    profiles = Profiles(default_home())
+    profile = profiles.store_key(options.name, Secret(typed), options.base_url)
+    _line(sys.stdout, f"The key for {profile.base_url} is kept as {profile.name}.")
+    return DONE
+
+
+def _key_test(options: argparse.Namespace) -> int:
+    client = Client(Profiles(default_home()).find(options.name), default_home())
+    word = {"role": "user", "content": "Say OK."}
+    models, _ = client.listing("models-llm")
+    try:
+        client.send(Chat(model=models.names[0], messages=(word,)))
+    except (KeyRejected, KeyMissing) as error:
+        verdict, status = f"wrong: {error}", FAILED
+    except NotSent as error:
+        verdict, status = f"unreachable: {error}", FAILED
+    except VisionCraftError as error:
+        verdict, status = f"not certain: {error}", FAILED
+    else:
+        verdict, status = f"valid: {client.describe()} answered.", DONE
+    _line(sys.stdout, f"The key of {options.name} is {verdict}")
+    return status
 
 
 def _complain(error: VisionCraftError, status: int) -> int:
