@@ -200,7 +200,7 @@ class Profiles:
         try:
             _keep_private(path)
             stored = json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {"profiles": {}}
         except (OSError, ValueError, RecursionError):
             stored = None
