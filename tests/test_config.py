@@ -102,6 +102,8 @@ def test_a_server_on_this_machine_gets_the_public_key_of_the_sandbox(home: Path)
         {"profiles": {"a": {"timeouts": {"toatl": 5}}}},
         {"profiles": {"a": {"timeouts": 5}}},
         {"profiles": {"a": {"upload": "bmp"}}},
+        {"profiles": {"a": {"at_once": 0}}},
+        {"profiles": {"a": {"at_once": True}}},
     ],
 )
 def test_broken_settings_are_told_in_a_sentence_and_leave_the_menu_alone(home: Path, stored: Any):

@@ -13,6 +13,7 @@ from PIL import Image
 from visioncraft.nodes.headless import folders, hostnodes
 from visioncraft.nodes.headless.folders import Folders
 from visioncraft.visioncraft_core.animations import decode_animation
+from visioncraft.visioncraft_core.errors import WorkflowError
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,7 @@ def test_every_named_node_is_there():
         *("ImageScale", "ImageBatch", "ImageFromBatch", "RepeatImageBatch", "ImageStitch"),
         *("ImageInvert", "InvertMask", "MaskToImage", "LoadImageMask", "SaveAnimatedWEBP"),
         *("SaveAnimatedPNG", "SaveVideo", "CreateVideo", "GetVideoComponents", "SaveText"),
+        "ImageGrid",
     }
 
 
@@ -220,6 +222,74 @@ def test_two_pictures_are_stitched(direction: str, match: bool, shape: tuple[int
     assert stitched.shape == (1, *shape, 3)
     alone = call("ImageStitch", direction=direction, image1=image(), **options)[0]
     assert torch.equal(alone, image())
+
+
+def test_a_stitched_gap_of_odd_width_is_one_wider():
+    options = {"direction": "right", "match_image_size": True, "spacing_color": "blue"}
+    pair = {"image1": image(), "image2": image(), "spacing_width": 5}
+    stitched = call("ImageStitch", **options, **pair)[0]
+    assert stitched.shape[2] == 32 + 6 + 32
+    assert stitched[0, 0, 32:38].tolist() == [[0.0, 0.0, 1.0]] * 6
+
+
+@pytest.mark.parametrize("first_has_alpha", [True, False])
+def test_a_picture_without_alpha_is_stitched_as_an_opaque_one(first_has_alpha: bool):  # noqa: FBT001
+    rgba = torch.cat([image(), torch.zeros((1, 24, 32, 1))], dim=-1)
+    first, second = (rgba, image()) if first_has_alpha else (image(), rgba)
+    options = {"direction": "down", "match_image_size": False, "spacing_color": "red"}
+    pair = {"image1": first, "image2": second, "spacing_width": 2}
+    alpha = call("ImageStitch", **options, **pair)[0][0, :, 0, 3]
+    expected = [0.0] * 24 + [1.0] * 26 if first_has_alpha else [1.0] * 26 + [0.0] * 24
+    assert alpha.tolist() == expected
+
+
+def grid(images: list[torch.Tensor], columns: list[int]) -> torch.Tensor:
+    sides = {"cell_width": [32], "cell_height": [40], "padding": [3]}
+    return call("ImageGrid", images=images, columns=columns, **sides)[0]
+
+
+def test_a_grid_holds_all_pictures_of_a_list_row_by_row():
+    light = torch.ones((2, 8, 8, 3))
+    arranged = grid([light, light[:1] * 0.5], [2])
+    assert arranged.shape == (1, 40 + 3 + 40, 32 + 3 + 32, 3)
+    corners = [arranged[0, y, x, 0].item() for y in (0, 82) for x in (0, 66)]
+    assert corners == pytest.approx([1.0, 1.0, 0.5, 0.0], abs=0.01)
+    assert not arranged[0, 40:43].any()
+
+
+@pytest.mark.parametrize(("amount", "columns"), [(0, [2]), (1, [2, 3])])
+def test_a_grid_needs_pictures_and_one_number_of_columns(amount: int, columns: list[int]):
+    with pytest.raises(WorkflowError, match="Make Image Grid was given"):
+        grid([image()] * amount, columns)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "moves"),
+    [
+        ("SaveAnimatedWEBP", {"lossless": True, "quality": 80, "method": "default"}, False),
+        ("SaveAnimatedPNG", {"compress_level": 4}, True),
+    ],
+)
+def test_an_animation_of_one_picture_is_shown_as_comfyui_shows_it(
+    name: str,
+    options: dict,
+    moves: bool,  # noqa: FBT001
+):
+    shown = call(name, images=image(), filename_prefix="a", fps=6.0, **options)["ui"]
+    assert shown["animated"] == (moves,)
+
+
+def test_sound_for_a_video_is_refused_with_a_way_out():
+    with pytest.raises(WorkflowError, match="Disconnect its audio input"):
+        call("CreateVideo", images=batch(), fps=24.0, audio={"sample_rate": 48000})
+
+
+def test_a_video_that_cannot_be_encoded_leaves_no_file(places: Folders):
+    film = call("CreateVideo", images=torch.rand((1, 16, 16, 2)), fps=24.0)[0]
+    options = {"filename_prefix": "x", "format": "auto", "codec": "auto"}
+    with pytest.raises(ValueError, match="array"):
+        call("SaveVideo", video=film, **options)
+    assert not [path for path in places.place("output").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ FILES = [
 # From low to high: a core module imports only what stands before it.
 CORE = [
     *("errors", "files", "fields", "endpoints", "media", "config", "wire", "transport"),
-    "downloads",
+    *("downloads", "limiter"),
     *("animations", "replies", "catalogs", "client", "sandbox"),
 ]
 
@@ -27,7 +27,7 @@ ONLY_IN = {
     "urllib3": {"visioncraft_core/transport.py", "visioncraft_core/wire.py"},
     "torch": {
         *("nodes/tensors.py", "nodes/headless/hostnodes/pixels.py"),
-        "nodes/headless/hostnodes/pictures.py",
+        *("nodes/headless/hostnodes/pictures.py", "nodes/headless/hostnodes/collages.py"),
     },
     "importlib": {"nodes/comfy.py", "nodes/headless/cli.py"},
 }

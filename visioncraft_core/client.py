@@ -17,12 +17,11 @@ from .downloads import Downloads
 from .endpoints import CATALOGS, JOB_STATUS_PATH
 from .errors import BadReply, Cancelled, TimedOut, VisionCraftError
 from .fields import Makes, Request
+from .limiter import limiter_of
 from .media import FileKind, sniff
 from .transport import LOOK_EVERY, ShouldCancel, Transport, never, origin_of
 
 POLL_EVERY = 1.5  # seconds between two questions for a job; what clients of the day used
-
-AT_ONCE = 4  # calls of one node that are under way at the same time
 
 OnProgress = Callable[[str], None]
 
@@ -70,6 +69,7 @@ class Client:
         self.profile = _located(profile)
         self._transport = Transport(self.profile)
         self._downloads = Downloads(self.profile)
+        self._limiter = limiter_of(origin_of(self.profile.base_url), self.profile.at_once)
         # The embedded sandbox has another port at every start, but always the same names.
         self._catalogs = Catalogs(home, profile.base_url)
 
@@ -86,9 +86,10 @@ class Client:
         """
         started = time.monotonic()
         on_progress(f"waiting for {self.describe()}")
-        response = self._transport.post(
-            request.path, request.to_json(), should_cancel=should_cancel
-        )
+        with self._limiter.place(should_cancel):
+            response = self._transport.post(
+                request.path, request.to_json(), should_cancel=should_cancel
+            )
         reply = replies.read(response, self._hide)
         if isinstance(reply, replies.Job):
             reply = self._finished(reply, on_progress, should_cancel)
@@ -118,7 +119,7 @@ class Client:
             except VisionCraftError as error:
                 return error
 
-        with ThreadPoolExecutor(min(AT_ONCE, len(requests))) as pool:
+        with ThreadPoolExecutor(min(self.profile.at_once, len(requests))) as pool:
             outcomes = list(pool.map(attempt, requests))
         return replace(_joined(outcomes), seconds=time.monotonic() - started)
 

@@ -87,14 +87,15 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Profile:
-    """One server. `upload` is the format in which pictures are sent to it; an `embedded` profile
-    has no address until the sandbox is started."""
+    """One server. `upload` is the format in which pictures are sent to it, `at_once` how many
+    calls may be under way; an `embedded` profile has no address until the sandbox is started."""
 
     name: str
     base_url: str
     key: Secret | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     upload: UploadFormat = "png"
+    at_once: int = 4
     embedded: bool = False
 
     def require_key(self) -> Secret:
@@ -285,9 +286,15 @@ def _profile(name: str, entry: object) -> Profile:
             f"The server profile {name} has an upload format that is not known.",
             f"Choose one of {', '.join(UPLOAD_FORMATS)}.",
         )
+    at_once = entry.get("at_once", 4)
+    if isinstance(at_once, bool) or not isinstance(at_once, int) or not 1 <= at_once <= 64:
+        raise ConfigError(
+            f"The server profile {name} has an at_once that is not usable.",
+            "Give the number of calls that may be under way, 1 to 64.",
+        )
     timeouts = _timeouts(name, entry.get("timeouts", {}))
     secret = Secret(key) if key else None
-    return Profile(name, check_base_url(url), secret, timeouts, upload)
+    return Profile(name, check_base_url(url), secret, timeouts, upload, at_once)
 
 
 def _timeouts(name: str, entry: object) -> Timeouts:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-from conftest import gradient, png_of
 from PIL import Image
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import folders
@@ -119,96 +118,6 @@ def stored(path: Path) -> tuple[Any, Any]:
         prompt = json.loads(image.text["prompt"])
         inputs = {node_id: node["inputs"] for node_id, node in prompt.items()}
         return json.loads(image.text["workflow"]), inputs
-
-
-def host_graph() -> dict[str, Any]:
-    graph: dict[str, Any] = {
-        "1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
-        "2": {"class_type": "PrimitiveString", "inputs": {"value": "a"}},
-        "3": {"class_type": "PrimitiveStringMultiline", "inputs": {"value": "b\nc"}},
-        "4": {
-            "class_type": "StringConcatenate",
-            "inputs": {"string_a": ["2", 0], "string_b": ["3", 0], "delimiter": " + "},
-        },
-        "5": {"class_type": "PreviewAny", "inputs": {"source": ["4", 0]}},
-        "6": {"class_type": "PrimitiveInt", "inputs": {"value": 40}},
-        "7": {"class_type": "PrimitiveFloat", "inputs": {"value": 0.5}},
-        "8": {"class_type": "PreviewAny", "inputs": {"source": ["7", 0]}},
-        "9": save("1", prefix="host/%width%x%height%"),
-    }
-    sizes = [
-        (40, 24, "disabled"),
-        (["6", 0], 40, "center"),
-        (30, 50, "center"),
-        (0, 17, "disabled"),
-    ]
-    methods = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
-    for number, (method, (width, height, crop)) in enumerate(
-        (method, size) for method in methods for size in sizes
-    ):
-        inputs = {"upscale_method": method, "width": width, "height": height, "crop": crop}
-        graph[f"{number}s"] = {"class_type": "ImageScale", "inputs": {"image": ["1", 0], **inputs}}
-        graph[f"{number}b"] = {
-            "class_type": "ImageBatch",
-            "inputs": {"image1": ["1", 0], "image2": [f"{number}s", 0]},
-        }
-        graph[f"{number}t"] = save(f"{number}s", prefix=f"host/{number}s")
-        graph[f"{number}u"] = save(f"{number}b", prefix=f"host/{number}b")
-    return {**graph, **more_host_nodes()}
-
-
-def more_host_nodes() -> dict[str, Any]:
-    """Masks, batches, grids, animations and video."""
-    graph: dict[str, Any] = {}
-    for channel in ("alpha", "red", "green", "blue"):
-        load_mask = {"image": "photo.png", "channel": channel}
-        graph[f"{channel}1"] = {"class_type": "LoadImageMask", "inputs": load_mask}
-        graph[f"{channel}2"] = {"class_type": "InvertMask", "inputs": {"mask": [f"{channel}1", 0]}}
-        graph[f"{channel}3"] = {"class_type": "MaskToImage", "inputs": {"mask": [f"{channel}2", 0]}}
-        graph[f"{channel}4"] = save(f"{channel}3", prefix=f"host/{channel}")
-    graph["m1"] = {"class_type": "RepeatImageBatch", "inputs": {"image": ["0b", 0], "amount": 3}}
-    graph["m2"] = {
-        "class_type": "ImageFromBatch",
-        "inputs": {"image": ["m1", 0], "batch_index": 1, "length": 4},
-    }
-    graph["m3"] = {"class_type": "ImageInvert", "inputs": {"image": ["m2", 0]}}
-    graph["m4"] = save("m3", prefix="host/inverted")
-    for number, (direction, match, color) in enumerate(
-        [
-            ("right", True, "white"),
-            ("down", True, "red"),
-            ("left", False, "black"),
-            ("up", False, "blue"),
-        ]
-    ):
-        inputs = {"direction": direction, "match_image_size": match, "spacing_width": 6}
-        pair = {"image1": ["1", 0], "image2": [f"{number}s", 0], "spacing_color": color}
-        graph[f"g{number}"] = {"class_type": "ImageStitch", "inputs": {**inputs, **pair}}
-        graph[f"h{number}"] = save(f"g{number}", prefix=f"host/stitched{number}")
-    moving = {"images": ["m1", 0], "fps": 12.5}
-    webp = {"filename_prefix": "host/moving", "lossless": False, "quality": 70, "method": "fastest"}
-    graph["a1"] = {"class_type": "SaveAnimatedWEBP", "inputs": {**moving, **webp}}
-    apng = {"filename_prefix": "host/frames", "compress_level": 2}
-    graph["a2"] = {"class_type": "SaveAnimatedPNG", "inputs": {**moving, **apng}}
-    even = {"upscale_method": "area", "width": 64, "height": 48, "crop": "center"}
-    graph["v0"] = {"class_type": "ImageScale", "inputs": {"image": ["m1", 0], **even}}
-    graph["v1"] = {"class_type": "CreateVideo", "inputs": {"images": ["v0", 0], "fps": 8.0}}
-    graph["v2"] = {"class_type": "GetVideoComponents", "inputs": {"video": ["v1", 0]}}
-    graph["v3"] = {"class_type": "PreviewAny", "inputs": {"source": ["v2", 2]}}
-    film = {"filename_prefix": "host/film", "format": "auto", "codec": "auto"}
-    graph["v4"] = {"class_type": "SaveVideo", "inputs": {"video": ["v1", 0], **film}}
-    return graph
-
-
-def test_the_host_nodes_do_what_the_real_ones_do(comfyui: ComfyUI, tmp_path: Path):
-    picture = png_of(np.dstack([gradient(61, 37), gradient(61, 37)[..., 0]]))
-    (comfyui.base / "input" / "photo.png").write_bytes(picture)
-    (tmp_path / "photo.png").write_bytes(picture)
-    workflow = tmp_path / "host.json"
-    workflow.write_text(json.dumps(host_graph()))
-    theirs = comfyui.run(host_graph())
-    ours = headless(workflow, tmp_path / "out")
-    assert_same(ours, theirs, tmp_path / "out", comfyui)
 
 
 def test_a_gif_can_be_saved_as_video_with_the_defaults(comfyui: ComfyUI, tmp_path: Path):

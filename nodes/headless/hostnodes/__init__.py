@@ -1,15 +1,15 @@
 """The ComfyUI nodes that a headless run knows, with ComfyUI's names, inputs and results.
 
-What they do is stated by ComfyUI 0.3.64's nodes.py and comfy_extras; the tests in tests/comfyui
-hold each one to the real one.
+What they do is stated by ComfyUI 0.3.64's nodes.py and comfy_extras (SaveText and ImageGrid: by
+those of 0.33); the tests in tests/comfyui hold each one to the real one.
 """
 
+from .collages import ImageGrid, ImageStitch
 from .pictures import (
     ImageBatch,
     ImageFromBatch,
     ImageInvert,
     ImageScale,
-    ImageStitch,
     InvertMask,
     LoadImage,
     LoadImageMask,
@@ -50,6 +50,7 @@ NODE_CLASSES: dict[str, type] = {
         ImageFromBatch,
         RepeatImageBatch,
         ImageStitch,
+        ImageGrid,
         ImageInvert,
         InvertMask,
         MaskToImage,

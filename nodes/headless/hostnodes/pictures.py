@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LARGEST_SIDE = 16384
-COLOURS = {
-    "white": (1.0, 1.0, 1.0),
-    "black": (0.0, 0.0, 0.0),
-    "red": (1.0, 0.0, 0.0),
-    "green": (0.0, 1.0, 0.0),
-    "blue": (0.0, 0.0, 1.0),
-}
 
 
 class LoadImage:
@@ -187,59 +180,6 @@ class MaskToImage:
         return (grey.expand(-1, -1, -1, 3),)
 
 
-class ImageStitch:
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "stitch"
-
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {
-            "required": {
-                "image1": ("IMAGE", {}),
-                "direction": (["right", "down", "left", "up"], {"default": "right"}),
-                "match_image_size": ("BOOLEAN", {"default": True}),
-                "spacing_width": ("INT", {"default": 0, "min": 0, "max": 1024, "step": 2}),
-                "spacing_color": (list(COLOURS), {"default": "white"}),
-            },
-            "optional": {"image2": ("IMAGE", {})},
-        }
-
-    def stitch(
-        self,
-        image1: Tensor,
-        direction: str,
-        match_image_size: bool,  # noqa: FBT001 - ComfyUI passes inputs by name
-        spacing_width: int,
-        spacing_color: str,
-        image2: Tensor | None = None,
-    ) -> tuple[Tensor]:
-        """`image2` beside `image1`, scaled to its height or width, or else padded to it."""
-        import torch
-
-        if image2 is None:
-            return (image1,)
-        along = 2 if direction in ("left", "right") else 1
-        across = 3 - along
-        size = max(image1.shape[0], image2.shape[0])
-        pair = [_as_many(image1, size), _as_many(image2, size)]
-        colour = COLOURS[spacing_color]
-        if match_image_size:
-            pair[1] = _matched(pair[1], image1, across)
-        else:
-            length = max(image.shape[across] for image in pair)
-            # ComfyUI fills with grey levels only: a coloured gap has black around it.
-            fill = colour[0] if len(set(colour)) == 1 else 0.0
-            pair = [_padded(image, across, length, fill) for image in pair]
-        if direction in ("left", "up"):
-            pair.reverse()
-        if spacing_width:
-            shape = list(pair[0].shape)
-            shape[along] = spacing_width
-            gap = torch.tensor(colour, dtype=pair[0].dtype).expand(shape)
-            pair.insert(1, gap)
-        return (torch.cat(pair, dim=along),)
-
-
 def _path(name: str) -> Path:
     path = folders.current.get().find(name)
     if path is None:
@@ -259,28 +199,3 @@ def _transparency(image: Image.Image) -> np.ndarray:
     if "A" not in image.getbands():
         return np.zeros((64, 64), np.float32)  # ComfyUI's "no mask"
     return 1.0 - np.asarray(image.getchannel("A"), np.float32) / 255.0
-
-
-def _as_many(image: Tensor, size: int) -> Tensor:
-    """`image` with `size` pictures: the last one is repeated."""
-    import torch
-
-    missing = size - image.shape[0]
-    return torch.cat((image, image[-1:].repeat(missing, 1, 1, 1))) if missing else image
-
-
-def _matched(image: Tensor, other: Tensor, across: int) -> Tensor:
-    """`image` scaled so that it is as high (`across` 1) or as wide (2) as `other`."""
-    shape = image.shape[2] / image.shape[1]
-    height, width = other.shape[1], other.shape[2]
-    size = (int(height * shape), height) if across == 1 else (width, int(width / shape))
-    return scaled(image, size[0], size[1], "lanczos", centred=False)
-
-
-def _padded(image: Tensor, across: int, length: int, fill: float) -> Tensor:
-    import torch
-
-    before = (length - image.shape[across]) // 2
-    after = length - image.shape[across] - before
-    sides = (0, 0, 0, 0, before, after) if across == 1 else (0, 0, before, after)
-    return torch.nn.functional.pad(image, sides, value=fill)

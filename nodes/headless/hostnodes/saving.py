@@ -122,7 +122,8 @@ class SaveAnimatedWEBP:
             quality=quality,
             method=METHODS[method],
         )
-        return _shown(buffer, images, filename_prefix, "webp")
+        # ComfyUI 0.3.64 calls a single picture still here, and moving in SaveAnimatedPNG.
+        return _shown(buffer, images, filename_prefix, "webp", moves=bool(rest))
 
 
 class SaveAnimatedPNG:
@@ -162,7 +163,7 @@ class SaveAnimatedPNG:
             pnginfo=_chunks_after_pixels(prompt, extra_pnginfo),
             compress_level=compress_level,
         )
-        return _shown(buffer, images, filename_prefix, "png")
+        return _shown(buffer, images, filename_prefix, "png", moves=True)
 
 
 def _png(image: Tensor, chunks: PngInfo, compression: int) -> bytes:
@@ -180,11 +181,11 @@ def _metadata(prompt: UI | None, extra: UI | None) -> PngInfo:
     return chunks
 
 
-def _shown(buffer: io.BytesIO, images: Tensor, prefix: str, suffix: str) -> UI:
+def _shown(buffer: io.BytesIO, images: Tensor, prefix: str, suffix: str, *, moves: bool) -> UI:
     size = (images.shape[2], images.shape[1])
     places = folders.current.get()
     saved = places.save([buffer.getvalue()], prefix, suffix, "output", size)
-    return {"ui": {"images": saved, "animated": (True,)}}
+    return {"ui": {"images": saved, "animated": (moves,)}}
 
 
 def _exif(first: Image.Image, prompt: UI | None, extra: UI | None) -> Image.Exif:

@@ -6,6 +6,7 @@ import io
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from ....visioncraft_core.errors import WorkflowError
 from ...film import FilmFromFrames
 from .. import folders
 from .pixels import UI
@@ -28,7 +29,10 @@ class CreateVideo:
 
     def create(self, images: Tensor, fps: float, audio: None = None) -> tuple[FilmFromFrames]:
         if audio is not None:
-            raise ValueError("sound cannot be added without ComfyUI")
+            raise WorkflowError(
+                "Create Video was given sound, which a run without ComfyUI cannot add.",
+                "Disconnect its audio input, or run the workflow in ComfyUI.",
+            )
         return (FilmFromFrames(images, Fraction(fps)),)
 
 
@@ -71,10 +75,10 @@ class SaveVideo:
         prompt: UI | None = None,
         extra_pnginfo: UI | None = None,
     ) -> UI:
-        del format, codec  # MP4 with H.264 is all there is
+        del format  # "auto" is MP4 as well: every film here is one
         metadata = {**(extra_pnginfo or {}), **({} if prompt is None else {"prompt": prompt})}
         buffer = io.BytesIO()
-        video.save_to(buffer, metadata=metadata)
+        video.save_to(buffer, metadata=metadata, codec=codec)
         size = video.get_dimensions()
         places = folders.current.get()
         saved = places.save([buffer.getvalue()], filename_prefix, "mp4", "output", size)
