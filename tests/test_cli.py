@@ -64,6 +64,23 @@ def test_a_workflow_runs_from_any_folder_without_key_and_network():
         assert json.loads(picture.text["prompt"])["3"]["inputs"]["width"] == 256
 
 
+def test_only_files_and_texts_are_printed(capsys: pytest.CaptureFixture[str]):
+    moving = {"fps": 8.0, "lossless": False, "quality": 50, "method": "fastest"}
+    inputs = {"images": ["1", 0], "filename_prefix": "moving", **moving}
+    graph = {
+        "1": XL,
+        "2": {"class_type": "SaveAnimatedWEBP", "inputs": inputs},
+        "3": {"class_type": "PreviewAny", "inputs": {"source": "hi"}},
+    }
+    assert main(["run", written(graph)]) == 0
+    plain = [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if not line.startswith(("[", " ", "Note: "))
+    ]
+    assert sorted(plain) == [f"Saved {Path('output/moving_00001_.webp')}", "hi"]
+
+
 def test_json_tells_files_and_texts_for_programs(capsys: pytest.CaptureFixture[str]):
     graph = {"1": XL, "2": SAVE, "3": {"class_type": "PreviewAny", "inputs": {"source": "hi"}}}
     assert main(["run", written(graph), "--json", "--out", "made"]) == 0

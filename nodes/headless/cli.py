@@ -200,8 +200,10 @@ class _Progress:
     def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None:
         self._count(node, f"done in {seconds:.1f} s")
         for entry in (entry for entries in shown.values() for entry in entries):
-            path = entry.path if isinstance(entry, Saved) else None
-            _line(self._stream, f"Saved {_short(path)}" if path else str(entry))
+            if isinstance(entry, Saved):
+                _line(self._stream, f"Saved {_short(entry.path)}")
+        for text in shown.get("text", []):
+            _line(self._stream, str(text))
 
     def failed(self, node: Node) -> None:
         self._count(node, "stopped")
