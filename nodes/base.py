@@ -43,7 +43,7 @@ class ApiNode:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
-        """V1 inputs. ComfyUI asks often, on its server's loop: answered from memory."""
+        """V1 inputs. ComfyUI asks often, on its server's loop: two small files are read at most."""
         names = catalog_names()
         required = {f.name: widgets.of(f, names) for f in cls.shown_fields() if f.required}
         optional = {f.name: widgets.of(f, names) for f in cls.shown_fields() if not f.required}
@@ -68,15 +68,24 @@ class ApiNode:
         return {}
 
     @classmethod
-    def check(cls, **values: str | None) -> bool | str:
+    def check(cls, input_types: dict[str, str] | None, **values: str | None) -> bool | str:
         """VALIDATE_INPUTS of the node: True, or a sentence.
 
         `values` are the choices, which pass with any name, and the texts that must not be empty;
-        None means linked. ComfyUI checks the numbers itself, because it is not asked about them.
+        None means linked. ComfyUI checks the numbers itself, because it is not asked about them,
+        but no link of a node that asks for `input_types`, the types of all that is linked.
         """
+        linked = input_types or {}
         for name, value in values.items():
             if value is not None and not str(value).strip():
                 return f"{name} is empty. Write something, or connect a text."
+        if problem := widgets.misfit(cls.INPUT_TYPES(), linked):
+            return problem
+        if "server" not in linked:  # else the Server node judges it
+            try:
+                chosen("").require_key()
+            except VisionCraftError as error:
+                return str(error)
         return True
 
     @classmethod

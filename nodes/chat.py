@@ -58,7 +58,7 @@ class LLMPrompt(ApiNode):
 
     @classmethod
     def VALIDATE_INPUTS(cls, model=None, prompt=None, input_types=None):
-        return cls.check(model=model, prompt=prompt)
+        return cls.check(input_types, model=model, prompt=prompt)
 
     @classmethod
     def build(
@@ -94,7 +94,7 @@ class PremiumLLMPrompt(ApiNode):
 
     @classmethod
     def VALIDATE_INPUTS(cls, model=None, message=None, input_types=None):
-        return cls.check(model=model, message=message)
+        return cls.check(input_types, model=model, message=message)
 
     def output(self, request: Request, result: Result, notes: list[str]) -> tuple[str, str, str]:
         if not result.chat_id:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..visioncraft_core.client import OnProgress, quiet
-from ..visioncraft_core.config import AUTO, default_home
+from ..visioncraft_core.config import AUTO, default_home, named_home
 from ..visioncraft_core.errors import Cancelled, SaveFailed
 from ..visioncraft_core.files import write_whole
 from ..visioncraft_core.transport import ShouldCancel
@@ -130,7 +130,8 @@ class ComfyHost(QuietHost):
 
     def home(self) -> Path:
         # Users whose name begins with two underscores are never served over HTTP.
-        return Path(_module("folder_paths").get_user_directory()) / "__visioncraft"
+        users = Path(_module("folder_paths").get_user_directory())
+        return named_home() or users / "__visioncraft"
 
     def film_of_file(self, content: bytes) -> Any:
         return _module("comfy_api.input_impl").VideoFromFile(io.BytesIO(content))

@@ -12,7 +12,7 @@ class Generate(ImageNode):
 
     @classmethod
     def VALIDATE_INPUTS(cls, model=None, sampler=None, prompt=None, input_types=None):
-        return cls.check(model=model, sampler=sampler, prompt=prompt)
+        return cls.check(input_types, model=model, sampler=sampler, prompt=prompt)
 
 
 class GenerateXL(ImageNode):
@@ -23,7 +23,9 @@ class GenerateXL(ImageNode):
     def VALIDATE_INPUTS(
         cls, prompt=None, model=None, sampler=None, scheduler=None, input_types=None
     ):
-        return cls.check(prompt=prompt, model=model, sampler=sampler, scheduler=scheduler)
+        return cls.check(
+            input_types, prompt=prompt, model=model, sampler=sampler, scheduler=scheduler
+        )
 
 
 class ImageToImage(ImageNode):
@@ -32,7 +34,7 @@ class ImageToImage(ImageNode):
 
     @classmethod
     def VALIDATE_INPUTS(cls, prompt=None, scheduler=None, refiner=None, input_types=None):
-        return cls.check(prompt=prompt, scheduler=scheduler, refiner=refiner)
+        return cls.check(input_types, prompt=prompt, scheduler=scheduler, refiner=refiner)
 
 
 class Upscale(ImageNode):

@@ -55,7 +55,7 @@ class LoraStack:
             parse(text or "")
         except InvalidRequest as error:
             return str(error)
-        return True
+        return widgets.misfit(cls.INPUT_TYPES(), input_types or {}) or True
 
     def stack(
         self,

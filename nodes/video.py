@@ -45,7 +45,7 @@ class TextToGif(_Moving):
 
     @classmethod
     def VALIDATE_INPUTS(cls, sampler=None, prompt=None, input_types=None):
-        return cls.check(sampler=sampler, prompt=prompt)
+        return cls.check(input_types, sampler=sampler, prompt=prompt)
 
     def output(
         self, request: Request, result: Result, notes: list[str]

@@ -84,6 +84,22 @@ def choice(names: list[str], default: str, help_text: str) -> Input:
     return (names, {"default": start, "tooltip": help_text})
 
 
+def misfit(declared: dict[str, dict[str, Input]], linked: dict[str, str]) -> str:
+    """What is wrong with the types that are `linked` to inputs, "" if they all fit.
+
+    A choice takes any text: names come from Catalog Loader and from other packs.
+    """
+    inputs = {**declared["required"], **declared.get("optional", {})}
+    for name, received in linked.items():
+        wanted = inputs[name][0] if name in inputs else "*"
+        if isinstance(wanted, list):
+            wanted = NAME
+        given = {"COMBO"} if isinstance(received, list) else set(str(received).split(","))
+        if not given & {*str(wanted).split(","), "*"} and wanted != "*":
+            return f"{name} takes {wanted}, not {received}. Connect something else."
+    return ""
+
+
 def of(field: Field, names: Names) -> Input:
     """The V1 input that shows `field`."""
     return _INPUTS[type(field.kind)](field, field.kind, names)

@@ -227,3 +227,11 @@ def test_a_file_that_others_can_read_is_taken_from_them(
     assert (home / "profiles.json").stat().st_mode & 0o777 == 0o600
     assert "could be read by other users" in caplog.text
     assert KEY not in caplog.text
+
+
+def test_the_default_may_be_the_sandbox_and_must_be_known(home: Path):
+    stored = {"default": "sandbox", "profiles": {"work": {"key": KEY}}}
+    assert profiles(home, stored).find("auto").embedded
+    for wrong in ("wrok", ["x"], 5):
+        with pytest.raises(ConfigError, match="is no server profile"):
+            profiles(home, {**stored, "default": wrong}).find("auto")

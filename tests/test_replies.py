@@ -117,6 +117,11 @@ def test_the_field_and_reason_of_a_422_are_told():
     assert KEY not in str(caught.value)
 
 
+def test_a_redirect_names_the_base_url_to_set():
+    with pytest.raises(errors.EndpointNotFound, match=r"Set the base URL to https://new\.test"):
+        read(response(b"", 308, Location="https://new.test/generate"))
+
+
 def test_the_title_of_a_web_page_is_told():
     with pytest.raises(errors.BadReply, match='web page called "Maintenance"'):
         read(response(b"<!doctype html><html><title> Maintenance </title>"))

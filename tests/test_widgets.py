@@ -48,3 +48,11 @@ def test_the_seed_is_exact_in_javascript_and_has_comfyuis_control():
     assert options["max"] == 9_007_199_254_740_991
     assert options["control_after_generate"] is True
     assert "not sent" in options["tooltip"]
+
+
+def test_a_choice_takes_texts_and_everything_else_its_own_type():
+    declared = {"required": {"model": (["a"], {}), "prompt": ("STRING", {})}, "optional": {}}
+    for fits in ({"model": "STRING"}, {"model": "COMBO,STRING"}, {"prompt": "*"}, {}):
+        assert widgets.misfit(declared, fits) == ""
+    for wrong in ({"model": "IMAGE"}, {"prompt": "IMAGE"}):
+        assert "not IMAGE" in widgets.misfit(declared, wrong)

@@ -153,7 +153,9 @@ class Profiles:
                 "Use letters, digits, dots, dashes and underscores, and no built-in name.",
             )
         stored = self._stored()
-        entry = {**stored["profiles"].get(name, {}), "key": key.reveal()}
+        entry = stored["profiles"].get(name, {})
+        _profile(name, entry)
+        entry = {**entry, "key": key.reveal()}
         if base_url:
             entry["base_url"] = check_base_url(base_url)
         profile = _profile(name, entry)
@@ -184,11 +186,19 @@ class Profiles:
 
     def _automatic(self) -> Profile:
         configured = self._configured()
-        default = self._stored().get("default")
-        for name in (ENVIRONMENT, default):
-            if name in configured:
-                return _with_loopback_key(configured[name])
-        return next((p for p in configured.values() if p.key), embedded_sandbox())
+        default = self._stored().get("default") or ""
+        if ENVIRONMENT in configured:
+            return _with_loopback_key(configured[ENVIRONMENT])
+        if default == SANDBOX:
+            return embedded_sandbox()
+        if not default:
+            return next((p for p in configured.values() if p.key), embedded_sandbox())
+        if not isinstance(default, str) or default not in configured:
+            raise ConfigError(
+                f"The default in {FILE} is no server profile.",
+                f"Name one of {', '.join([*configured, SANDBOX])}.",
+            )
+        return _with_loopback_key(configured[default])
 
     def _for_url(self, url: str) -> Profile:
         base_url = check_base_url(url)
@@ -200,7 +210,7 @@ class Profiles:
         path = self.home / FILE
         try:
             _keep_private(path)
-            stored = json.loads(path.read_text("utf-8"))
+            stored = json.loads(path.read_text("utf-8-sig"))
         except (FileNotFoundError, NotADirectoryError):
             return {"profiles": {}}
         except (OSError, ValueError, RecursionError):
@@ -215,9 +225,13 @@ class Profiles:
 
 def _keep_private(path: Path) -> None:
     """Takes a file with keys away from other users of this computer, and says so."""
-    if os.name == "posix" and path.stat().st_mode & 0o077:
+    if os.name != "posix" or not path.stat().st_mode & 0o077:
+        return
+    try:
         path.chmod(0o600)
         log.warning("%s could be read by other users of this computer; now it cannot.", path.name)
+    except OSError:  # somebody else's file, as in a container
+        log.warning("%s can be read by other users of this computer.", path.name)
 
 
 def embedded_sandbox() -> Profile:
@@ -249,10 +263,15 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
+def named_home(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The folder that VISIONCRAFT_HOME names, inside ComfyUI and outside."""
+    return Path(environ["VISIONCRAFT_HOME"]) if environ.get("VISIONCRAFT_HOME") else None
+
+
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
     """Where settings and caches lie outside ComfyUI: the system's folder for a user's data."""
-    if environ.get("VISIONCRAFT_HOME"):
-        return Path(environ["VISIONCRAFT_HOME"])
+    if named := named_home(environ):
+        return named
     if sys.platform == "win32":
         base = Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":

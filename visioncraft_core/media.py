@@ -25,6 +25,7 @@ Pixels = NDArray[np.uint8]
 # As a float32 tensor this is 1.07 GB; it is also where Pillow begins to warn.
 MOST_PIXELS = 89_478_485
 LONGEST_SIDE = 16384
+SMALLER = "Ask for a smaller one; an upscaled picture is four times as wide and high."
 
 
 class Size(NamedTuple):
@@ -74,7 +75,7 @@ def decode(content: bytes) -> Picture:
         except UnsafeContent:
             raise
         except Image.DecompressionBombError:
-            raise unusable("has far more pixels than is safe") from None
+            raise unusable("has far more pixels than is safe", SMALLER) from None
         except UnidentifiedImageError:
             raise unusable("is not a PNG, JPEG, WebP or GIF picture") from None
         except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, struct.error ...
@@ -103,7 +104,7 @@ def encode(pixels: Pixels, file_format: UploadFormat = "png") -> bytes:
 def _check_budget(image: Image.Image) -> None:
     width, height = image.size
     if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
-        raise unusable(f"is {width} x {height} pixels, more than is safe")
+        raise unusable(f"is {width} x {height} pixels, more than is safe", SMALLER)
 
 
 def _picture(image: Image.Image) -> Picture:
@@ -131,11 +132,11 @@ def _in_srgb(image: Image.Image) -> Image.Image:
     return plain.convert("RGB")
 
 
-def unusable(why: str) -> UnsafeContent:
+def unusable(why: str, advice: str = "") -> UnsafeContent:
     """The error for a file that cannot be shown; `why` completes "A file from the server ..."."""
     return UnsafeContent(
         f"A file from the server {why}.",
-        "Run again; if it stays so, the server is not well.",
+        advice or "Run again; if it stays so, the server is not well.",
         phase="decode",
         charged="yes",
     )

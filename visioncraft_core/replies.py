@@ -28,7 +28,7 @@ from .errors import (
     clip,
 )
 from .media import sniff
-from .transport import Response
+from .transport import Response, origin_of
 
 EXCERPT = 120  # characters of the server's own words in a message
 
@@ -244,7 +244,16 @@ class _Reader:
 
     def _by_status(self, status: int, words: str) -> VisionCraftError | None:
         said = f": {self._quote(words)}" if words else ""
-        if status in (401, 403):
+        if 300 <= status < 400:
+            target = origin_of(self.response.headers.get("Location", ""))
+            kind, what, advice = (
+                EndpointNotFound,
+                f"{self._server} sends us elsewhere ({status}).",
+                f"Set the base URL to {clip(target, 80)}."
+                if "://" in target and len(target) > 8
+                else "Check the base URL of this server.",
+            )
+        elif status in (401, 403):
             kind, what, advice = (
                 KeyRejected,
                 f"{self._server} did not accept the key{said}.",

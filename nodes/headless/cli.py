@@ -82,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
 
     sandbox = commands.add_parser("sandbox", help="serve the API without models, key or network")
     sandbox.add_argument("--host", default="127.0.0.1")
-    sandbox.add_argument("--port", type=int, default=8787, help="8787; 0 takes a free one")
-    sandbox.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
+    sandbox.add_argument("--port", type=_port, default=8787, help="8787; 0 takes a free one")
+    sandbox.add_argument("--latency", type=_seconds, default=0.0, metavar="SECONDS")
     sandbox.add_argument(
         "--fault", action="append", default=[], metavar="PATH=FAULT", help="go wrong on purpose"
     )
@@ -107,6 +107,19 @@ def _parser() -> argparse.ArgumentParser:
     catalog.add_argument("--server", default=AUTO, metavar="PROFILE_OR_URL", help=server_help)
     catalog.set_defaults(command=_catalog)
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("a port is 0 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError("give 0 to 3600 seconds")
+    return seconds
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -155,8 +168,6 @@ def _leave_now(places: Folders) -> None:
     # Threads that draw or compress cannot be stopped, and the interpreter would wait for some of
     # them. Only a file that is being written is waited for.
     with places.writing:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(CANCELLED)
 
 
@@ -287,6 +298,13 @@ def _complain(error: VisionCraftError, status: int) -> int:
     return status
 
 
-def _line(stream: TextIO, text: str) -> None:
-    stream.write(text + "\n")
-    stream.flush()
+def _line(stream: TextIO | None, text: str) -> None:
+    """Prints; a reader that went away must not stop what is already paid."""
+    if stream is None:
+        return
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())

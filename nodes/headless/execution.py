@@ -162,7 +162,7 @@ class Run:
         # A shorter list repeats its last value.
         items = [{n: v[min(i, len(v) - 1)] for n, v in inputs.items()} for i in range(longest)]
         if inspect.iscoroutinefunction(function):
-            return list(await asyncio.gather(*(_called(function, item) for item in items)))
+            return await _together([_called(function, item) for item in items])
         # As in ComfyUI one after the other: savers number their files in this order.
         return [await _called(function, item) for item in items]
 
@@ -171,6 +171,17 @@ class Run:
         extra = {"workflow": canvas} if canvas else {}
         hidden = {"UNIQUE_ID": node.id, "PROMPT": self._prompt, "EXTRA_PNGINFO": extra}
         return hidden.get(kind)
+
+
+async def _together(calls: list[Any]) -> list[Any]:
+    """The results of `calls` in their order; the first failure ends the others and is raised."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _called(function: Callable[..., Any], inputs: dict[str, Any]) -> Any:

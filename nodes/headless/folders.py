@@ -66,8 +66,9 @@ class Folders:
 
     def find(self, name: str) -> Path | None:
         """The input file called `name`; ComfyUI's " [output]" and " [input]" endings count."""
-        name, _, place = name.partition(" [")
-        places = [self._output] if place.startswith("output") else list(self.inputs)
+        plain = re.sub(r" \[(input|output|temp)\]$", "", name)
+        places = [self._output] if name.endswith(" [output]") else list(self.inputs)
+        name = plain
         for folder in places:
             candidate = (folder / name).resolve()
             if candidate.is_file() and candidate.is_relative_to(folder.resolve()):

@@ -54,6 +54,8 @@ class Workflow:
             inputs = self.types.inputs(node.class_type) if node else {}
             if node and name in inputs:
                 node.inputs[name] = _converted(node, inputs[name], text)
+                # The file no longer says what is run; a picture must not claim that it does.
+                self.canvas = None
                 return
         raise self._refusal(assignment)
 

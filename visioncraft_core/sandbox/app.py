@@ -69,9 +69,10 @@ class App:
     @web.middleware
     async def _own_visitors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         host, port = self.address
-        own = {f"{name}:{port}" for name in (host, "127.0.0.1", "localhost", "[::1]")}
+        names = (host, "127.0.0.1", "localhost", "[::1]")
+        own = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
         # Bound to every address, it is known by names that it cannot know itself.
-        if request.host not in own and host not in ("0.0.0.0", "::"):  # noqa: S104
+        if request.host.lower() not in own and host not in ("0.0.0.0", "::"):  # noqa: S104
             raise web.HTTPForbidden(reason="Wrong Host header")
         origin = request.headers.get("Origin")
         if origin and origin.partition("://")[2] not in own:

@@ -23,7 +23,7 @@ class Sandbox:
         self.app = App(**options)
         self.url = ""
         self._address = (host, port)
-        self._failure: OSError | None = None
+        self._failure = ""
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
@@ -33,7 +33,7 @@ class Sandbox:
         self._ready.wait()
         if self._failure:
             raise ConfigError(
-                f"The sandbox cannot listen on {host}:{port} ({self._failure.strerror}).",
+                f"The sandbox cannot listen on {host}:{port} ({self._failure}).",
                 "Choose another port; 0 takes a free one.",
             )
 
@@ -74,13 +74,21 @@ class Sandbox:
             self.url = f"http://{shown}:{bound[1]}"
             self._ready.set()
             await self._stop.wait()
-        except OSError as error:
-            self._failure = error
+        except (OSError, OverflowError, UnicodeError) as error:
+            self._failure = getattr(error, "strerror", None) or str(error)
         finally:
             await runner.cleanup()
 
 
-@cache
+_starting = threading.Lock()
+
+
 def embedded() -> Sandbox:
     """The sandbox of this process, started on first use; it ends with the process."""
+    with _starting:  # two nodes that begin together must get the same one
+        return _embedded()
+
+
+@cache
+def _embedded() -> Sandbox:
     return Sandbox()

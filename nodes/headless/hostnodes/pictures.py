@@ -37,6 +37,8 @@ class LoadImage:
     def load(self, image: str) -> tuple[Tensor, Tensor]:
         with Image.open(_path(image)) as file:
             frames = [ImageOps.exif_transpose(frame) for frame in ImageSequence.Iterator(file)]
+            if file.format == "MPO":  # further frames of a photo are its depth or other eye
+                frames = frames[:1]
         frames = [frame for frame in frames if frame.size == frames[0].size]
         return stacked([_rgb(f) for f in frames]), stacked([_transparency(f) for f in frames])
 
