@@ -93,3 +93,17 @@ def test_a_result_of_the_sandbox_is_fetched_without_a_token(sandbox: Sandbox, ho
     result = client.send(Generate(model="anything_V5", sampler="Euler", prompt="a fox"))
     assert len(result.files) == 1
     assert any(line.startswith("GET /results/") for line in sandbox.requests)
+
+
+def test_a_broken_connection_is_tried_again_and_then_told_as_a_lost_result():
+    turns = iter([answering(), answering(OK)])
+
+    def talk(connection) -> None:
+        next(turns, answering())(connection)
+
+    with raw(talk) as server:
+        assert downloads(server.url).fetch(server.url + "/1.png") == b"abc"
+        with pytest.raises(ResultLost, match="did not deliver a finished result") as caught:
+            downloads(server.url).fetch(server.url + "/2.png")
+        assert caught.value.charged == "yes"
+        assert server.connections == 5

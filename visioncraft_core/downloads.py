@@ -10,11 +10,21 @@ from __future__ import annotations
 from urllib.parse import urljoin, urlsplit
 
 from .config import Profile
-from .errors import BlockedURL, ResultLost, VisionCraftError, clip
-from .transport import FILE_LIMIT, Call, Session, ShouldCancel, exchange, never, origin_of
+from .errors import BlockedURL, Cancelled, ResultLost, UnsafeContent, VisionCraftError, clip
+from .transport import (
+    FILE_LIMIT,
+    Call,
+    Response,
+    Session,
+    ShouldCancel,
+    exchange,
+    never,
+    origin_of,
+)
 
 LONGEST_URL = 4096
 MOST_REDIRECTS = 3
+TRIES = 3
 
 
 class Downloads:
@@ -30,7 +40,7 @@ class Downloads:
             self._check(url)
             timeouts = self._profile.timeouts
             call = Call("GET", url, timeouts, FILE_LIMIT, should_cancel=should_cancel)
-            response = exchange(self._session, call)
+            response = self._exchanged(call)
             self._session.cookies.clear()
             if response.status == 200 and response.body:
                 return response.body
@@ -39,6 +49,17 @@ class Downloads:
                 raise _lost(url, f"answered {response.status} for", response.status)
             url = urljoin(url, target)
         raise _lost(url, "redirects without end for")
+
+    def _exchanged(self, call: Call) -> Response:
+        """The answer to `call`, asked again when the connection fails: fetching costs nothing."""
+        for _ in range(TRIES):
+            try:
+                return exchange(self._session, call)
+            except (Cancelled, UnsafeContent):
+                raise
+            except VisionCraftError:
+                continue
+        raise _lost(call.url, "did not deliver")
 
     def _check(self, url: str) -> None:
         odd = any(ord(c) <= 0x20 or c == "\x7f" or c == "\\" for c in url)
