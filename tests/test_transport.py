@@ -76,7 +76,7 @@ def raw(talk: Talk) -> Iterator[Raw]:
 def read_request(connection: socket.socket) -> bytes:
     received = b""
     while b"\r\n\r\n" not in received:
-        received += connection.recv(65536)
+        received += _piece(connection)
     head, _, body = received.partition(b"\r\n\r\n")
     length = next(
         (
@@ -87,8 +87,15 @@ def read_request(connection: socket.socket) -> bytes:
         0,
     )
     while len(body) < length:
-        body += connection.recv(65536)
+        body += _piece(connection)
     return head + b"\r\n\r\n" + body
+
+
+def _piece(connection: socket.socket) -> bytes:
+    piece = connection.recv(65536)
+    if not piece:
+        raise ConnectionError("the client went away")
+    return piece
 
 
 def answering(*pieces: bytes, pause: float = 0.0, close: bool = True) -> Talk:
