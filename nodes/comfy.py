@@ -22,6 +22,7 @@ from ..visioncraft_core.config import AUTO, default_home, named_home
 from ..visioncraft_core.errors import Cancelled, SaveFailed
 from ..visioncraft_core.files import write_whole
 from ..visioncraft_core.transport import ShouldCancel
+from .film import FilmFromBytes, FilmFromFrames
 from .threads import Background
 
 if TYPE_CHECKING:
@@ -91,13 +92,9 @@ class QuietHost:
         return AUTO
 
     def film_of_file(self, content: bytes) -> Any:
-        from .film import FilmFromBytes
-
         return FilmFromBytes(content)
 
     def film_of_frames(self, images: Tensor, rate: Fraction) -> Any:
-        from .film import FilmFromFrames
-
         return FilmFromFrames(images, rate)
 
     def save(self, content: bytes, prefix: str, suffix: str) -> Any:

@@ -68,9 +68,8 @@ class Folders:
         """The input file called `name`; ComfyUI's " [output]" and " [input]" endings count."""
         plain = re.sub(r" \[(input|output|temp)\]$", "", name)
         places = [self._output] if name.endswith(" [output]") else list(self.inputs)
-        name = plain
         for folder in places:
-            candidate = (folder / name).resolve()
+            candidate = (folder / plain).resolve()
             if candidate.is_file() and candidate.is_relative_to(folder.resolve()):
                 return candidate
         return None
