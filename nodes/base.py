@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..visioncraft_core.catalogs import Catalogs
 from ..visioncraft_core.client import Client, OnProgress, Result
-from ..visioncraft_core.config import AUTO, embedded_sandbox
+from ..visioncraft_core.config import embedded_sandbox
 from ..visioncraft_core.errors import VisionCraftError
 from ..visioncraft_core.fields import Field, Picture, Request
 from ..visioncraft_core.media import UploadFormat, decode, encode
+from ..visioncraft_core.profiles import AUTO
 from ..visioncraft_core.transport import ShouldCancel
 from . import comfy, tensors, widgets
 from .server import chosen

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..visioncraft_core.client import OnProgress, quiet
-from ..visioncraft_core.config import AUTO, default_home, named_home
 from ..visioncraft_core.errors import Cancelled, SaveFailed
 from ..visioncraft_core.files import write_whole
+from ..visioncraft_core.home import default_home, named_home
+from ..visioncraft_core.profiles import AUTO
 from ..visioncraft_core.transport import ShouldCancel
 from .film import FilmFromBytes, FilmFromFrames
 from .threads import Background

@@ -19,11 +19,12 @@ from visioncraft.visioncraft_core import (
     Upscale,
     errors,
 )
-from visioncraft.visioncraft_core.config import SANDBOX_FREE_KEY, Profile, Secret, embedded_sandbox
+from visioncraft.visioncraft_core.config import SANDBOX_FREE_KEY, Profile, embedded_sandbox
 from visioncraft.visioncraft_core.fields import Request
 from visioncraft.visioncraft_core.media import decode
 from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
+from visioncraft.visioncraft_core.secret import Secret
 
 SMALL = GenerateXL(prompt="a red fox in snow", width=128, height=96)
 

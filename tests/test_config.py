@@ -13,13 +13,13 @@ from visioncraft.visioncraft_core.config import (
     DEFAULT_BASE_URL,
     SANDBOX_PREMIUM_KEY,
     Profile,
-    Profiles,
-    Secret,
     check_base_url,
-    default_home,
     is_loopback,
 )
 from visioncraft.visioncraft_core.errors import ConfigError, KeyMissing
+from visioncraft.visioncraft_core.home import default_home
+from visioncraft.visioncraft_core.profiles import Profiles
+from visioncraft.visioncraft_core.secret import Secret
 
 KEY = "vc-CANARY-5f3a9/+=key"
 

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_transport import answering, raw, read_request
 from visioncraft.visioncraft_core import Client, Generate
-from visioncraft.visioncraft_core.config import Profile, Secret
+from visioncraft.visioncraft_core.config import Profile
 from visioncraft.visioncraft_core.downloads import Downloads
 from visioncraft.visioncraft_core.errors import BlockedURL, ResultLost
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
+from visioncraft.visioncraft_core.secret import Secret
 
 KEY = "vc-CANARY-5f3a9"
 OK = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 3\r\n\r\nabc"

@@ -16,7 +16,8 @@ FILES = [
 
 # From low to high: a core module imports only what stands before it.
 CORE = [
-    *("errors", "files", "fields", "endpoints", "media", "config", "wire", "transport"),
+    *("errors", "files", "home", "secret", "fields", "endpoints", "media", "containers"),
+    *("config", "profiles", "wire", "transport"),
     *("downloads", "limiter"),
     *("animations", "replies", "catalogs", "client", "sandbox"),
 ]

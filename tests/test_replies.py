@@ -9,7 +9,6 @@ from conftest import gradient, png_of
 from hypothesis import given
 from hypothesis import strategies as st
 from visioncraft.visioncraft_core import errors
-from visioncraft.visioncraft_core.config import Secret
 from visioncraft.visioncraft_core.replies import (
     Files,
     Job,
@@ -19,6 +18,7 @@ from visioncraft.visioncraft_core.replies import (
     read_job,
     read_names,
 )
+from visioncraft.visioncraft_core.secret import Secret
 from visioncraft.visioncraft_core.transport import Response
 
 PNG = png_of(gradient(4, 4))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PATIENT
-from visioncraft.visioncraft_core.config import Profile, Secret, Timeouts
+from visioncraft.visioncraft_core.config import Profile, Timeouts
 from visioncraft.visioncraft_core.errors import (
     BadReply,
     Cancelled,
@@ -24,6 +24,7 @@ from visioncraft.visioncraft_core.errors import (
     UnsafeContent,
 )
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
+from visioncraft.visioncraft_core.secret import Secret
 from visioncraft.visioncraft_core.transport import LIST_LIMIT, Call, Session, Transport, exchange
 
 KEY = "vc-CANARY-5f3a9"

@@ -1,7 +1,7 @@
 """The VisionCraft API as plain Python: no ComfyUI, no torch, nothing happens at import."""
 
 from .client import Client, File, Result
-from .config import Profile, Profiles, Secret, Timeouts, default_home
+from .config import Profile, Timeouts
 from .endpoints import (
     CATALOGS,
     ENDPOINTS,
@@ -15,6 +15,9 @@ from .endpoints import (
     Upscale,
 )
 from .errors import VisionCraftError
+from .home import default_home
+from .profiles import Profiles
+from .secret import Secret
 
 __all__ = [
     "CATALOGS",

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ...visioncraft_core.client import Client
-from ...visioncraft_core.config import AUTO, Profiles, Secret, default_home
 from ...visioncraft_core.endpoints import CATALOGS, Chat
 from ...visioncraft_core.errors import (
     Cancelled,
@@ -31,6 +30,9 @@ from ...visioncraft_core.errors import (
     NotSent,
     VisionCraftError,
 )
+from ...visioncraft_core.home import default_home
+from ...visioncraft_core.profiles import AUTO, Profiles
+from ...visioncraft_core.secret import Secret
 from .. import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, comfy
 from ..base import SANDBOX_NOTE
 from . import folders, prefixes
