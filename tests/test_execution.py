@@ -180,13 +180,13 @@ def test_a_plain_node_runs_beside_the_loop(tmp_path: Path):
     assert shown(tmp_path, {"9": {"type": "Thread", "text": "x"}}) == [False]
 
 
-def test_the_first_failure_stops_the_rest_and_is_told(tmp_path: Path):
+def test_the_rest_is_still_done_after_a_failure_which_is_then_told(tmp_path: Path):
     log = Log()
     graph = {"1": {"type": "Fails", "text": "ours"}, "9": {"type": "Slow", "text": "x"}}
     run = prepared(tmp_path, graph, log)
     with pytest.raises(ConfigError, match=r"What happened\. What to do\."):
         asyncio.run(run.execute())
-    assert log.ended == []
+    assert log.ended == ["9"]
     assert "1" in log.broken
 
 

@@ -88,6 +88,7 @@ class Run:
         self._report = report
         self._prompt = workflow.prompt()
         self._tasks: dict[str, asyncio.Task[list[list[Any]]]] = {}
+        self._failures: list[VisionCraftError] = []
         self.needed: list[str] = []
         self.outcome = Outcome()
 
@@ -98,14 +99,15 @@ class Run:
         self._places.prepare()
 
     async def execute(self) -> Outcome:
-        """Runs everything needed. The first failure stops the rest and is raised."""
+        """Runs everything needed. A failure stops what depends on it; the rest, which may be paid,
+        still ends and is saved. Then the first failure is raised."""
         for node_id in self.needed:
             self._tasks[node_id] = asyncio.ensure_future(self._node(self._workflow.nodes[node_id]))
         tasks = list(self._tasks.values())
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
+            await asyncio.wait(tasks)
+            if self._failures:
+                raise self._failures[0]
         finally:
             for task in tasks:
                 task.cancel()
@@ -122,15 +124,13 @@ class Run:
         _running.set(node)
         try:
             results = await self._mapped(node, inputs)
-        except (VisionCraftError, asyncio.CancelledError):
+        except asyncio.CancelledError:
             self._report.failed(node)
             raise
         except Exception as error:  # noqa: BLE001 - host nodes raise whatever Pillow and torch do
             self._report.failed(node)
-            raise WorkflowError(
-                f"{node.class_type} (#{node.id}) failed: {error or type(error).__name__}.",
-                "Check its inputs and run again.",
-            ) from None
+            self._failures.append(_explained(error, node))
+            raise self._failures[-1] from None
         shown = _joined_shown(results)
         if shown:
             self.outcome.shown[node.id] = shown
@@ -171,6 +171,15 @@ class Run:
         extra = {"workflow": canvas} if canvas else {}
         hidden = {"UNIQUE_ID": node.id, "PROMPT": self._prompt, "EXTRA_PNGINFO": extra}
         return hidden.get(kind)
+
+
+def _explained(error: Exception, node: Node) -> VisionCraftError:
+    if isinstance(error, VisionCraftError):
+        return error
+    return WorkflowError(
+        f"{node.class_type} (#{node.id}) failed: {error or type(error).__name__}.",
+        "Check its inputs and run again.",
+    )
 
 
 async def _together(calls: list[Any]) -> list[Any]:
