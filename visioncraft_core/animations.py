@@ -5,16 +5,27 @@ Every frame is composed as a viewer would show it (disposal, offsets), with the 
 
 from __future__ import annotations
 
-import io
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from PIL import Image, ImageSequence
 
-from .errors import UnsafeContent
-from .media import LONGEST_SIDE, MOST_PIXELS, Pixels, Size, sniff, unusable
+from .containers import gif_frames
+from .errors import BadReply, UnsafeContent
+from .media import (
+    LONGEST_SIDE,
+    MOST_PIXELS,
+    FileKind,
+    Pixels,
+    Size,
+    TimedFile,
+    rgb_of,
+    sniff,
+    unusable,
+)
 
 MOST_FRAMES = 512
 # Viewers show a frame that names no time for a tenth of a second.
@@ -53,62 +64,109 @@ class Animation:
 
 
 def decode_animation(content: bytes) -> Animation:
-    """The frames of a GIF, WebP, PNG or MP4 file; a still picture has one.
+    """The frames of a GIF, WebP, PNG, JPEG or MP4 file; a still picture has one.
 
-    Raises UnsafeContent for a damaged file, a foreign format, no frames at all, or a first frame
-    that is too large.
+    Raises UnsafeContent for a damaged file, a foreign format, no frames at all, a first frame that
+    is too large, or after MOST_SECONDS.
     """
     kind = sniff(content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's own size warnings; the budget is ours
         try:
-            return _from_mp4(content) if kind == "mp4" else _from_pillow(content)
+            return _from_mp4(content) if kind == "mp4" else _from_pillow(content, kind)
         except UnsafeContent:
             raise
         except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, av errors ...
             raise unusable("is a damaged or unknown moving picture") from None
 
 
-def _most_frames(width: int, height: int) -> int:
+class _Frames:
+    """Frames of one size, as many as the budget has `room` for."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.room = min(MOST_FRAMES, MOST_PIXELS // _pixels(width, height))
+        # The system gives the memory only as it is written to.
+        self._array = np.empty((self.room, height, width, 3), np.uint8)
+        self._count = 0
+
+    @property
+    def full(self) -> bool:
+        return self._count == self.room
+
+    def append(self, pixels: Pixels) -> None:
+        self._array[self._count] = pixels
+        self._count += 1
+
+    def array(self) -> Pixels:
+        if not self._count:
+            raise unusable("is a video without pictures")
+        # In place: for a moment, a copy would need the memory twice.
+        self._array.resize((self._count, *self._array.shape[1:]), refcheck=False)
+        return self._array
+
+
+def _pixels(width: int, height: int) -> int:
     if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
         raise unusable(f"has frames of {width} x {height} pixels, more than is safe")
-    return min(MOST_FRAMES, MOST_PIXELS // (width * height))
+    return width * height
 
 
-def _from_pillow(content: bytes) -> Animation:
-    frames: list[Pixels] = []
+def _from_pillow(content: bytes, kind: FileKind | None) -> Animation:
     delays: list[float] = []
     left_out = 0
-    with Image.open(io.BytesIO(content), formats=("GIF", "WEBP", "PNG", "JPEG")) as image:
-        room = _most_frames(*image.size)
+    file = TimedFile(content)
+    with Image.open(file, formats=("GIF", "WEBP", "PNG", "JPEG")) as image:
+        width, height = image.size
+        frames = _Frames(width, height)
         for frame in ImageSequence.Iterator(image):
-            if len(frames) == room:
-                left_out = max(1, getattr(image, "n_frames", room + 1) - room)
+            if frames.full:
+                left_out = max(1, _frame_count(image, content) - frames.room)
                 break
-            frames.append(np.asarray(frame.convert("RGBA").convert("RGB")))
+            file.check()
+            _pixels(*frame.size)
+            # Pillow grows a GIF for a frame that overhangs the screen; viewers cut it off.
+            frames.append(rgb_of(frame)[:height, :width])
             # Only known once the frame is loaded, and for WebP only then.
             milliseconds = float(frame.info.get("duration") or 0)
             delays.append(milliseconds / 1000 if milliseconds > 10 else UNTIMED)
-    return Animation(np.stack(frames), tuple(delays), left_out)
+            if kind == "jpeg":  # a second picture in one is another view, not a later moment
+                break
+    return Animation(frames.array(), tuple(delays), left_out)
+
+
+def _frame_count(image: Image.Image, content: bytes) -> int:
+    """How many frames there are, or a little fewer if the file is damaged further on."""
+    if image.format == "GIF":  # Pillow would count by decoding all that was decoded once more
+        count = 0
+        with suppress(BadReply):
+            for _ in gif_frames(content):
+                count += 1
+        return count
+    # A PNG says any number; each of its frames has one of these.
+    most = content.count(b"fcTL") if image.format == "PNG" else MOST_PIXELS
+    return min(getattr(image, "n_frames", 1), most)
 
 
 def _from_mp4(content: bytes) -> Animation:
     import av  # its libraries take a while to load, and pictures need none of them
 
-    frames: list[Pixels] = []
     left_out = 0
+    file = TimedFile(content)
     # The named format keeps FFmpeg from following playlists and the like.
-    with av.open(io.BytesIO(content), format="mp4") as container:
+    with av.open(file, format="mp4") as container:
         if not container.streams.video:
             raise unusable("is a video without pictures")
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 1 / UNTIMED)
-        room = _most_frames(stream.codec_context.width, stream.codec_context.height)
+        width, height = stream.codec_context.width, stream.codec_context.height
+        frames = _Frames(width, height)
+        # A stream may change its size on the way.
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         for frame in container.decode(stream):
-            if len(frames) == room:
-                left_out = max(1, stream.frames - room)
+            if frames.full:
+                left_out = max(1, stream.frames - frames.room)
                 break
-            frames.append(frame.to_ndarray(format="rgb24"))
-    if not frames:
-        raise unusable("is a video without pictures")
-    return Animation(np.stack(frames), (1 / rate,) * len(frames), left_out)
+            file.check()
+            frames.append(frame.to_ndarray(format="rgb24", width=width, height=height))
+    shown = frames.array()
+    return Animation(shown, (1 / rate,) * len(shown), left_out)

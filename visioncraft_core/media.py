@@ -7,7 +7,9 @@ is opaque. Knows no tensors.
 from __future__ import annotations
 
 import io
+import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from .errors import UnsafeContent
+from .errors import BadReply, UnsafeContent
 
 FileKind = Literal["png", "jpeg", "webp", "gif", "mp4"]
 UploadFormat = Literal["png", "webp", "jpeg"]
@@ -25,6 +27,11 @@ Pixels = NDArray[np.uint8]
 # As a float32 tensor this is 1.07 GB; it is also where Pillow begins to warn.
 MOST_PIXELS = 89_478_485
 LONGEST_SIDE = 16384
+MOST_SECONDS = 30.0  # for one file
+# Pictures are converted in bands of this many pixels, so that only one copy is whole.
+BAND = 1 << 22
+# What else the MP4 family's signature may open: still pictures, which no video node can play.
+STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 SMALLER = "Ask for a smaller one; an upscaled picture is four times as wide and high."
 
 
@@ -55,23 +62,41 @@ def sniff(content: bytes) -> FileKind | None:
         return "webp"
     if content[:6] in (b"GIF87a", b"GIF89a"):
         return "gif"
-    if content[4:8] == b"ftyp":
+    if content[4:8] == b"ftyp" and content[8:12] not in STILL_BRANDS:
         return "mp4"
     return None
+
+
+class TimedFile(io.BytesIO):
+    """A file in memory that raises UnsafeContent when it is read MOST_SECONDS after its birth."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._end = time.monotonic() + MOST_SECONDS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.check()
+        return super().read(size)
+
+    def check(self) -> None:
+        if time.monotonic() > self._end:
+            raise unusable(f"takes more than {MOST_SECONDS:g} s to decode", SMALLER)
 
 
 def decode(content: bytes) -> Picture:
     """The (first) picture in a PNG, JPEG, WebP or GIF file, upright and in sRGB's RGB.
 
-    Raises UnsafeContent for a damaged file, a foreign format or more than MOST_PIXELS.
+    Raises UnsafeContent for a damaged file, a foreign format or more than MOST_PIXELS. Takes what a
+    tolerant viewer takes; whether the file is all there is `containers.check_whole`'s question.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's own size warnings; the budget is ours
         try:
-            with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
+            with Image.open(TimedFile(content), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
                 _check_budget(image)
                 image.load()
-                return _picture(ImageOps.exif_transpose(image) or image)
+                ImageOps.exif_transpose(image, in_place=True)
+                return _picture(image)
         except UnsafeContent:
             raise
         except Image.DecompressionBombError:
@@ -113,30 +138,56 @@ def _picture(image: Image.Image) -> Picture:
         grey = (np.asarray(image).astype(np.float64) / 257.0 + 0.5).clip(0, 255).astype(np.uint8)
         image = Image.fromarray(grey)
     transparent = "A" in image.getbands() or "transparency" in image.info
-    alpha = np.asarray(image.convert("RGBA"))[..., 3].copy() if transparent else None
-    return Picture(np.asarray(_in_srgb(image)), alpha)
+    alpha = None
+    if transparent:
+        alpha = np.empty((image.height, image.width), np.uint8)
+        for rows, band in _bands(image):
+            alpha[rows] = np.asarray(band.convert("RGBA"))[..., 3]
+    return Picture(rgb_of(_in_srgb(image)), alpha)
+
+
+def rgb_of(image: Image.Image) -> Pixels:
+    """The colours of `image`, height x width x 3."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for rows, band in _bands(image):
+        pixels[rows] = np.asarray(band.convert("RGB"))
+    return pixels
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    height = max(1, BAND // image.width)
+    for top in range(0, image.height, height):
+        bottom = min(top + height, image.height)
+        yield slice(top, bottom), image.crop((0, top, image.width, bottom))
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
-    """`image` as RGB in the colours it was meant to have; a profile that is broken is ignored."""
-    plain = image.convert("RGB") if image.mode in ("P", "PA", "RGBA", "LA") else image
+    """`image` in the colours it was meant to have; a profile that is broken is ignored."""
     profile = image.info.get("icc_profile")
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            target = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(plain, source, target, outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            return plain.convert("RGB")
-        return converted or plain.convert("RGB")
-    return plain.convert("RGB")
+    if not profile:
+        return image
+    plain = image.convert("RGB") if image.mode in ("P", "PA", "RGBA", "LA") else image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(plain, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return plain
+    return converted or plain
 
 
 def unusable(why: str, advice: str = "") -> UnsafeContent:
     """The error for a file that cannot be shown; `why` completes "A file from the server ..."."""
-    return UnsafeContent(
+    return UnsafeContent(*_sentences(why, advice), phase="decode", charged="yes")
+
+
+def incomplete(why: str) -> BadReply:
+    """The error for a file that is not all there; `why` completes "A file from the server ..."."""
+    return BadReply(*_sentences(why), phase="read", charged="yes")
+
+
+def _sentences(why: str, advice: str = "") -> tuple[str, str]:
+    return (
         f"A file from the server {why}.",
         advice or "Run again; if it stays so, the server is not well.",
-        phase="decode",
-        charged="yes",
     )
