@@ -159,7 +159,7 @@ def _check_gif(content: bytes) -> None:
 
 
 def gif_frames(content: bytes) -> Iterator[tuple[int, int]]:
-    """How far each frame of a GIF file reaches, to the right and down. Raises like `check_whole`."""
+    """How far each frame of a GIF reaches, right and down. Raises like `check_whole`."""
     try:
         position = 13 + _gif_palette(content[10])
         for _ in _parts():
