@@ -16,10 +16,9 @@ from visioncraft.visioncraft_core.endpoints import CATALOGS, ENDPOINTS
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.fields import Integer, Number, Picture, Request
 from visioncraft.visioncraft_core.media import decode, sniff
-from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox, embedded
-from visioncraft.visioncraft_core.sandbox.shapes import SPECIFIED
-from visioncraft.visioncraft_core.sandbox.studio import Studio, kinds_made
+from visioncraft.visioncraft_core.sandbox.shapes import FILE_SHAPES, SPECIFIED
+from visioncraft.visioncraft_core.sandbox.studio import MAKERS, Studio
 
 XL = {"prompt": "a red fox", "model": "sdxl-turbo", "width": 96, "height": 64}
 
@@ -60,7 +59,7 @@ def test_every_endpoint_answers_as_the_service_did(endpoint: type[Request], sand
 
 
 def test_the_studio_and_the_shapes_know_every_endpoint():
-    assert set(kinds_made()) == set(ENDPOINTS) == set(SPECIFIED)
+    assert set(MAKERS) == set(ENDPOINTS) == set(SPECIFIED)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: e.path)
@@ -222,16 +221,16 @@ def test_one_embedded_sandbox_serves_the_whole_process():
     assert embedded() is embedded()
 
 
-@pytest.mark.parametrize("spec_", ["", "503", "llm=", "llm=nonsense", "llm=503*many"])
-def test_a_fault_that_is_not_understood_lists_the_faults(spec_: str):
-    with pytest.raises(ConfigError, match="the faults are"):
-        parse(spec_)
-
-
 @pytest.mark.parametrize("shape", [{"generate-xl": "cube"}, {"nothing": "links"}])
 def test_a_shape_that_is_not_understood_lists_the_shapes(shape: dict[str, str]):
     with pytest.raises(ConfigError, match="the shapes are"):
         Sandbox(shapes=shape)
+
+
+@pytest.mark.parametrize("shape", FILE_SHAPES)
+def test_text_cannot_be_answered_as_a_file(shape: str):
+    with pytest.raises(ConfigError, match="makes text"):
+        Sandbox(shapes={"llm": shape})
 
 
 def test_a_studio_forgets_its_oldest_chats():

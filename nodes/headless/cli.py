@@ -82,12 +82,24 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true", help="print the results as one JSON object")
     run.set_defaults(command=_run)
 
-    sandbox = commands.add_parser("sandbox", help="serve the API without models, key or network")
+    sandbox = commands.add_parser(
+        "sandbox",
+        help="serve the API without models, key or network",
+        formatter_class=_WithFaults,
+    )
     sandbox.add_argument("--host", default="127.0.0.1")
+    sandbox.add_argument(
+        "--i-know-this-is-public",
+        action="store_true",
+        help="for another address than this computer",
+    )
     sandbox.add_argument("--port", type=_port, default=8787, help="8787; 0 takes a free one")
     sandbox.add_argument("--latency", type=_seconds, default=0.0, metavar="SECONDS")
     sandbox.add_argument(
-        "--fault", action="append", default=[], metavar="PATH=FAULT", help="go wrong on purpose"
+        "--fault", action="append", default=[], metavar="TARGET=FAULT", help="go wrong on purpose"
+    )
+    sandbox.add_argument(
+        "--faults", action="store_true", help="take faults from requests too, and serve /__log"
     )
     sandbox.add_argument(
         "--shape", action="append", default=[], metavar="PATH=SHAPE", help="answer in another form"
@@ -109,6 +121,15 @@ def _parser() -> argparse.ArgumentParser:
     catalog.add_argument("--server", default=AUTO, metavar="PROFILE_OR_URL", help=server_help)
     catalog.set_defaults(command=_catalog)
     return parser
+
+
+class _WithFaults(argparse.RawDescriptionHelpFormatter):
+    """Ends the help with the faults, which are imported only when they are shown."""
+
+    def format_help(self) -> str:
+        from ...visioncraft_core.sandbox.faults import described
+
+        return f"{super().format_help()}\n{described()}\n"
 
 
 def _port(text: str) -> int:
@@ -242,14 +263,29 @@ def _sandbox(options: argparse.Namespace) -> int:
 
     shapes = dict(_pair(shape) for shape in options.shape)
     faults = [parse(fault) for fault in options.fault]
-    address = {"host": options.host, "port": options.port}
-    with Sandbox(**address, latency=options.latency, faults=faults, shapes=shapes) as sandbox:
+    with Sandbox(
+        host=options.host,
+        port=options.port,
+        public=options.i_know_this_is_public,
+        latency=options.latency,
+        faults=faults,
+        shapes=shapes,
+        inject=options.faults,
+    ) as sandbox:
         _line(sys.stdout, f"VisionCraft sandbox on {sandbox.url}")
         stop = threading.Event()
+
+        def end(*_: object) -> None:
+            if stop.is_set():  # the second signal: at once
+                os._exit(DONE)
+            stop.set()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+            signal.signal(number, end)
         while not stop.wait(0.5):  # Windows delivers signals only between waits
             pass
+    if threading.active_count() > 1:  # a drawing cannot be stopped, and Python would wait for it
+        os._exit(DONE)
     return DONE
 
 

@@ -1,8 +1,7 @@
 """The HTTP face of the sandbox: every path of the API, judged by the declarations.
 
 Errors look like FastAPI's, as the service's did, except that a 422 never repeats the body, which
-holds the key. Web pages on the user's computer must not reach it, so foreign `Host` and `Origin`
-headers and form content types are refused.
+holds the key.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import asyncio
 import json
 import logging
 import secrets
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,20 +21,32 @@ from ..config import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
 from ..endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
 from ..errors import ConfigError
 from ..fields import Choice, InvalidFields, Problem, Request
-from .faults import Plan
-from .shapes import SPECIFIED, Answer, Desk, answer, names
+from . import visitors
+from .fault_answers import ENDLESS_JOB
+from .fault_strike import Strike
+from .faults import Chosen, Plan, UnknownFault, choose
+from .limits import Limits
+from .results import Results
+from .shapes import FILE_SHAPES, SPECIFIED, Answer, Desk, answer, names
 from .studio import NotAPicture, Studio
 
 log = logging.getLogger("visioncraft.sandbox")
 
-LARGEST_BODY = 32 * 2**20
-MOST_RESULTS = 200  # the oldest are forgotten: a long session must not fill the memory
+LOG_PATH = "/__log"
+FAULT_HEADER = "X-Sandbox-Fault"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_POSTED = {kind.path for kind in ENDPOINTS}
+_KEPT_HEADERS = ("Allow", "Content-Range")
+
 
 class App:
-    """One sandbox: its studio, its results and what it was told to do wrong."""
+    """One sandbox: its studio, its results and what it was told to do wrong.
+
+    `executions` counts the requests that it worked on, as a service that charges would. With
+    `inject`, a request may bring a fault of its own, and the log can be read at /__log.
+    """
 
     def __init__(
         self,
@@ -42,21 +54,28 @@ class App:
         latency: float = 0.0,
         faults: Sequence[Plan] = (),
         shapes: Mapping[str, str] | None = None,
+        inject: bool = False,
+        limits: Limits | None = None,
     ) -> None:
         self.latency = latency
         self.faults = tuple(faults)
         self.shapes = _chosen(shapes or {})
+        self.inject = inject
+        self.limits = limits or Limits()
         self.requests: list[str] = []
+        self.executions = 0
         self.address: tuple[str, int] = ("127.0.0.1", 0)  # known once the server listens
+        self.arrived: Callable[[asyncio.BaseTransport | None], None] = lambda _transport: None
         self._studio = Studio()
-        self._results: dict[str, bytes] = {}
+        self._results = Results(self.limits.result_bytes)
         self._jobs: dict[str, list[str]] = {}
         self._asked_jobs: set[str] = set()
+        self._at_work = 0
 
     def build(self) -> web.Application:
         app = web.Application(
-            client_max_size=LARGEST_BODY,
-            middlewares=[_errors_as_json, self._own_visitors, self._count],
+            client_max_size=self.limits.body_bytes,
+            middlewares=[_errors_as_json, self._own_visitors, self._strike],
         )
         for catalog in CATALOGS.values():
             app.router.add_get(catalog.path, _listing(bundled()[catalog.name]))
@@ -64,34 +83,50 @@ class App:
             app.router.add_post(kind.path, self._endpoint(kind))
         app.router.add_post(JOB_STATUS_PATH, self._job_status)
         app.router.add_get("/results/{name}", self._result)
+        if self.inject:
+            app.router.add_get(LOG_PATH, self._log)
         return app
 
     @web.middleware
     async def _own_visitors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        host, port = self.address
-        names = (host, "127.0.0.1", "localhost", "[::1]")
-        own = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
-        # Bound to every address, it is known by names that it cannot know itself.
-        if request.host.lower() not in own and host not in ("0.0.0.0", "::"):  # noqa: S104
-            raise web.HTTPForbidden(reason="Wrong Host header")
-        origin = request.headers.get("Origin")
-        if origin and origin.partition("://")[2] not in own:
-            raise web.HTTPForbidden(reason="Foreign origin")
-        kind = request.headers.get("Content-Type", "application/json").partition(";")[0].strip()
-        if request.method == "POST" and kind.lower() != "application/json":
-            raise web.HTTPUnsupportedMediaType
-        if (request.content_length or 0) > LARGEST_BODY:
-            raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, request.content_length or 0)
+        self.arrived(request.transport)
+        visitors.check(request, self.address, self.limits.body_bytes)
         return await handler(request)
 
     @web.middleware
-    async def _count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _strike(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path == LOG_PATH:
+            return await handler(request)
         self.requests.append(f"{request.method} {request.path}")
-        for plan in self.faults:
-            if fault := plan.strike(request.path):
-                await request.read()
-                return await fault(request)
-        return await handler(request)
+        chosen = self._fault(request)
+        if chosen is None or not chosen.fault.early:
+            await self._read(request)
+        if chosen is None:
+            return await handler(request)
+        if chosen.counts and request.method == "POST" and request.path in _POSTED:
+            self.executions += 1
+
+        def proceed(request: web.Request) -> Awaitable[web.StreamResponse]:
+            return _errors_as_json(request, handler)
+
+        return await chosen.fault.act(Strike(request, chosen.arg, proceed))
+
+    def _fault(self, request: web.Request) -> Chosen | None:
+        own = request.headers.get(FAULT_HEADER)
+        if self.inject and own is not None:
+            try:
+                return choose(own)
+            except UnknownFault:
+                raise web.HTTPBadRequest(reason="Unknown fault") from None
+        struck = (plan.strike(request.path) for plan in self.faults)
+        return next((chosen for chosen in struck if chosen), None)
+
+    async def _read(self, request: web.Request) -> None:
+        """Reads the body, which aiohttp keeps. Raises HTTP's 408."""
+        try:
+            await asyncio.wait_for(request.read(), self.limits.body_seconds)
+        except asyncio.TimeoutError:  # another class than TimeoutError on 3.10
+            raise web.HTTPRequestTimeout from None
 
     def _endpoint(self, kind: type[Request]) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -103,22 +138,31 @@ class App:
                 return _error(400, unknown)
             if body["token"] == SANDBOX_FREE_KEY and asked.needs_premium():
                 return _error(413, "This needs a premium subscription ($5 per month).")
-            await asyncio.sleep(self.latency)
-            try:
-                work = await asyncio.to_thread(self._studio.make, asked)
-            except NotAPicture:
-                return _refused([Problem("image", "is not a picture that can be opened")])
-            return _response(answer(self.shapes[kind], work, asked, self._desk(request)))
+            if self._at_work >= self.limits.at_work:
+                headers = {"Retry-After": "1"}
+                return web.json_response({"detail": "Too busy"}, status=503, headers=headers)
+            return await self._work(kind, asked, request)
 
         return handle
 
+    async def _work(
+        self, kind: type[Request], asked: Request, request: web.Request
+    ) -> web.StreamResponse:
+        self._at_work += 1
+        self.executions += 1  # at once: who goes away while it works is charged all the same
+        try:
+            await asyncio.sleep(self.latency)
+            work = await asyncio.to_thread(self._studio.make, asked)
+        except NotAPicture as error:
+            self.executions -= 1
+            return _refused([Problem("image", str(error))])
+        finally:
+            self._at_work -= 1
+        return _response(answer(self.shapes[kind], work, asked, self._desk(request)))
+
     def _desk(self, request: web.Request) -> Desk:
         def publish(content: bytes) -> str:
-            kind = Answer(content=content).content_type.partition("/")[2]
-            name = f"{secrets.token_hex(16)}.{kind}"
-            self._results[name] = content
-            while len(self._results) > MOST_RESULTS:
-                del self._results[next(iter(self._results))]
+            name = self._results.publish(content)
             return f"{request.scheme}://{request.host}/results/{name}"
 
         def enqueue(urls: list[str]) -> str:
@@ -129,20 +173,16 @@ class App:
         return Desk(publish, enqueue)
 
     async def _result(self, request: web.Request) -> web.StreamResponse:
-        content = self._results.get(request.match_info["name"])
-        if content is None:
-            raise web.HTTPNotFound
-        headers = {
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-            "Content-Security-Policy": "default-src 'none'; sandbox",
-        }
-        kind = Answer(content=content).content_type
-        return web.Response(body=content, content_type=kind, headers=headers)
+        return self._results.answer(request)
+
+    async def _log(self, _request: web.Request) -> web.StreamResponse:
+        return web.json_response({"requests": self.requests, "executions": self.executions})
 
     async def _job_status(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request)
         job = body.get("job_id")
+        if job == ENDLESS_JOB:
+            return web.json_response({"status": "generating", "image": ""})
         if not isinstance(job, str) or job not in self._jobs:
             return _error(404, "There is no such job.")
         if job not in self._asked_jobs:
@@ -160,6 +200,11 @@ def _chosen(shapes: Mapping[str, str]) -> dict[type[Request], str]:
             raise ConfigError(
                 f"The shape {path}={shape} is not understood.",
                 f"Write PATH=SHAPE; the shapes are {', '.join(names())}.",
+            )
+        if kinds[path.strip("/")].makes == "text" and shape in FILE_SHAPES:
+            raise ConfigError(
+                f"{path} makes text and cannot answer as {shape}.",
+                f"Choose one of {', '.join(n for n in names() if n not in FILE_SHAPES)}.",
             )
         chosen[kinds[path.strip("/")]] = shape
     return chosen
@@ -238,8 +283,15 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     except _Refusal as refusal:
         return _refused(refusal.problems)
     except web.HTTPException as error:
-        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return web.json_response({"detail": error.reason}, status=error.status, headers=headers)
-    except Exception:
-        log.exception("%s %s failed", request.method, request.path)
+        headers = {name: error.headers[name] for name in _KEPT_HEADERS if name in error.headers}
+        made = web.json_response({"detail": error.reason}, status=error.status, headers=headers)
+        if isinstance(error, web.HTTPRequestTimeout):
+            made.force_close()
+        return made
+    except ConnectionError:  # the client is gone
+        raise
+    except Exception as error:  # noqa: BLE001 - an answer for every failure
+        # The message may hold what was posted; where it happened does not.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("%s %s: %s\n%s", request.method, request.path, type(error).__name__, where)
         return web.json_response({"detail": "Internal Server Error"}, status=500)

@@ -1,80 +1,59 @@
-"""Things that go wrong on purpose: `--fault generate-xl=503`, `--fault "*=hang"`, `llm=reset*2`.
+"""Things that go wrong on purpose: `generate-xl=503:1`, `results=hang*2`, `lists=html`, `*=reset`.
 
-A fault takes the place of the answer. `*N` ends it after N requests.
+`*N` ends a fault after N requests.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
+from textwrap import fill
 
-from aiohttp import web
-
+from ..endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
 from ..errors import ConfigError
+from . import fault_answers, fault_changes, fault_wire
+from .fault_strike import Fault
 
-Fault = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_TEXTS = {
-    403: {"error": "Free users can send 1 request per 30 seconds."},
-    413: {"error": "This needs a premium subscription."},
-    422: {"detail": [{"loc": ["body", "prompt"], "msg": "refused on purpose", "type": "value"}]},
-    429: {"detail": "Too Many Requests"},
+GROUPS = {
+    "statuses, a number also with [:RETRY_AFTER]": fault_answers.STATUSES,
+    "waiting": fault_wire.WAITING,
+    "breaking": fault_wire.BREAKING,
+    "chunks and lengths": fault_wire.LENGTHS,
+    "encodings": fault_changes.ENCODINGS,
+    "contents": {**fault_answers.CONTENTS, **fault_changes.CHANGES},
+    "redirects": fault_answers.REDIRECTS,
+}
+FAULTS: dict[str, Fault] = {
+    name: fault for group in GROUPS.values() for name, fault in group.items()
 }
 
-
-def _status(code: int) -> Fault:
-    async def answer(_request: web.Request) -> web.StreamResponse:
-        return web.json_response(_TEXTS.get(code, {"detail": f"Status {code}"}), status=code)
-
-    return answer
+_LISTS = [catalog.path.strip("/") for catalog in CATALOGS.values()]
+_PATHS = [kind.path.strip("/") for kind in ENDPOINTS]
+_WIDE = (JOB_STATUS_PATH.strip("/"), "results", "lists", "*")
+TARGETS = (*_PATHS, *_WIDE, *_LISTS)
 
 
-async def _hang(_request: web.Request) -> web.StreamResponse:
-    await asyncio.sleep(3600)
-    raise AssertionError("nobody waits that long")
+_HOW = """\
+--fault TARGET=FAULT[:ARGUMENT][*TIMES], for example generate-xl=503:1*2 or results=slow:5000.
+With --faults a request may carry X-Sandbox-Fault: FAULT[:ARGUMENT] for itself.
+"""
 
 
-async def _reset(request: web.Request) -> web.StreamResponse:
-    if request.transport:
-        request.transport.abort()
-    return web.Response()
+class UnknownFault(ValueError):
+    """No such fault, or not with such an argument."""
 
 
-async def _html(_request: web.Request) -> web.StreamResponse:
-    page = "<!doctype html><html><head><title>Maintenance</title></head><body></body></html>"
-    return web.Response(text=page, content_type="text/html")
+@dataclass(frozen=True)
+class Chosen:
+    """A fault with its argument."""
 
+    fault: Fault
+    arg: str | None = None
 
-async def _empty(_request: web.Request) -> web.StreamResponse:
-    return web.Response()
-
-
-async def _truncate(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Length": "4096", "Content-Type": "image/png"})
-    await response.prepare(request)
-    await response.write(b"\x89PNG\r\n\x1a\n")
-    if request.transport:
-        request.transport.close()
-    return response
-
-
-async def _echo(request: web.Request) -> web.StreamResponse:
-    # FastAPI's 422 repeats the whole body, key included.
-    body = (await request.read()).decode("utf-8", "replace")
-    detail = [{"loc": ["body", "prompt"], "msg": f"refused: {body}", "input": body}]
-    return web.json_response({"detail": detail}, status=422)
-
-
-_FAULTS: dict[str, Fault] = {
-    **{str(code): _status(code) for code in (400, 403, 404, 413, 422, 429, 500, 502, 503, 504)},
-    "hang": _hang,
-    "reset": _reset,
-    "html": _html,
-    "empty": _empty,
-    "truncate": _truncate,
-    "echo": _echo,
-}
+    @property
+    def counts(self) -> bool:
+        return self.fault.counts(self.arg)
 
 
 @dataclass
@@ -82,25 +61,80 @@ class Plan:
     """One `--fault`: where it strikes, what happens, how many times still."""
 
     target: str
-    fault: Fault
+    chosen: Chosen
     left: int | None = None
 
-    def strike(self, path: str) -> Fault | None:
+    def strike(self, path: str) -> Chosen | None:
         """The fault, if it is this path's turn; counts."""
-        if self.target not in ("*", path.strip("/")) or self.left == 0:
+        if self.target not in _names(path) or self.left == 0:
             return None
         if self.left is not None:
             self.left -= 1
-        return self.fault
+        return self.chosen
+
+
+def choose(text: str) -> Chosen:
+    """`FAULT` or `FAULT:ARG`. Raises UnknownFault."""
+    name, sign, arg = text.partition(":")
+    chosen = FAULTS.get(name)
+    given = arg if sign else None
+    if chosen is None or not chosen.accepts(given):
+        raise UnknownFault(f"The fault {text} is not understood.")
+    return Chosen(chosen, given)
 
 
 def parse(spec: str) -> Plan:
-    """`PATH=FAULT` or `PATH=FAULT*N`. Raises ConfigError that lists the faults."""
+    """`TARGET=FAULT` or `TARGET=FAULT:ARG`, also with `*N` behind. Raises ConfigError that tells
+    what there is.
+    """
     target, _, rest = spec.partition("=")
-    name, _, times = rest.partition("*")
-    if not target or name not in _FAULTS or (times and not times.isdigit()):
+    body, sign, times = rest.rpartition("*")
+    counted = bool(sign) and times.isascii() and times.isdigit() and len(times) < 10
+    wanted = body if counted else rest
+    if target.strip("/") not in TARGETS:
+        raise ConfigError(
+            f"The fault {spec} strikes nothing that is known.",
+            f"The targets are {', '.join([*_PATHS, *_WIDE])} and every catalog.",
+        )
+    try:
+        chosen = choose(wanted)
+    except UnknownFault:
+        near = get_close_matches(wanted.partition(":")[0], FAULTS, 5, 0.4) or ["500", "hang"]
         raise ConfigError(
             f"The fault {spec} is not understood.",
-            f"Write PATH=FAULT or PATH=FAULT*N; the faults are {', '.join(_FAULTS)}.",
+            f"Write TARGET=FAULT, FAULT:ARGUMENT or FAULT*TIMES; `visioncraft sandbox --help` "
+            f"lists the faults, such as {', '.join(near)}.",
+        ) from None
+    return Plan(target.strip("/"), chosen, int(times) if counted else None)
+
+
+def described() -> str:
+    """Every target and fault with its argument, for the command's help."""
+    groups = {"targets": TARGETS}
+    for title, faults in GROUPS.items():
+        groups[title] = tuple(
+            name + (f"[:{fault.takes}]" if fault.takes and not name.isdigit() else "")
+            for name, fault in faults.items()
         )
-    return Plan(target.strip("/") or "*", _FAULTS[name], int(times) if times else None)
+    text = [_HOW]
+    for title, words in groups.items():
+        text += [
+            f"{title}:",
+            fill(
+                " ".join(words),
+                96,
+                initial_indent="  ",
+                subsequent_indent="  ",
+                break_on_hyphens=False,
+            ),
+        ]
+    return "\n".join(text)
+
+
+def _names(path: str) -> Iterator[str]:
+    name = path.strip("/")
+    yield from (name, "*")
+    if name in _LISTS:
+        yield "lists"
+    if name.startswith("results/"):
+        yield "results"

@@ -119,6 +119,8 @@ def _premium_chat(work: Work, _request: Request, _desk: Desk) -> Answer:
     return Answer({"message": work.text, "chat_id": work.chat_id})
 
 
+FILE_SHAPES = ("bytes", "links", "list", "base64", "data-uri", "job")  # these need a file
+
 _SHAPES: dict[str, Callable[[Work, Request, Desk], Answer]] = {
     "bytes": _bytes,
     "links": _links,

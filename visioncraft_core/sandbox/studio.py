@@ -9,7 +9,7 @@ import io
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -18,7 +18,10 @@ from PIL import Image, ImageOps
 
 from .. import endpoints as api
 from ..fields import Request
+from ..media import LONGEST_SIDE, MOST_PIXELS
 from . import chat, motion, pictures
+
+_NO_PICTURE = "is not a picture that can be opened"
 
 SD_SIZE = 512  # Stable Diffusion 1.x; the API has no size fields for it
 MOST_CHATS = 1000
@@ -34,7 +37,7 @@ class Work:
 
 
 class NotAPicture(ValueError):
-    """The uploaded file cannot be opened as a picture."""
+    """The uploaded file cannot be opened as a picture, or is too large; the text says which."""
 
 
 class Studio:
@@ -48,7 +51,7 @@ class Studio:
 
     def make(self, request: Request) -> Work:
         """Draws or says what `request` asks for. Raises NotAPicture."""
-        return _MAKERS[type(request)](self, request, self._next_seed(request))
+        return MAKERS[type(request)](self, request, self._next_seed(request))
 
     def _next_seed(self, request: Request) -> int:
         wire = json.dumps([request.path, request.to_json()], sort_keys=True)
@@ -77,7 +80,8 @@ class Studio:
         return Work((_png(pictures.restyle(given, brief, strength=request.strength, seed=seed)),))
 
     def _upscale(self, request: api.Upscale, _seed: int) -> Work:
-        return Work((_png(pictures.upscale(_opened(request.image))),))
+        given = _opened(request.image, enlarged=pictures.UPSCALING)
+        return Work((_png(pictures.upscale(given)),))
 
     def _gif(self, request: api.GenerateGif, seed: int) -> Work:
         return Work((motion.gif(_brief(request, style=""), seed=seed),))
@@ -103,7 +107,7 @@ class Studio:
 
 
 # One line an endpoint; a test holds it complete.
-_MAKERS: dict[type[Request], Callable[[Studio, Any, int], Work]] = {
+MAKERS: dict[type[Request], Callable[[Studio, Any, int], Work]] = {
     api.Generate: Studio._generate,
     api.GenerateXL: Studio._generate_xl,
     api.ImageToImage: Studio._image_to_image,
@@ -130,21 +134,23 @@ def _brief(request: Request, *, style: str, refined: bool = False) -> pictures.B
     )
 
 
-def _opened(content: bytes) -> Image.Image:
+def _opened(content: bytes, *, enlarged: int = 1) -> Image.Image:
+    """The picture; it must stay within media's limits when it is `enlarged` times as wide."""
     try:
         image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP", "GIF"))
+    except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, struct.error ...
+        raise NotAPicture(_NO_PICTURE) from None
+    width, height = image.width * enlarged, image.height * enlarged
+    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
+        raise NotAPicture(f"is too large: {image.width} x {image.height} pixels")
+    try:
         image.load()
         return ImageOps.exif_transpose(image) or image
-    except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, struct.error ...
-        raise NotAPicture from None
+    except Exception:  # noqa: BLE001
+        raise NotAPicture(_NO_PICTURE) from None
 
 
 def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def kinds_made() -> Sequence[type[Request]]:
-    """The requests that a studio can make."""
-    return tuple(_MAKERS)

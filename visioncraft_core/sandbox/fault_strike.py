@@ -1,0 +1,127 @@
+"""One fault that strikes one request: what it may look at, and the socket under the request."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from aiohttp import web
+
+LOOK_EVERY = 0.05  # seconds between two looks whether the client is still there
+MOST_WAITING = 256 * 1024  # bytes written ahead of a client that reads slowly
+# What SO_LINGER takes: on, 0 seconds. Closing then sends RST instead of FIN.
+_NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Strike:
+    """The request that a fault strikes; `arg` is what stood behind the fault's colon."""
+
+    request: web.Request
+    arg: str | None
+    proceed: Handler
+
+    async def real(self) -> web.Response:
+        """The answer that the sandbox gives without a fault, refusals included."""
+        return cast("web.Response", await self.proceed(self.request))
+
+    def url(self, path: str) -> str:
+        """The address of `path` on this server."""
+        return f"{self.request.scheme}://{self.request.host}{path}"
+
+
+Act = Callable[[Strike], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong. `takes` names the argument in the help; without it there is none.
+
+    `work` tells whether the server had done the work (and counts it) when it went wrong; "real"
+    faults change a real answer, which counts itself.
+    """
+
+    act: Act
+    work: Literal["done", "refused", "real"] = "done"
+    takes: str = ""
+    number: bool = False  # the argument is a whole number above 0
+    refuses_with_arg: bool = False  # with an argument the work was not done
+    early: bool = False  # strikes before the body is read
+
+    def counts(self, arg: str | None) -> bool:
+        return self.work == "done" and not (self.refuses_with_arg and arg is not None)
+
+    def accepts(self, arg: str | None) -> bool:
+        if arg is None:
+            return True
+        if self.number:
+            return arg.isascii() and arg.isdigit() and len(arg) < 10 and int(arg) > 0
+        return bool(self.takes) and arg.isprintable()
+
+
+class Sent(web.StreamResponse):
+    """An answer that stands on the wire already: aiohttp only has to close the connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        return None
+
+
+class Wire:
+    """The socket under a request, for what no HTTP library sends.
+
+    Every wait raises ConnectionResetError once the client is gone, so that no fault outlives it.
+    """
+
+    def __init__(self, request: web.Request) -> None:
+        if request.transport is None:
+            raise ConnectionResetError
+        self._transport = cast("asyncio.Transport", request.transport)
+
+    async def send(self, data: bytes) -> None:
+        self._check()
+        self._transport.write(data)
+        while self._transport.get_write_buffer_size() > MOST_WAITING:
+            await self.pause(0.01)
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._check()
+
+    async def drip(self, byte: bytes, *, every: float) -> Sent:
+        """Sends `byte` each `every` seconds for ever."""
+        while True:
+            await self.send(byte)
+            await self.pause(every)
+
+    async def silence(self) -> Sent:
+        """Sends nothing more and keeps the connection."""
+        while True:
+            await self.pause(LOOK_EVERY)
+
+    async def reset(self) -> Sent:
+        """Ends with RST. What was sent gets there first."""
+        while self._transport.get_write_buffer_size():
+            await self.pause(0.01)
+        await self.pause(LOOK_EVERY)
+        if connection := self._transport.get_extra_info("socket"):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self._transport.abort()
+        return Sent()
+
+    def _check(self) -> None:
+        if self._transport.is_closing():
+            raise ConnectionResetError

@@ -1,0 +1,43 @@
+"""Who may ask, and what a request must look like before its body is read.
+
+Web pages on the user's computer reach loopback, some through a name that they changed to it, so
+`Host` and `Origin` must be the sandbox's own and form content types are refused.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
+
+
+def check(request: web.Request, address: tuple[str, int], most_bytes: int) -> None:
+    """Raises HTTP's 403, 411, 413 or 415. `address` is where the sandbox listens."""
+    host, port = address
+    names = (f"[{host}]" if ":" in host else host, "127.0.0.1", "localhost", "[::1]")
+    own = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
+    asked = [value.lower() for value in request.headers.getall("Host", [])]
+    # Bound to every address, it is known by names that it cannot know itself.
+    if len(asked) != 1 or (asked[0] not in own and host not in EVERYWHERE):
+        raise web.HTTPForbidden(reason="Wrong Host header")
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.partition("://")[2].lower() not in own:
+        raise web.HTTPForbidden(reason="Foreign origin")
+    if request.headers.get("Sec-Fetch-Site", "").lower() in ("cross-site", "same-site"):
+        raise web.HTTPForbidden(reason="Foreign site")
+    _check_body(request, most_bytes)
+
+
+def _check_body(request: web.Request, most_bytes: int) -> None:
+    if (request.content_length or 0) > most_bytes:
+        raise web.HTTPRequestEntityTooLarge(most_bytes, request.content_length or 0)
+    if "Content-Encoding" in request.headers:  # it might inflate to anything
+        raise web.HTTPUnsupportedMediaType
+    if request.method != "POST":
+        return
+    # The specification's own example for /llm sends no type.
+    kind = request.headers.get("Content-Type", "application/json").partition(";")[0].strip()
+    if kind.lower() != "application/json":
+        raise web.HTTPUnsupportedMediaType
+    if request.content_length is None:
+        raise web.HTTPLengthRequired
