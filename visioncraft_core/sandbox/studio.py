@@ -138,6 +138,8 @@ def _opened(content: bytes, *, enlarged: int = 1) -> Image.Image:
     """The picture; it must stay within media's limits when it is `enlarged` times as wide."""
     try:
         image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP", "GIF"))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise NotAPicture("is too large") from None
     except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, struct.error ...
         raise NotAPicture(_NO_PICTURE) from None
     width, height = image.width * enlarged, image.height * enlarged
