@@ -5,8 +5,9 @@ Reads no file and no environment, opens no connection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
+from typing import Literal
 from urllib.parse import urlsplit
 
 from .errors import ConfigError, KeyMissing
@@ -21,21 +22,46 @@ SANDBOX_PREMIUM_KEY = "sandbox-premium"
 SANDBOX = "sandbox"
 
 
+# "never": not even where nothing was sent; "safe": where it was surely not carried out; "unknown":
+# also where nobody knows, so that something may be counted twice.
+Resend = Literal["never", "safe", "unknown"]
+RESEND: tuple[Resend, ...] = ("never", "safe", "unknown")
+
+
 @dataclass(frozen=True)
 class Timeouts:
-    """Limits in seconds. `total` bounds a whole call, whatever the server does."""
+    """Limits in seconds, each named in the error that it causes.
+
+    `connect` bounds one address, and twice as long all of finding and connecting; `upload` the
+    sending of the request; `first_byte` the silence before an answer begins (0: as long as the
+    endpoint may take by its declaration); `stall` the silence within one; `total` a whole call,
+    whatever the server does (0: the sum of the others).
+    """
 
     connect: float = 10.0
     upload: float = 120.0
-    first_byte: float = 300.0
+    first_byte: float = 0.0
     stall: float = 30.0
-    total: float = 600.0
+    total: float = 0.0
+
+    def for_work(self, seconds: float) -> Timeouts:
+        """The limits of a call for which a server may need `seconds` before it answers."""
+        first_byte = self.first_byte or seconds
+        total = self.total or 2 * self.connect + self.upload + first_byte + 2 * self.stall
+        return replace(self, first_byte=first_byte, total=total)
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One server. `upload` is the format in which pictures are sent to it, `at_once` how many
-    calls may be under way; an `embedded` profile has no address until the sandbox is started."""
+    """One server and how to talk to it.
+
+    `upload` is the format in which pictures are sent; `at_once` how many calls may be under way;
+    `resend` when a call that makes something is sent again; `patience` how many seconds a call may
+    wait because the server asked for pauses; `strict` fails where a part of the results is missing;
+    `store` keeps what was made on this disk; `result_hosts` are hosts beside the server's own that
+    results may come from without https; `verify` checks TLS certificates. An `embedded` profile
+    has no address until the sandbox is started.
+    """
 
     name: str
     base_url: str
@@ -43,6 +69,12 @@ class Profile:
     timeouts: Timeouts = field(default_factory=Timeouts)
     upload: UploadFormat = "png"
     at_once: int = 4
+    resend: Resend = "safe"
+    patience: float = 600.0
+    strict: bool = False
+    store: bool = True
+    result_hosts: tuple[str, ...] = ()
+    verify: bool = True
     embedded: bool = False
 
     def require_key(self) -> Secret:
@@ -75,6 +107,12 @@ def check_base_url(url: str) -> str:
             "It looks like https://host or http://host:port, without user name and query.",
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port: all of a URL that may appear in a message."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def is_loopback(url: str) -> bool:

@@ -8,21 +8,30 @@ VisionCraftError
   SaveFailed               a result could not be written to disk
   NotSent                  the server was not reached; nothing was charged
     HostNotFound           its name is unknown
+    LookupFailed           its name could not be looked up just now
     ConnectionRefused      nobody listens there, or no route
     ConnectTimedOut        it did not pick up in time
     CertificateRejected    its TLS certificate did not verify
+    HandshakeFailed        it does not speak TLS as we do
     ProxyFailed            the configured proxy did not let us through
   Refused                  the server said no before it did any work
     KeyRejected            unknown key, or the account lost its subscription
     PremiumRequired        needs a paid account (or the upload is too large)
+    UploadTooLarge         more bytes than the server takes
     RateLimited            too many calls; retry_after says how long to wait
+    ServerBusy             503 with a time to come back
     EndpointNotFound       no such path: nearly always a wrong base URL
     FieldRejected          the server did not like a value
   OutcomeUnknown           the request arrived and the answer did not
     TimedOut               a named limit passed
+      UploadTimedOut       the server took the request too slowly
+      FirstByteTimedOut    no answer began in time
+      Stalled              the answer began and then stood still
+      DeadlinePassed       the total time of the call was over
     ConnectionLost         the connection broke
     ServerFailed           the server answered 5xx
   BadReply                 an answer that is not what the API gives
+    WebPage                an HTML page: another server, or one under repair
     UnsafeContent          a file that is too large, or not what it says
   BlockedURL               a result address that is never fetched
   ResultLost               the result was made but could not be downloaded
@@ -109,6 +118,10 @@ class HostNotFound(NotSent):
     pass
 
 
+class LookupFailed(NotSent):
+    pass
+
+
 class ConnectionRefused(NotSent):
     pass
 
@@ -118,6 +131,10 @@ class ConnectTimedOut(NotSent):
 
 
 class CertificateRejected(NotSent):
+    pass
+
+
+class HandshakeFailed(NotSent):
     pass
 
 
@@ -137,7 +154,15 @@ class PremiumRequired(Refused):
     pass
 
 
+class UploadTooLarge(Refused):
+    pass
+
+
 class RateLimited(Refused):
+    pass
+
+
+class ServerBusy(Refused):
     pass
 
 
@@ -157,6 +182,22 @@ class TimedOut(OutcomeUnknown):
     pass
 
 
+class UploadTimedOut(TimedOut):
+    pass
+
+
+class FirstByteTimedOut(TimedOut):
+    pass
+
+
+class Stalled(TimedOut):
+    pass
+
+
+class DeadlinePassed(TimedOut):
+    pass
+
+
 class ConnectionLost(OutcomeUnknown):
     pass
 
@@ -167,6 +208,10 @@ class ServerFailed(OutcomeUnknown):
 
 class BadReply(VisionCraftError):
     charged = "maybe"
+
+
+class WebPage(BadReply):
+    pass
 
 
 class UnsafeContent(BadReply):

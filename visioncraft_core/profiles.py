@@ -6,6 +6,9 @@ Profiles come from the environment (VISIONCRAFT_API_KEY, VISIONCRAFT_BASE_URL) a
     {"default": "work",
      "profiles": {"work": {"base_url": "https://...", "key": "...", "upload": "png",
                            "timeouts": {"total": 300}}}}
+
+Every setting of `config.Profile` may stand in an entry; one called `environment` or `sandbox` gives
+settings to those.
 """
 
 from __future__ import annotations
@@ -14,20 +17,23 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from .config import (
     DEFAULT_BASE_URL,
+    RESEND,
     SANDBOX,
+    SANDBOX_FREE_KEY,
     SANDBOX_PREMIUM_KEY,
     Profile,
     Timeouts,
     check_base_url,
     embedded_sandbox,
     is_loopback,
+    origin_of,
 )
 from .errors import ConfigError, clip
 from .files import write_whole
@@ -53,15 +59,17 @@ class Profiles:
             stored = list(self._stored()["profiles"])
         except ConfigError:
             stored = []
-        named = [ENVIRONMENT] if self._environ.get("VISIONCRAFT_API_KEY") else []
-        return [AUTO, SANDBOX, *named, *(n for n in stored if n not in (AUTO, SANDBOX))]
+        keys = ("VISIONCRAFT_API_KEY", "VISIONCRAFT_API_KEY_FILE")
+        named = [ENVIRONMENT] if any(self._environ.get(key) for key in keys) else []
+        own = [n for n in stored if n not in (AUTO, SANDBOX, ENVIRONMENT)]
+        return [AUTO, SANDBOX, *named, *own]
 
     def find(self, name: str) -> Profile:
         """The profile called `name`, or one for a URL. Raises ConfigError or KeyMissing."""
         if name == AUTO:
             return self._automatic()
         if name == SANDBOX:
-            return embedded_sandbox()
+            return self._sandbox()
         if "://" in name:
             return self._for_url(name)
         profile = self._configured().get(name)
@@ -85,11 +93,13 @@ class Profiles:
             )
         stored = self._stored()
         entry = stored["profiles"].get(name, {})
-        _profile(name, entry)
-        entry = {**entry, "key": key.reveal()}
+        if not isinstance(entry, dict):
+            entry = {}
         if base_url:
-            entry["base_url"] = check_base_url(base_url)
-        profile = _profile(name, entry)
+            entry = {**entry, "base_url": check_base_url(base_url)}
+        url = entry.get("base_url", DEFAULT_BASE_URL)
+        entry = {**entry, "key": key.reveal(), "key_for": origin_of(str(url))}
+        profile = profile_of(name, entry)
         stored["profiles"][name] = entry
         try:
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -104,16 +114,43 @@ class Profiles:
 
     def _configured(self) -> dict[str, Profile]:
         stored = self._stored()["profiles"]
-        profiles = {name: _profile(name, entry) for name, entry in stored.items()}
-        key, url = self._environ.get("VISIONCRAFT_API_KEY"), self._environment_url()
-        if key or url:
-            secret = Secret(key) if key else None
-            profiles[ENVIRONMENT] = Profile(ENVIRONMENT, url or DEFAULT_BASE_URL, secret)
+        profiles = {
+            n: profile_of(n, e) for n, e in stored.items() if n not in (ENVIRONMENT, SANDBOX)
+        }
+        if environment := self._from_environment(stored.get(ENVIRONMENT, {})):
+            profiles[ENVIRONMENT] = environment
         return profiles
 
-    def _environment_url(self) -> str:
-        url = self._environ.get("VISIONCRAFT_BASE_URL", "").strip()
-        return check_base_url(url) if url else ""
+    def _from_environment(self, settings: object) -> Profile | None:
+        """The server of the environment's variables with the settings of the file, if it has any.
+
+        VISIONCRAFT_API_KEY_FILE is for keys that a container mounts as a file.
+        """
+        key, url = (
+            self._environ.get(f"VISIONCRAFT_{n}", "").strip() for n in ("API_KEY", "BASE_URL")
+        )
+        if not key and (path := self._environ.get("VISIONCRAFT_API_KEY_FILE")):
+            try:
+                key = Path(path).read_text("utf-8").strip()
+            except (OSError, ValueError):
+                raise ConfigError(
+                    "The file that VISIONCRAFT_API_KEY_FILE names cannot be read.",
+                    "Check its path and who may read it.",
+                ) from None
+        if not key and not url:
+            return None
+        entry = settings if isinstance(settings, dict) else {}
+        entry = {k: v for k, v in entry.items() if k not in ("key_for", "base_url", "key")}
+        if url:
+            entry["base_url"] = url
+        return profile_of(ENVIRONMENT, {**entry, "key": key})
+
+    def _sandbox(self) -> Profile:
+        settings = self._stored()["profiles"].get(SANDBOX, {})
+        entry = settings if isinstance(settings, dict) else {}
+        entry = {k: v for k, v in entry.items() if k not in ("key_for", "base_url", "key")}
+        sandbox = embedded_sandbox()
+        return replace(profile_of(SANDBOX, entry), base_url="", key=sandbox.key, embedded=True)
 
     def _automatic(self) -> Profile:
         configured = self._configured()
@@ -121,9 +158,9 @@ class Profiles:
         if ENVIRONMENT in configured:
             return _with_loopback_key(configured[ENVIRONMENT])
         if default == SANDBOX:
-            return embedded_sandbox()
+            return self._sandbox()
         if not default:
-            return next((p for p in configured.values() if p.key), embedded_sandbox())
+            return next((p for p in configured.values() if p.key), self._sandbox())
         if not isinstance(default, str) or default not in configured:
             raise ConfigError(
                 f"The default in {FILE} is no server profile.",
@@ -174,40 +211,84 @@ def _with_loopback_key(profile: Profile) -> Profile:
     return profile
 
 
-def _profile(name: str, entry: object) -> Profile:
+def profile_of(name: str, entry: object) -> Profile:
+    """The profile that an entry of the file describes. Raises ConfigError; never shows a value."""
     if not isinstance(entry, dict):
-        raise ConfigError(f"The server profile {name} is not an object.", "Correct profiles.json.")
+        raise ConfigError(f"The server profile {name} is not an object.", f"Correct {FILE}.")
     url, key = entry.get("base_url", DEFAULT_BASE_URL), entry.get("key")
     if not isinstance(url, str) or not isinstance(key, str | None):
         raise ConfigError(
             f"The server profile {name} has a base_url or key that is not text.",
-            "Correct profiles.json.",
+            f"Correct {FILE}.",
         )
-    upload = entry.get("upload", "png")
-    if upload not in UPLOAD_FORMATS:
-        raise ConfigError(
-            f"The server profile {name} has an upload format that is not known.",
-            f"Choose one of {', '.join(UPLOAD_FORMATS)}.",
-        )
-    at_once = entry.get("at_once", 4)
-    if isinstance(at_once, bool) or not isinstance(at_once, int) or not 1 <= at_once <= 64:
-        raise ConfigError(
-            f"The server profile {name} has an at_once that is not usable.",
-            "Give the number of calls that may be under way, 1 to 64.",
-        )
-    timeouts = _timeouts(name, entry.get("timeouts", {}))
-    secret = Secret(key) if key else None
-    return Profile(name, check_base_url(url), secret, timeouts, upload, at_once)
-
-
-def _timeouts(name: str, entry: object) -> Timeouts:
-    known = {f.name for f in fields(Timeouts)}
-    numbers: dict[str, Any] = entry if isinstance(entry, dict) else {"": entry}
-    for limit, seconds in numbers.items():
-        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if limit not in known or not number or not 0 < seconds <= 36000:
+    for setting, (fits, advice) in _SETTINGS.items():
+        if setting in entry and not fits(entry[setting]):
             raise ConfigError(
-                f"The server profile {name} has a timeout that is not usable: {limit}.",
-                f"Give {', '.join(sorted(known))} as seconds above 0.",
+                f"The server profile {name} has a setting that is not usable: {setting}.", advice
             )
-    return Timeouts(**numbers)
+    settings = {setting: entry[setting] for setting in _SETTINGS if setting in entry}
+    if "result_hosts" in settings:
+        settings["result_hosts"] = tuple(host.lower() for host in settings["result_hosts"])
+    if "timeouts" in settings:
+        settings["timeouts"] = Timeouts(**settings["timeouts"])
+    profile = Profile(name, check_base_url(url), Secret(key) if key else None, **settings)
+    _check_key_belongs(profile, entry.get("key_for"))
+    return profile
+
+
+def _check_key_belongs(profile: Profile, key_for: object) -> None:
+    """A base URL that was changed, or that lapsed to a stranger, must not get the key."""
+    if profile.key is None:
+        return
+    if key_for not in (None, origin_of(profile.base_url)):
+        raise ConfigError(
+            f"The key of {profile.name} was stored for another address than {profile.base_url}.",
+            f"Store it again with `visioncraft key set {profile.name}`, or set base_url back.",
+        )
+    public = profile.key.reveal() in (SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY)
+    if profile.base_url.startswith("http:") and not is_loopback(profile.base_url) and not public:
+        raise ConfigError(
+            f"The server profile {profile.name} would send its key over http, where anyone can "
+            "read it.",
+            "Use the https address of the server.",
+        )
+
+
+def _is_number(value: object, low: float, high: float) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and low <= value <= high  # type: ignore[operator]
+
+
+def _are_timeouts(value: object) -> bool:
+    known = {f.name for f in fields(Timeouts)}
+    return isinstance(value, dict) and all(
+        limit in known and seconds != 0 and _is_number(seconds, 0, 36000)
+        for limit, seconds in value.items()
+    )
+
+
+def _are_hosts(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(host, str) and re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", host)
+        for host in value
+    )
+
+
+_YES_OR_NO = (lambda value: isinstance(value, bool), "Write true or false.")
+_SETTINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "upload": (lambda v: v in UPLOAD_FORMATS, f"Choose one of {', '.join(UPLOAD_FORMATS)}."),
+    "at_once": (
+        lambda v: isinstance(v, int) and _is_number(v, 1, 64),
+        "Give the number of calls that may be under way, 1 to 64.",
+    ),
+    "timeouts": (
+        _are_timeouts,
+        f"Give {', '.join(f.name for f in fields(Timeouts))} as seconds above 0.",
+    ),
+    "resend": (lambda v: v in RESEND, f"Choose one of {', '.join(RESEND)}."),
+    "patience": (lambda v: _is_number(v, 0, 86400), "Give seconds, 0 to 86400."),
+    "strict": _YES_OR_NO,
+    "store": _YES_OR_NO,
+    "verify": _YES_OR_NO,
+    "result_hosts": (_are_hosts, 'Give a list of host names, such as ["images.example.org"].'),
+}

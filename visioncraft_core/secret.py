@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 from .errors import ConfigError
 
+MASK = "***"
+
 
 class Secret:
     """A key that does not print. Only the transport reveals it, into a request body."""
-
-    __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
         value = value.strip()
@@ -26,9 +28,12 @@ class Secret:
         self._value = value
 
     def __repr__(self) -> str:
-        return "Secret(***)"
+        return f"Secret({MASK})"
 
     __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
 
     def __reduce__(self) -> Any:
         raise TypeError("a Secret is not pickled")
@@ -37,9 +42,57 @@ class Secret:
         return self._value
 
     def hide(self, text: str) -> str:
-        """`text` with every form of the key replaced by stars."""
+        """`text` with every form of the key replaced by stars, in any case and across lines."""
+        return self._pattern.sub(MASK, text)
+
+    def scrub(self, content: bytes) -> bytes:
+        """`content`, which may be large, with the forms of the key replaced as they are."""
+        for form in self._forms:
+            content = content.replace(form.encode(), MASK.encode())
+        return content
+
+    @cached_property
+    def _forms(self) -> list[str]:
+        """Longest first, so that no part of one is left over from another."""
         key = self._value
-        forms = {key, quote(key, safe=""), json.dumps(key)[1:-1], b64encode(key.encode()).decode()}
-        for form in sorted(forms, key=len, reverse=True):
-            text = text.replace(form, "***")
-        return text
+        forms = {
+            key,
+            quote(key, safe=""),
+            "".join(f"%{ord(c):02X}" for c in key),
+            json.dumps(key)[1:-1],
+            json.dumps(key)[1:-1].replace("/", "\\/"),
+            "".join(f"\\u{ord(c):04x}" for c in key),
+            key.encode().hex(),
+            *_in_base64(key.encode()),
+        }
+        return sorted(forms, key=len, reverse=True)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        between = r"(?:\s|\\[nrt])*"
+        spelled = (between.join(re.escape(c) for c in form) for form in self._forms)
+        return re.compile("|".join(spelled), re.IGNORECASE)
+
+
+def _in_base64(key: bytes) -> Iterator[str]:
+    """How `key` looks inside base64, at each of the three places where it can begin."""
+    for offset in range(3):
+        encoded = b64encode(bytes(offset) + key).decode().rstrip("=")
+        # The first and last letters also depend on what stands beside the key.
+        inner = encoded[(0, 2, 3)[offset] :]
+        inner = inner if (offset + len(key)) % 3 == 0 else inner[:-1]
+        yield inner
+        yield inner.replace("+", "-").replace("/", "_")
+
+
+_CREDENTIAL = re.compile(
+    r"""((?:token|api[_-]?key|apikey|password|authorization|secret)["']?\s*[:=]\s*["']?"""
+    r"""(?:bearer\s+|basic\s+)?)[^\s"',;&}]+""",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(r"\b(https?://)(?:[^\s/\"'<>@]*@)?([^\s/\"'<>?#]+)[^\s\"'<>]*", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """A stranger's words without what looks like a login; of an address only its host stays."""
+    return _ADDRESS.sub(r"\1\2", _CREDENTIAL.sub(rf"\1{MASK}", text))
