@@ -107,14 +107,15 @@ class ApiNode:
         return [cls.build(**{**values, name: encode(p, upload)}) for p in pictures]
 
     async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> tuple[Any, ...]:
-        del seed  # part of ComfyUI's cache key and nothing else: the service takes none
-
         def work(say: OnProgress, should_cancel: ShouldCancel) -> tuple[Any, ...]:
             client, note = client_of(server)  # here, because it may have to start the sandbox
             if note:
                 say(note)
             requests = self.requests(values, client.profile.upload)
-            result = client.send_all(requests, on_progress=say, should_cancel=should_cancel)
+            # The service takes no seed: it only tells a kept result from a new one.
+            result = client.send_all(
+                requests, variation=seed, on_progress=say, should_cancel=should_cancel
+            )
             notes = [note, *result.notes] if note else [*result.notes]
             outputs = self.output(requests[0], result, notes)
             _say_end(say, result.seconds, notes)

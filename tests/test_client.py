@@ -15,7 +15,6 @@ from visioncraft.visioncraft_core import (
     Generate,
     GenerateXL,
     PremiumChat,
-    Timeouts,
     Upscale,
     errors,
 )
@@ -111,32 +110,6 @@ def test_a_wrong_base_url_is_told(sandbox: Sandbox, home: Path):
     profile = Profile("test", sandbox.url + "/v2", Secret("sandbox-free"), PATIENT)
     with pytest.raises(errors.EndpointNotFound, match="Check the base URL"):
         Client(profile, home).send(SMALL)
-
-
-@pytest.mark.parametrize(
-    ("fault", "error"),
-    [
-        ("403", errors.RateLimited),
-        ("413", errors.PremiumRequired),
-        ("422", errors.FieldRejected),
-        ("429", errors.RateLimited),
-        ("500", errors.ServerFailed),
-        ("503", errors.ServerFailed),
-        ("html", errors.BadReply),
-        ("empty", errors.BadReply),
-        ("reset", errors.ConnectionLost),
-        ("truncate", errors.ConnectionLost),
-        ("hang", errors.TimedOut),
-    ],
-)
-def test_every_fault_of_the_sandbox_has_its_error_and_one_post(
-    fault: str, error: type[Exception], home: Path
-):
-    timeouts = Timeouts(first_byte=1.0) if fault == "hang" else PATIENT
-    with Sandbox(faults=[parse(f"generate-xl={fault}")]) as sandbox:
-        with pytest.raises(error):
-            client_of(sandbox, home, timeouts=timeouts).send(SMALL)
-        assert sandbox.requests == ("POST /generate-xl",)
 
 
 def test_a_fault_may_end_after_a_while(home: Path):

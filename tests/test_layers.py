@@ -17,15 +17,17 @@ FILES = [
 # From low to high: a core module imports only what stands before it.
 CORE = [
     *("errors", "files", "home", "secret", "fields", "endpoints", "media", "containers"),
-    *("config", "profiles", "wire", "transport"),
-    *("downloads", "limiter"),
-    *("animations", "replies", "catalogs", "client", "sandbox"),
+    *("config", "profiles", "addresses", "wire", "failures", "body", "transport"),
+    *("workers", "retry", "limiter", "downloads", "animations", "refusals", "replies", "results"),
+    *("catalogs", "store", "errand", "client", "sandbox"),
 ]
 
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "execution", "app"}
 ONLY_IN = {
     "requests": {"visioncraft_core/transport.py"},
-    "urllib3": {"visioncraft_core/transport.py", "visioncraft_core/wire.py"},
+    "urllib3": {
+        f"visioncraft_core/{name}.py" for name in ("addresses", "wire", "failures", "transport")
+    },
     "torch": {
         *("nodes/tensors.py", "nodes/headless/hostnodes/pixels.py"),
         *("nodes/headless/hostnodes/pictures.py", "nodes/headless/hostnodes/collages.py"),

@@ -1,30 +1,23 @@
 """Fetches the files that result URLs name.
 
-A result URL comes from the server and is not trusted: it must lie on the API's own origin or be
-plain https. The session here never sees the key, follows redirects by hand under the same rule,
-and sends no cookie, login or referrer.
+A result URL comes from the server and is not trusted: it must lie on the API's own origin, on a
+host that the profile names, or on the public internet by plain https. The session here never sees
+the key, follows redirects by hand under the same rule, and sends no cookie, login or referrer.
 """
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
-from .config import Profile
-from .errors import BlockedURL, Cancelled, ResultLost, UnsafeContent, VisionCraftError, clip
-from .transport import (
-    FILE_LIMIT,
-    Call,
-    Response,
-    Session,
-    ShouldCancel,
-    exchange,
-    never,
-    origin_of,
-)
+from .addresses import check_url, is_public
+from .config import Profile, origin_of
+from .errors import BadReply, BlockedURL, Cancelled, ResultLost, VisionCraftError, clip
+from .retry import FETCH_SECONDS, persist, quota_of, sleep, tries_to_fetch
+from .transport import LIST_LIMIT, Call, Response, Session, ShouldCancel, exchange, never
 
-LONGEST_URL = 4096
 MOST_REDIRECTS = 3
-TRIES = 3
+PATIENCE = 60.0  # seconds before a file begins to arrive; it is finished already
 
 
 class Downloads:
@@ -32,49 +25,94 @@ class Downloads:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
+        self._quota = quota_of(origin_of(profile.base_url))
         self._session = Session()
 
     def fetch(self, url: str, *, should_cancel: ShouldCancel = never) -> bytes:
-        """The bytes behind `url`. Raises BlockedURL, ResultLost or what `exchange` raises."""
+        """The bytes behind `url`, asked for again when that fails: fetching costs nothing.
+
+        Raises BlockedURL, ResultLost, BadReply for an answer that is no file, or Cancelled.
+        """
+        try:
+            return persist(
+                lambda: self._followed(url, should_cancel),
+                tries_to_fetch,
+                self._quota,
+                wait=lambda _, seconds: sleep(seconds, should_cancel, "download"),
+                seconds=FETCH_SECONDS,
+            )
+        except (BlockedURL, BadReply, ResultLost, Cancelled):
+            raise
+        except VisionCraftError as error:
+            raise _lost(url, "did not deliver", str(error).partition(". ")[0] + ".") from None
+
+    def _followed(self, url: str, should_cancel: ShouldCancel) -> bytes:
         for _ in range(MOST_REDIRECTS + 1):
-            self._check(url)
-            timeouts = self._profile.timeouts
-            call = Call("GET", url, timeouts, FILE_LIMIT, should_cancel=should_cancel)
-            response = self._exchanged(call)
-            self._session.cookies.clear()
-            if response.status == 200 and response.body:
+            response = self._asked(url, should_cancel)
+            if response.status == 200:
+                if not response.body:
+                    raise _odd(url, "sent an empty file")
                 return response.body
             target = response.headers.get("Location")
-            if not (300 <= response.status < 400 and target):
-                raise _lost(url, f"answered {response.status} for", response.status)
-            url = urljoin(url, target)
-        raise _lost(url, "redirects without end for")
+            if not 300 <= response.status < 400:
+                if response.status < 400 or response.status > 599:
+                    raise _odd(url, f"answered {response.status} for a finished result")
+                raise _lost(url, f"answered {response.status} for", status=response.status)
+            if not target:
+                raise _odd(url, f"answered {response.status} without saying where to go")
+            url = self._next(url, target)
+        raise _odd(url, "redirects without end")
 
-    def _exchanged(self, call: Call) -> Response:
-        """The answer to `call`, asked again when the connection fails: fetching costs nothing."""
-        for _ in range(TRIES):
-            try:
-                return exchange(self._session, call)
-            except (Cancelled, UnsafeContent):
-                raise
-            except VisionCraftError:
-                continue
-        raise _lost(call.url, "did not deliver")
-
-    def _check(self, url: str) -> None:
-        odd = any(ord(c) <= 0x20 or c == "\x7f" or c == "\\" for c in url)
+    def _asked(self, url: str, should_cancel: ShouldCancel) -> Response:
+        self._check(url)
+        own = origin_of(url) == origin_of(self._profile.base_url)
+        call = Call(
+            "GET",
+            url,
+            self._profile.timeouts.for_work(PATIENCE),
+            LIST_LIMIT,
+            should_cancel=should_cancel,
+            verify=self._profile.verify,
+            public_only=not own and not self._is_named(url),
+            identity_only=True,
+        )
         try:
-            parts = urlsplit(url)
-            usable = bool(parts.hostname) and parts.port != 0 and parts.username is None
+            return exchange(self._session, call)
+        finally:
+            self._session.cookies.clear()
+
+    def _next(self, url: str, target: str) -> str:
+        if any(ord(c) <= 0x20 or c == "\x7f" for c in target):  # urljoin would tidy it up
+            raise _blocked("has characters that no address has")
+        try:
+            found = urljoin(url, target)
         except ValueError:
             raise _blocked("is not a usable address") from None
-        if odd or len(url) > LONGEST_URL or not usable or parts.scheme not in ("http", "https"):
-            raise _blocked("is not a usable address")
-        same = origin_of(url) == origin_of(self._profile.base_url)
-        if not same and (parts.scheme != "https" or parts.port not in (None, 443)):
+        if url.startswith("https:") and not found.startswith("https:"):
+            raise _blocked("leads away from https")
+        return found
+
+    def _check(self, url: str) -> None:
+        try:
+            parts = check_url(url)
+        except ValueError as error:
+            raise _blocked(str(error)) from None
+        if origin_of(url) == origin_of(self._profile.base_url) or self._is_named(url):
+            return
+        if parts.scheme != "https" or parts.port not in (None, 443):
             raise _blocked(
                 f"points to {clip(origin_of(url), 80)}, which is neither the API nor https"
             )
+        try:
+            ip_address(parts.hostname or "")
+        except ValueError:
+            return  # a name: judged when it is dialled
+        if not is_public(parts.hostname or ""):
+            raise _blocked(f"points to {clip(origin_of(url), 80)}, which is no public address")
+
+    def _is_named(self, url: str) -> bool:
+        """Whether the profile allows this very host (and port)."""
+        return urlsplit(url).netloc.lower() in self._profile.result_hosts
 
 
 def _blocked(why: str) -> BlockedURL:
@@ -85,10 +123,20 @@ def _blocked(why: str) -> BlockedURL:
     )
 
 
-def _lost(url: str, what: str, status: int | None = None) -> VisionCraftError:
+def _odd(url: str, what: str) -> BadReply:
+    return BadReply(
+        f"{origin_of(url)} {what}.",
+        "The result was made; run again to ask for it once more.",
+        phase="download",
+        charged="yes",
+    )
+
+
+def _lost(url: str, what: str, why: str = "", status: int | None = None) -> ResultLost:
     return ResultLost(
-        f"{origin_of(url)} {what} a finished result.",
-        "The result was made and may have been counted; run again to ask for it once more.",
+        f"{origin_of(url)} {what} a finished result. {why}".strip(),
+        "It was made and may have been counted. Its address is kept: run again soon to ask for it "
+        "once more, without another job.",
         phase="download",
         status=status,
     )

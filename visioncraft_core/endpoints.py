@@ -180,6 +180,7 @@ class GenerateGif(Request):
 
     path: ClassVar[str] = "/generate-gif"
     makes: ClassVar[Makes] = "animation"
+    patience: ClassVar[float] = 600.0
 
     sampler: str = declare(Choice(catalog="samplers", suggested="Euler"), "The sampling method.")
     prompt: str = declare(Text(multiline=True), _PROMPT)
@@ -194,6 +195,7 @@ class ImageToVideo(Request):
 
     path: ClassVar[str] = "/img2video"
     makes: ClassVar[Makes] = "video"
+    patience: ClassVar[float] = 900.0
     premium: ClassVar[bool] = True
 
     image: bytes = declare(Picture(), "The picture to bring to life.")
@@ -205,6 +207,7 @@ class Upscale(Request):
 
     path: ClassVar[str] = "/upscale"
     makes: ClassVar[Makes] = "images"
+    patience: ClassVar[float] = 600.0
 
     image: bytes = declare(Picture(), "The picture to enlarge.")
 

@@ -259,6 +259,8 @@ class Request:
 
     path: ClassVar[str]
     makes: ClassVar[Makes]
+    # Seconds that a server may need before it begins to answer.
+    patience: ClassVar[float] = 300.0
     premium: ClassVar[bool] = False
     # Field values that need no paid account, where the endpoint as such does not.
     free: ClassVar[Mapping[str, tuple[str, ...]]] = {}

@@ -10,27 +10,21 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import (
-    BadReply,
-    EndpointNotFound,
-    FieldRejected,
-    KeyRejected,
-    PremiumRequired,
-    RateLimited,
-    Refused,
-    ServerFailed,
-    VisionCraftError,
-    clip,
-)
 from .media import sniff
-from .transport import Response, origin_of
+from .refusals import Refusal
+from .transport import Response
 
-EXCERPT = 120  # characters of the server's own words in a message
+MOST_CONTAINERS = 100_000
+DEEPEST = 32
+MOST_ENTRIES = 1000
+LONGEST_NAME = 300
+LONGEST_TEXT = 1_000_000  # characters; a model writes some thousands
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Links:
-    """Addresses of finished files."""
+    """Addresses of finished files, as the server wrote them: nothing about them is checked."""
 
     urls: tuple[str, ...]
 
@@ -68,47 +62,96 @@ _LABEL = (
 _LABELS_BEFORE = re.compile(rf"^\s*(?:{_LABEL}\s*)+", re.IGNORECASE)
 _LABELS_AFTER = re.compile(rf"(?:\s*{_LABEL})+\s*$", re.IGNORECASE)
 
+_ADDRESS = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+# What stops a file from being written, moves a terminal's cursor or turns the reading direction.
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+
 Reply = Files | Links | Words | Job
 
 
 def read(response: Response, hide: Callable[[str], str] = str) -> Reply:
-    """The reply in `response`. Raises a Refused, ServerFailed or BadReply.
+    """The reply in `response`. Raises a Refused, OutcomeUnknown, ServerFailed or BadReply.
 
     `hide` takes the key out of the server's words before they reach a message: services echo the
     request, key included, in their errors.
     """
-    reader = _Reader(response, hide)
     if response.status == 200 and sniff(response.body):
         return Files((response.body,))
-    answer = reader.json()
-    reader.raise_refusal(answer)
+    refusal = Refusal(response, hide)
+    answer = _answer(response, refusal)
     reply = _understood(answer)
     if reply is None:
-        raise reader.bad("sent an answer without picture, link or text")
+        raise refusal.bad("sent an answer without picture, link or text")
     return reply
 
 
 def read_job(response: Response, hide: Callable[[str], str] = str) -> Reply | None:
     """The reply of a finished job, None while it runs. Raises like `read`."""
     if response.status == 200 and not sniff(response.body):
-        reader = _Reader(response, hide)
-        answer = reader.json()
-        reader.raise_refusal(answer)
+        refusal = Refusal(response, hide)
+        answer = _answer(response, refusal)
         if isinstance(answer, dict) and "status" in answer and not answer.get("image"):
             if "fail" in str(answer["status"]).lower():
-                raise reader.bad("could not finish the job")
+                raise refusal.bad("could not finish the job")
             return None
     return read(response, hide)
 
 
 def read_names(response: Response, hide: Callable[[str], str] = str) -> list[str]:
     """The names in a catalog's answer. Raises like `read`."""
-    reader = _Reader(response, hide)
-    names = reader.json()
-    if not (isinstance(names, list) and names and all(isinstance(n, str) for n in names)):
-        reader.raise_refusal(names)
-        raise reader.bad("sent something other than a list of names")
+    refusal = Refusal(response, hide)
+    names = _answer(response, refusal)
+    if not (isinstance(names, list) and names and all(_is_plain(n) for n in names)):
+        raise refusal.bad("sent something other than a list of names")
     return list(dict.fromkeys(names))
+
+
+def _answer(response: Response, refusal: Refusal) -> Any:
+    """The JSON in `response`; raises what its status, its words or its look mean."""
+    try:
+        answer = parse_json(response.body)
+    except ValueError:
+        raise refusal.without_words() from None
+    refusal.check(answer)
+    return answer
+
+
+def parse_json(content: bytes) -> Any:
+    """JSON from a stranger: UTF-8, -16 or -32, without NaN and infinities, not too deep.
+
+    Raises ValueError.
+    """
+    # Small brackets become large objects: 16 MiB of them would take 400 MB.
+    if content.count(b"[") + content.count(b"{") > MOST_CONTAINERS:
+        raise ValueError("too many parts")
+    try:
+        answer = json.loads(content, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("too deep") from None
+    level, depth = [answer], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError("too deep")
+        held = [e for e in level if isinstance(e, dict | list)]
+        level = [e for h in held for e in (h.values() if isinstance(h, dict) else h)]
+    return answer
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number out of range")
+    return number
+
+
+def _is_plain(text: object) -> bool:
+    """Text that can be a name or an address: printable, in one piece."""
+    return isinstance(text, str) and 0 < len(text) <= LONGEST_NAME and text.isprintable()
 
 
 def _understood(answer: Any) -> Reply | None:
@@ -129,10 +172,14 @@ def _understood(answer: Any) -> Reply | None:
 def _files_or_links(entries: list[Any]) -> Files | Links | None:
     if not entries or not all(isinstance(e, str) and e for e in entries):
         return None
-    if all(e.startswith(("http://", "https://")) for e in entries):
+    entries = entries[:MOST_ENTRIES]
+    if all(_ADDRESS.match(e) for e in entries):
         return Links(tuple(entries))
     contents = tuple(_decoded(e) for e in entries)
-    return Files(contents) if all(contents) else None
+    if all(contents):
+        return Files(contents)
+    # Base64 of a JPEG begins with a slash, too.
+    return Links(tuple(entries)) if all(e.startswith("/") for e in entries) else None
 
 
 def _decoded(text: str) -> bytes:
@@ -161,170 +208,6 @@ def _content(message: Any) -> str:
         message = message.get("content")
     if not isinstance(message, str):
         return ""
+    message = _UNFIT.sub("", message[:LONGEST_TEXT])
     # Small models leave marks of their chat template around the answer.
     return _LABELS_AFTER.sub("", _LABELS_BEFORE.sub("", message)).strip()
-
-
-class _Reader:
-    """One response with what is needed to complain about it."""
-
-    def __init__(self, response: Response, hide: Callable[[str], str]) -> None:
-        self.response = response
-        self.hide = hide
-
-    def json(self) -> Any:
-        """The body as JSON; anything else raises what its status or its look suggests."""
-        try:
-            return json.loads(self.response.body)
-        except (ValueError, RecursionError):
-            self._raise_by_status("")
-            raise self.bad(self._looks()) from None
-
-    def raise_refusal(self, answer: Any) -> None:
-        words = _complaint(answer)
-        if words or self.response.status != 200:
-            self._raise_by_text(words)
-            self._raise_by_status(words)
-            raise Refused(
-                f"{self._server} refused the request: {self._quote(words)}.",
-                "Change the request and run again.",
-                phase="reply",
-                status=self.response.status,
-            )
-
-    def bad(self, what: str) -> BadReply:
-        return BadReply(
-            f"{self._server} {what}.",
-            "Check that the base URL is the VisionCraft API; the job may have been counted.",
-            phase="reply",
-            status=self.response.status,
-        )
-
-    @property
-    def _server(self) -> str:
-        return clip(self.response.origin, 80)
-
-    def _quote(self, words: str) -> str:
-        # Hidden before it is clipped: half a key is still half a key.
-        return clip(self.hide(words), EXCERPT).rstrip(".") or f"status {self.response.status}"
-
-    def _looks(self) -> str:
-        body = self.response.body
-        if not body.strip():
-            return "sent an empty answer"
-        start = body[:2048].decode("utf-8", "replace")
-        if "<html" in start.lower() or "<!doctype" in start.lower():
-            title = re.search(r"<title[^>]*>([^<]*)", start, re.IGNORECASE)
-            named = f' called "{self._quote(title[1])}"' if title else ""
-            return f"sent a web page{named} instead of an answer"
-        return "sent an answer that is neither a file nor JSON"
-
-    def _raise_by_text(self, words: str) -> None:
-        # The texts were seen with several statuses, so they count before the status.
-        limit = re.search(r"\bper\s+(\d+)?\s*(second|minute|hour)", words, re.IGNORECASE)
-        if limit and "users can" in words.lower():
-            unit = {"second": 1.0, "minute": 60.0, "hour": 3600.0}[limit[2].lower()]
-            raise self._rate_limited(words, float(limit[1] or 1) * unit)
-        if unknown := re.search(r"doesn't have\s+(\w+)", words):
-            raise FieldRejected(
-                f"{self._server} does not know this {unknown[1]}: {self._quote(words)}.",
-                f"Choose another {unknown[1]} and run again.",
-                phase="reply",
-                status=self.response.status,
-            )
-
-    def _raise_by_status(self, words: str) -> None:
-        status = self.response.status
-        if status == 429:
-            after = self.response.headers.get("Retry-After", "").strip()
-            wait = float(after) if after.isascii() and after.isdigit() and len(after) < 7 else None
-            raise self._rate_limited(words, wait)
-        if error := self._by_status(status, words):
-            raise error
-
-    def _by_status(self, status: int, words: str) -> VisionCraftError | None:
-        said = f": {self._quote(words)}" if words else ""
-        if 300 <= status < 400:
-            target = origin_of(self.response.headers.get("Location", ""))
-            kind, what, advice = (
-                EndpointNotFound,
-                f"{self._server} sends us elsewhere ({status}).",
-                f"Set the base URL to {clip(target, 80)}."
-                if "://" in target and len(target) > 8
-                else "Check the base URL of this server.",
-            )
-        elif status in (401, 403):
-            kind, what, advice = (
-                KeyRejected,
-                f"{self._server} did not accept the key{said}.",
-                "Check the key; it also stops working when its Telegram account leaves the "
-                "VisionCraft channel.",
-            )
-        elif status in (402, 413):
-            kind, what, advice = (
-                PremiumRequired,
-                f"{self._server} wants a premium account for this, or found the upload too "
-                f"large{said}.",
-                "Choose a free model, use a premium key, or send a smaller picture.",
-            )
-        elif status in (404, 405):
-            kind, what, advice = (
-                EndpointNotFound,
-                f"{self._server} has no such path ({status}).",
-                "Check the base URL of this server; it is most likely wrong.",
-            )
-        elif status == 422:
-            kind, what, advice = (
-                FieldRejected,
-                f"{self._server} refused a value{said}.",
-                "Change the value and run again.",
-            )
-        elif status >= 500:
-            kind, what, advice = (
-                ServerFailed,
-                f"{self._server} failed with status {status}{said}.",
-                "Try again later; the job may have been counted.",
-            )
-        else:
-            return None
-        return kind(what, advice, phase="reply", status=status)
-
-    def _rate_limited(self, words: str, wait: float | None) -> RateLimited:
-        pause = f"Wait {wait:g} s" if wait else "Wait a little"
-        said = f": {self._quote(words)}" if words else ""
-        return RateLimited(
-            f"{self._server} asks to slow down{said}.",
-            f"{pause} and run again.",
-            phase="reply",
-            status=self.response.status,
-            retry_after=wait,
-        )
-
-
-def _complaint(answer: Any) -> str:
-    """The server's own words about a failure, "" if the answer is none."""
-    if isinstance(answer, dict):
-        found = next((answer[k] for k in ("error", "err", "detail") if answer.get(k)), "")
-        if not found and "job_id" in answer and not answer["job_id"]:
-            return "the job was not accepted"
-        return _phrase(found)
-    if isinstance(answer, list) and answer and isinstance(answer[0], dict) and "code" in answer[0]:
-        return _phrase(answer[0])
-    return ""
-
-
-def _phrase(found: Any) -> str:
-    if isinstance(found, dict):
-        return _phrase(found.get("message") or found.get("msg") or "an unnamed error")
-    if isinstance(found, list):
-        return "; ".join(_field_complaint(entry) for entry in found[:3])
-    return str(found) if found else ""
-
-
-def _field_complaint(entry: Any) -> str:
-    # FastAPI's form; `input`, which echoes the body and with it the key, is never looked at.
-    if not isinstance(entry, dict):
-        return _phrase(entry)
-    place = entry.get("loc")
-    field = str(place[-1]) if isinstance(place, list) and place else ""
-    return f"{field} {entry.get('msg', '')}".strip()

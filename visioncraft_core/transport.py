@@ -8,42 +8,30 @@ key to other hosts, so neither is relied on. Knows no endpoint.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, NameResolutionError
+from urllib3.exceptions import HTTPError
 
-from .config import Profile, Timeouts, is_loopback
-from .errors import (
-    BadReply,
-    Cancelled,
-    CertificateRejected,
-    Charged,
-    ConnectionLost,
-    ConnectionRefused,
-    ConnectTimedOut,
-    HostNotFound,
-    ProxyFailed,
-    TimedOut,
-    UnsafeContent,
-    VisionCraftError,
-)
-from .wire import POOLS, Wire, watched_by
+from . import body, failures
+from .config import Profile, Timeouts, is_loopback, origin_of
+from .errors import Charged, ConfigError, VisionCraftError
+from .wire import POOLS, DialError, Wire, watched_by
 
 USER_AGENT = "comfyui-visioncraft"
 LOOK_EVERY = 0.05  # seconds between two looks at cancel and deadline; a quarter second is promised
 
 JSON_LIMIT = 64 * 2**20  # a reply may carry five pictures as base64
 LIST_LIMIT = 4 * 2**20
-FILE_LIMIT = 512 * 2**20
+LIST_PATIENCE = 30.0
 
 ShouldCancel = Callable[[], bool]
 
@@ -72,6 +60,11 @@ class Call:
     limit: int
     json: Any = None
     should_cancel: ShouldCancel = never
+    verify: bool = True
+    public_only: bool = False
+    """Whether an address of this computer or its network is refused when it is dialled."""
+    identity_only: bool = False
+    """Whether a compressed answer is refused."""
 
     @property
     def charged(self) -> Charged:
@@ -80,12 +73,6 @@ class Call:
     @property
     def origin(self) -> str:
         return origin_of(self.url)
-
-
-def origin_of(url: str) -> str:
-    """Scheme, host and port: all of a URL that may appear in a message."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 class _Adapter(HTTPAdapter):
@@ -129,17 +116,26 @@ class Transport:
         self._pooled = Session()
 
     def post(
-        self, path: str, body: Mapping[str, Any], *, should_cancel: ShouldCancel = never
+        self,
+        path: str,
+        content: Mapping[str, Any],
+        *,
+        patience: float = 300.0,
+        should_cancel: ShouldCancel = never,
     ) -> Response:
-        """Sends `body` with the token. Raises a NotSent, OutcomeUnknown, BadReply or Cancelled."""
+        """Sends `content` with the token to a server that may need `patience` seconds to answer.
+
+        Raises a NotSent, OutcomeUnknown, BadReply or Cancelled.
+        """
         token = self._profile.require_key().reveal()
         call = Call(
             "POST",
             self._profile.base_url + path,
-            self._profile.timeouts,
+            self._profile.timeouts.for_work(patience),
             JSON_LIMIT,
-            json={**body, "token": token},
+            json={**content, "token": token},
             should_cancel=should_cancel,
+            verify=self._profile.verify,
         )
         with Session() as session:
             session.headers["Connection"] = "close"
@@ -148,21 +144,22 @@ class Transport:
     def get(self, path: str, *, should_cancel: ShouldCancel = never) -> Response:
         """Fetches a list. No token: lists are public."""
         url = self._profile.base_url + path
-        timeouts = self._profile.timeouts
-        call = Call("GET", url, timeouts, LIST_LIMIT, should_cancel=should_cancel)
+        timeouts = self._profile.timeouts.for_work(LIST_PATIENCE)
+        verify = self._profile.verify
+        call = Call("GET", url, timeouts, LIST_LIMIT, should_cancel=should_cancel, verify=verify)
         return exchange(self._pooled, call)
 
 
 def exchange(session: Session, call: Call) -> Response:
     """Runs `call` in a thread of its own and gives its answer, or raises one of our errors."""
-    wire = Wire(call.timeouts.upload)
+    wire = Wire(call.timeouts.upload, public_only=call.public_only)
     if call.should_cancel():  # a call of a batch whose turn came too late
-        raise _cancelled(call, wire)
+        raise failures.cancelled(call, wire.phase)
     outcome: queue.SimpleQueue[Response | VisionCraftError] = queue.SimpleQueue()
     worker = threading.Thread(
         target=_work, args=(session, call, wire, outcome), name="visioncraft-call", daemon=True
     )
-    deadline = time.monotonic() + call.timeouts.total
+    started = time.monotonic()
     worker.start()
     while True:
         try:
@@ -171,14 +168,22 @@ def exchange(session: Session, call: Call) -> Response:
             # Whatever the worker brings after a kill is ignored: a cut answer can look whole.
             if call.should_cancel():
                 wire.kill()
-                raise _cancelled(call, wire) from None
-            if time.monotonic() > deadline:
+                raise failures.cancelled(call, wire.phase) from None
+            if limit := _passed(call, wire, time.monotonic() - started):
                 wire.kill()
-                raise _timed_out(call, "total", call.timeouts.total, wire) from None
+                raise failures.timed_out(call, limit, wire.phase) from None
             continue
         if isinstance(result, Response):
             return result
         raise result
+
+
+def _passed(call: Call, wire: Wire, seconds: float) -> str:
+    """The limit that is over and that no socket's own timeout can watch, "" for none."""
+    if seconds > call.timeouts.total:
+        return "total"
+    # Looking up a name knows no timeout, and each of several addresses has its own.
+    return "connect" if wire.phase == "connect" and seconds > 2 * call.timeouts.connect else ""
 
 
 def _work(
@@ -192,8 +197,11 @@ def _work(
             outcome.put(_perform(session, call, wire))
     except VisionCraftError as error:
         outcome.put(error)
-    except (requests.RequestException, HTTPError, OSError, ValueError, UnicodeError) as error:
-        outcome.put(_translated(error, call, wire))
+    except (
+        *(DialError, requests.RequestException, HTTPError, HTTPException),
+        *(OSError, ValueError, UnicodeError),
+    ) as error:
+        outcome.put(failures.translated(error, call, wire.phase))
 
 
 def _perform(session: Session, call: Call, wire: Wire) -> Response:
@@ -208,136 +216,20 @@ def _perform(session: Session, call: Call, wire: Wire) -> Response:
         timeout=(call.timeouts.connect, call.timeouts.first_byte),
         # A proxy knows no server of this computer, least of all the sandbox.
         proxies={} if is_loopback(call.url) else environment["proxies"],
-        verify=environment["verify"] or True,
+        verify=_certificates(environment["verify"]) if call.verify else False,
     )
     with response:
-        wire.set_timeout(call.timeouts.stall)
-        return Response(response.status_code, response.headers, _body(response, call), call.origin)
+        content = body.read(response, call, wire)
+        return Response(response.status_code, response.headers, content, call.origin)
 
 
-def _body(response: requests.Response, call: Call) -> bytes:
-    announced = response.headers.get("Content-Length", "")
-    if announced.isdigit() and int(announced) > call.limit:
-        raise _too_large(call)
-    body = bytearray()
-    while chunk := response.raw.read(65536, decode_content=False):
-        body += chunk
-        if len(body) > call.limit:
-            raise _too_large(call)
-    if announced.isdigit() and len(body) < int(announced) and call.method != "HEAD":
-        raise ConnectionLost(
-            f"{call.origin} closed the connection in the middle of its answer.",
-            _look_first(call),
-            phase="read",
-            charged=call.charged,
-        )
-    return _decoded(bytes(body), response.headers.get("Content-Encoding", ""), call)
-
-
-def _decoded(body: bytes, encoding: str, call: Call) -> bytes:
-    if encoding.lower() in ("", "identity"):
-        return body
-    if encoding.lower() in ("gzip", "x-gzip"):  # asked for identity, but some proxies insist
-        try:
-            inflated = zlib.decompressobj(wbits=31).decompress(body, call.limit + 1)
-        except zlib.error:
-            inflated = b""
-        if len(inflated) > call.limit:
-            raise _too_large(call)
-        if inflated:
-            return inflated
-    raise BadReply(
-        f"{call.origin} sent an answer in an encoding that was not asked for.",
-        "Check the base URL and any proxy in between.",
-        phase="read",
-        charged=call.charged,
-    )
-
-
-def _too_large(call: Call) -> UnsafeContent:
-    return UnsafeContent(
-        f"{call.origin} sent more than {call.limit // 2**20} MiB, so the answer was dropped.",
-        "Check that the base URL is the VisionCraft API.",
-        phase="read",
-        charged=call.charged,
-    )
-
-
-def _cancelled(call: Call, wire: Wire) -> Cancelled:
-    sent = wire.phase != "connect"
-    return Cancelled(
-        "Cancelled." if not sent else "Cancelled here; the server may still finish the job.",
-        phase=wire.phase,
-        charged=call.charged if sent else "no",
-    )
-
-
-def _timed_out(call: Call, limit: str, seconds: float, wire: Wire) -> TimedOut:
-    return TimedOut(
-        f"{call.origin} did not answer within {seconds:g} s (limit: {limit}).",
-        _look_first(call) if wire.phase != "connect" else "Try again, or raise the limit.",
-        phase=wire.phase,
-        charged=call.charged if wire.phase != "connect" else "no",
-    )
-
-
-def _look_first(call: Call) -> str:
-    if call.charged == "no":
-        return "Try again."
-    return "The job may have been counted: check your account before you run it again."
-
-
-def _translated(error: Exception, call: Call, wire: Wire) -> VisionCraftError:
-    if wire.phase == "connect":
-        return _never_sent(error, call)
-    timeout = isinstance(error, requests.Timeout | TimeoutError) or "timed out" in str(error)
-    if timeout:
-        limit = {"send": "upload", "wait": "first_byte", "read": "stall"}[wire.phase]
-        return _timed_out(call, limit, getattr(call.timeouts, limit), wire)
-    return ConnectionLost(
-        f"The connection to {call.origin} broke before the answer was complete.",
-        _look_first(call),
-        phase=wire.phase,
-        charged=call.charged,
-    )
-
-
-def _never_sent(error: Exception, call: Call) -> VisionCraftError:
-    origin = call.origin
-    if isinstance(error, requests.exceptions.ProxyError):
-        return ProxyFailed(
-            f"The proxy did not let us through to {origin}.",
-            "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
+def _certificates(named: Any) -> Any:
+    """The CA file that requests found in its own variables, else SSL_CERT_FILE, else certifi's."""
+    path = named if isinstance(named, str) else os.environ.get("SSL_CERT_FILE")
+    if path and not os.path.exists(path):
+        raise ConfigError(
+            "The file with TLS certificates that the environment names does not exist.",
+            "Correct REQUESTS_CA_BUNDLE or SSL_CERT_FILE.",
             phase="connect",
         )
-    if isinstance(error, requests.exceptions.SSLError):
-        return CertificateRejected(
-            f"The TLS connection to {origin} could not be verified.",
-            "Check the base URL and this computer's clock; name a company's own CA file in "
-            "REQUESTS_CA_BUNDLE.",
-            phase="connect",
-        )
-    if isinstance(error, requests.ConnectTimeout):
-        return ConnectTimedOut(
-            f"{origin} did not pick up within {call.timeouts.connect:g} s.",
-            "Check the base URL and your connection; nothing was sent.",
-            phase="connect",
-        )
-    if _caused_by(error, NameResolutionError) or "Failed to resolve" in str(error):
-        return HostNotFound(
-            f"The host name of {origin} is unknown.",
-            "Check the base URL and your connection; nothing was sent.",
-            phase="connect",
-        )
-    return ConnectionRefused(
-        f"Nothing answers at {origin}.",
-        "Check the base URL and that the server runs; nothing was sent.",
-        phase="connect",
-    )
-
-
-def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    reason = getattr(error, "reason", None) or (error.args[0] if error and error.args else None)
-    if isinstance(error, kind):
-        return True
-    return isinstance(reason, BaseException) and _caused_by(reason, kind)
+    return path or True

@@ -2,8 +2,8 @@
 
 Closing a session, a response or a socket does not wake a thread that is blocked in it; only
 `shutdown` of the socket does (measured on TCP and TLS: the thread is free in under 4 ms). So the
-connection classes below report their sockets, and each step they take, to the Wire of their
-thread. Knows urllib3, not requests.
+connection classes below dial by themselves, and report their sockets and each step they take to
+the Wire of their thread. Knows urllib3, not requests.
 """
 
 from __future__ import annotations
@@ -16,18 +16,34 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from .addresses import is_public
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Phase = Literal["connect", "send", "wait", "read"]
+NoWay = Literal["unknown", "lookup", "refused", "timeout", "forbidden"]
+
+
+class DialError(Exception):
+    """No connection came about. Not an OSError: retries must not take a ban for bad luck."""
+
+    def __init__(self, reason: NoWay, *, to_proxy: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.to_proxy = to_proxy
 
 
 class Wire:
-    """What one call has open. `phase` is send from the first byte of the request on."""
+    """What one call has open. `phase` is send from the first byte of the request on.
 
-    def __init__(self, upload_timeout: float) -> None:
+    With `public_only` it dials no address of this computer or its local network.
+    """
+
+    def __init__(self, upload_timeout: float, *, public_only: bool = False) -> None:
         self.phase: Phase = "connect"
         self.upload_timeout = upload_timeout
+        self.public_only = public_only
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._dead = False
@@ -78,17 +94,51 @@ def _shut(sock: Any) -> None:
         socket.socket.shutdown(plain, socket.SHUT_RDWR)
 
 
+def _options() -> list[tuple[int, int, int]]:
+    """No delay for small requests, and a look after a silent peer within a minute."""
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+    options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):  # not on every system
+            options.append((socket.IPPROTO_TCP, getattr(socket, name), value))
+    return options
+
+
 class _Reporting:
     """Mixed into urllib3's connections. `_new_conn` covers the TLS handshake as well."""
 
     sock: Any
     _connecting = False
 
-    def _new_conn(self) -> Any:
-        sock = super()._new_conn()  # type: ignore[misc]
-        if wire := _wire():
-            wire.add(sock)
-        return sock
+    def _new_conn(self: Any) -> Any:
+        wire = _wire() or Wire(0.0)
+        to_proxy = getattr(self, "proxy", None) is not None
+        try:
+            host = self.host.strip("[]")
+            found = socket.getaddrinfo(host, self.port, 0, socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            again = error.errno == socket.EAI_AGAIN
+            raise DialError("lookup" if again else "unknown", to_proxy=to_proxy) from None
+        except UnicodeError:
+            raise DialError("unknown", to_proxy=to_proxy) from None
+        # All of them, not only the one that is dialled first.
+        if wire.public_only and not to_proxy and not all(is_public(str(i[4][0])) for i in found):
+            raise DialError("forbidden", to_proxy=False)
+        reason: NoWay = "refused"
+        for family, kind, protocol, _, address in found:
+            sock = socket.socket(family, kind, protocol)
+            wire.add(sock)  # before it connects: a peer that never answers can be given up on
+            try:
+                for option in _options():
+                    sock.setsockopt(*option)
+                sock.settimeout(self.timeout if isinstance(self.timeout, int | float) else None)
+                sock.connect(address)
+            except OSError as error:
+                reason = "timeout" if isinstance(error, TimeoutError) else "refused"
+                sock.close()
+            else:
+                return sock
+        raise DialError(reason, to_proxy=to_proxy)
 
     def connect(self) -> None:
         self._connecting = True

@@ -318,7 +318,7 @@ def _key_test(options: argparse.Namespace) -> int:
     word = {"role": "user", "content": "Say OK."}
     models, _ = client.listing("models-llm")
     try:
-        client.send(Chat(model=models.names[0], messages=(word,)))
+        client.send(Chat(model=models.names[0], messages=(word,)), variation=None)
     except (KeyRejected, KeyMissing) as error:
         verdict, status = f"wrong: {error}", FAILED
     except NotSent as error:

@@ -1,0 +1,322 @@
+"""One request on its way to a Result: out of the store, or to the server and back.
+
+The order is what makes it dependable: an answer is on disk before it is read, a file before it is
+decoded, and a call is repeated only where `retry` knows that it costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from urllib.parse import urljoin
+
+from . import replies
+from .config import Profile, origin_of
+from .downloads import Downloads
+from .endpoints import JOB_STATUS_PATH
+from .errors import (
+    BadReply,
+    BlockedURL,
+    Cancelled,
+    DeadlinePassed,
+    RateLimited,
+    Refused,
+    ResultLost,
+    ServerBusy,
+    UnsafeContent,
+    VisionCraftError,
+)
+from .fields import Picture, Request
+from .limiter import Limiter, Visit
+from .media import sniff
+from .results import File, Result, delivered, unfit, whole_file
+from .retry import (
+    LONGEST_RETRY_AFTER,
+    Quota,
+    persist,
+    sleep,
+    tries_to_fetch,
+    tries_to_make,
+)
+from .store import ABOUT, Store
+from .transport import LOOK_EVERY, Response, ShouldCancel, Transport
+from .workers import map_at_once
+
+POLL_EVERY = 1.5  # seconds between two questions for a job; what clients of the day used
+DOWNLOADS_AT_ONCE = 8
+MOST_FILES = 16  # of one answer; the API makes five at most
+MOST_BYTES = 2**30
+
+KEPT_NOTE = "Kept from an earlier run, so nothing was sent; change seed for a new one."
+UNKEPT_NOTE = "The result could not be kept in the store: its disk is full or not writable."
+
+OnProgress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Server:
+    """What all errands to one server share. `label` is its name for people."""
+
+    profile: Profile
+    label: str
+    transport: Transport
+    downloads: Downloads
+    limiter: Limiter
+    quota: Quota
+    store: Store
+
+    def hide(self, text: str) -> str:
+        return self.profile.key.hide(text) if self.profile.key else text
+
+
+class Errand:
+    """One request. `key` is its name in the store, "" where nothing is looked up or kept."""
+
+    def __init__(
+        self,
+        server: Server,
+        request: Request,
+        key: str,
+        on_progress: OnProgress,
+        should_cancel: ShouldCancel,
+    ) -> None:
+        self._server = server
+        self._request = request
+        self._key = key
+        self._say = on_progress
+        self._should_cancel = should_cancel
+        self._timeouts = server.profile.timeouts.for_work(request.patience)
+        self._unkept = False
+        self._bytes = 0
+
+    def run(self) -> Result:
+        """What the request makes. Raises the errors of `transport`, `replies` and `downloads`."""
+        if not self._key:
+            return self._made()
+        with _alone(self._key, self._should_cancel):
+            return self._kept() or self._made()
+
+    def _kept(self) -> Result | None:
+        """The result out of the store; None where there is none, or its links are dead."""
+        store = self._server.store
+        response = store.job(self._key) or store.reply(self._key)
+        if response is None:
+            return None
+        try:
+            result = self._result(self._understood(response))
+        except (Refused, BadReply, BlockedURL, ResultLost) as error:
+            if isinstance(error, ResultLost) and (error.status or 500) >= 500:
+                raise  # the links may live again
+            store.forget(self._key)
+            return None
+        return replace(result, notes=(KEPT_NOTE, *result.notes))
+
+    def _made(self) -> Result:
+        """The result of a call to the server."""
+        profile = self._server.profile
+        visit = Visit(self._should_cancel, self._say, profile.patience)
+
+        def wait(error: VisionCraftError, seconds: float) -> None:
+            if isinstance(error, RateLimited | ServerBusy):
+                self._server.limiter.pause(seconds)  # for all; the next try waits there
+                return
+            self._say(f"{_what(error)}; trying again")
+            sleep(seconds, self._should_cancel, "wait")
+
+        reply = persist(
+            lambda: self._attempt(visit),
+            lambda error: tries_to_make(error, profile.resend),
+            self._server.quota,
+            wait=wait,
+        )
+        return self._result(reply)
+
+    def _attempt(self, visit: Visit) -> replies.Reply:
+        with self._server.limiter.place(self._server.profile.at_once, visit):
+            self._say(f"waiting for {self._server.label}")
+            response = self._server.transport.post(
+                self._request.path,
+                self._request.to_json(),
+                patience=self._request.patience,
+                should_cancel=self._should_cancel,
+            )
+        if response.status == 200 and self._key:
+            about = {"path": self._request.path, "about": _about(self._request)}
+            kept = self._scrubbed(response)
+            self._unkept |= not self._server.store.keep_reply(self._key, kept, about)
+        try:
+            return self._understood(response)
+        except VisionCraftError as error:
+            if isinstance(error, RateLimited | ServerBusy):
+                wait = error.retry_after or 0.0
+                self._server.limiter.pause(wait if wait <= LONGEST_RETRY_AFTER else 0.0)
+            raise
+
+    def _understood(self, response: Response) -> replies.Reply:
+        """What `response` says, of a job what it made. Only a good answer stays in the store."""
+        try:
+            reply = replies.read(response, self._server.hide)
+        except BadReply:
+            if self._key:  # paid perhaps, and perhaps understood by a later version
+                self._server.store.set_aside(self._key)
+            raise
+        except VisionCraftError:
+            if self._key:
+                self._server.store.forget(self._key)
+            raise
+        return self._finished(reply) if isinstance(reply, replies.Job) else reply
+
+    def _finished(self, job: replies.Job) -> replies.Reply:
+        """Asks until the job is done. The answer's `image` is empty while it runs."""
+        deadline = time.monotonic() + self._timeouts.total
+        while True:
+            response = persist(
+                lambda: self._asked(job),
+                tries_to_fetch,
+                self._server.quota,
+                wait=lambda _, seconds: sleep(seconds, self._should_cancel, "job"),
+            )
+            try:
+                reply = replies.read_job(response, self._server.hide)
+            except VisionCraftError:
+                if self._key:
+                    self._server.store.forget(self._key)  # it failed, or nobody knows it any more
+                raise
+            if reply is not None:
+                if self._key:
+                    self._server.store.keep_job(self._key, self._scrubbed(response))
+                return reply
+            if time.monotonic() > deadline:
+                raise DeadlinePassed(
+                    f"The job was not done within {self._timeouts.total:g} s (limit: total).",
+                    "It may have been counted; run again to go on waiting for it, or raise the "
+                    "limit.",
+                    phase="job",
+                )
+            self._say("the server is still at work")
+            sleep(POLL_EVERY, self._should_cancel, "job")
+
+    def _asked(self, job: replies.Job) -> Response:
+        # The fields the service's clients sent; the watermark was its own default.
+        body = {"job_id": job.id, "nsfw_filter": False, "watermark": True}
+        response = self._server.transport.post(
+            JOB_STATUS_PATH, body, patience=30.0, should_cancel=self._should_cancel
+        )
+        if response.status in (429, 502, 503, 504):
+            replies.read_job(response, self._server.hide)  # raises what may be asked again
+        return response
+
+    def _result(self, reply: replies.Reply) -> Result:
+        result = Result(origin_of(self._server.profile.base_url), 0.0)
+        if isinstance(reply, replies.Words):
+            if self._request.makes != "text":
+                raise unfit(self._server.label, "text")
+            return replace(result, text=reply.text, chat_id=reply.chat_id, notes=self._notes())
+        sources: tuple[bytes | str, ...] = ()
+        if isinstance(reply, replies.Files):
+            sources = reply.contents
+        elif isinstance(reply, replies.Links) and self._request.makes != "text":
+            self._say(f"fetching {len(reply.urls)} file(s)")
+            base = self._server.profile.base_url + self._request.path
+            sources = tuple(_absolute(base, url) for url in reply.urls)
+        if not sources:
+            raise unfit(self._server.label, "links")
+        outcomes = map_at_once(self._file, sources[:MOST_FILES], DOWNLOADS_AT_ONCE)
+        files, lost = delivered(outcomes, strict=self._server.profile.strict)
+        notes = (*_count_note(self._request, len(sources)), *lost, *self._notes())
+        return replace(result, files=files, notes=notes)
+
+    def _file(self, source: bytes | str) -> File | VisionCraftError:
+        """The file that came with the answer, or that a link names; else why there is none."""
+        try:
+            if isinstance(source, bytes):
+                return self._counted(source)
+            kept = self._server.store.file(self._key, source) if self._key else None
+            if kept is not None:
+                return self._counted(kept)
+            if self._server.hide(source) != source:
+                raise BlockedURL(
+                    "The server sent a result link with your key in it, so it was not fetched.",
+                    "Check that the base URL is the VisionCraft API.",
+                    phase="download",
+                )
+            content = self._server.downloads.fetch(source, should_cancel=self._should_cancel)
+            file = self._counted(content)
+            if self._key:
+                self._unkept |= not self._server.store.keep_file(self._key, source, content)
+        except VisionCraftError as error:
+            return error
+        return file
+
+    def _counted(self, content: bytes) -> File:
+        self._bytes += len(content)
+        if self._bytes > MOST_BYTES:
+            raise UnsafeContent(
+                f"The files of one answer come to more than {MOST_BYTES // 2**20} MiB.",
+                "Ask for fewer or smaller ones.",
+                phase="download",
+            )
+        return whole_file(content, self._request.makes, self._server.label)
+
+    def _scrubbed(self, response: Response) -> Response:
+        key = self._server.profile.key
+        if key is None or sniff(response.body):
+            return response
+        return replace(response, body=key.scrub(response.body))
+
+    def _notes(self) -> tuple[str, ...]:
+        return (UNKEPT_NOTE,) if self._unkept else ()
+
+
+def _absolute(base: str, url: str) -> str:
+    """`url`, which may name only a path. Others stay as they are: joining would tidy them up
+    before they are checked."""
+    return urljoin(base, url) if url.startswith("/") else url
+
+
+def _what(error: VisionCraftError) -> str:
+    return str(error).partition(". ")[0]
+
+
+def _about(request: Request) -> str:
+    """The words of a request, for the list of what is kept."""
+    told = [
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for field in request.fields()
+        if field.required and not isinstance(field.kind, Picture)
+        for value in [getattr(request, field.name)]
+    ]
+    return " ".join(" | ".join(told).split())[:ABOUT]
+
+
+def _count_note(request: Request, got: int) -> tuple[str, ...]:
+    asked = getattr(request, "image_count", 1)
+    if got == asked:
+        return ()
+    taken = f" The first {MOST_FILES} were taken." if got > MOST_FILES else ""
+    return (f"The server sent {got} picture(s) where {asked} were asked for.{taken}",)
+
+
+_busy: set[str] = set()
+_changed = threading.Condition()
+
+
+@contextmanager
+def _alone(key: str, should_cancel: ShouldCancel) -> Iterator[None]:
+    """Lets one errand at a time work on a request: the second finds what the first brought."""
+    with _changed:
+        while key in _busy:
+            _changed.wait(LOOK_EVERY)
+            if should_cancel():
+                raise Cancelled("Cancelled.", phase="queue", charged="no")
+        _busy.add(key)
+    try:
+        yield
+    finally:
+        with _changed:
+            _busy.discard(key)
+            _changed.notify_all()

@@ -1,0 +1,50 @@
+"""A few things at once, in daemon threads: a program that ends does not wait for them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextvars import copy_context
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def map_at_once(function: Callable[[T], R], items: Sequence[T], at_once: int) -> list[R]:
+    """`function` of each item, in their order; at most `at_once` are under way.
+
+    Not an executor of the standard library: the interpreter waits for all of its threads at exit.
+    Raises the first error by order, after all have ended.
+    """
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    outcomes: dict[int, tuple[R | None, BaseException | None]] = {}
+    for number in range(len(items)):
+        waiting.put(number)
+
+    def work() -> None:
+        while True:
+            try:
+                number = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                outcomes[number] = function(items[number]), None
+            except BaseException as error:  # noqa: BLE001 - raised below, where it is waited for
+                outcomes[number] = None, error
+
+    threads = [
+        threading.Thread(
+            target=copy_context().run, args=(work,), name="visioncraft-batch", daemon=True
+        )
+        for _ in range(min(at_once, len(items)))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for number in range(len(items)):
+        if error := outcomes[number][1]:
+            raise error
+    return [outcomes[number][0] for number in range(len(items))]  # type: ignore[misc]
