@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from fractions import Fraction
 from typing import Any
 
@@ -8,9 +9,11 @@ import av
 import numpy as np
 import pytest
 from conftest import gradient, png_of
+from hostile_files import apng, chunk, gif, gif_frame, mp4, webp
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from visioncraft.visioncraft_core import media
 from visioncraft.visioncraft_core.animations import MOST_FRAMES, decode_animation
 from visioncraft.visioncraft_core.errors import UnsafeContent
 from visioncraft.visioncraft_core.sandbox.motion import video
@@ -80,6 +83,41 @@ def test_frames_over_the_budget_are_left_out_and_counted():
     animation = decode_animation(moving("PNG", dots, 20))
     assert len(animation.frames) == MOST_FRAMES
     assert animation.left_out == 8
+
+
+@pytest.mark.parametrize(
+    ("content", "count"),
+    [(apng(2000), 2000), (gif(1, 1, [gif_frame()] * 2000), 2000), (webp(1, 1, 2000), 2000)],
+    ids=["png", "gif", "webp"],
+)
+def test_what_is_left_out_is_counted_in_every_format(content: bytes, count: int):
+    animation = decode_animation(content)
+    assert len(animation.frames) == MOST_FRAMES
+    assert animation.left_out == count - MOST_FRAMES
+
+
+def test_a_png_that_lies_about_its_frames_is_not_believed():
+    content = apng(MOST_FRAMES + 3)
+    lie = chunk(b"acTL", struct.pack(">II", 2**31, 0))
+    content = content.replace(chunk(b"acTL", struct.pack(">II", MOST_FRAMES + 3, 0)), lie)
+    assert decode_animation(content).left_out == 3
+
+
+def test_a_later_frame_that_overhangs_the_first_is_cut_off():
+    first, second = moving("GIF", FRAMES[:1], 80), moving("GIF", [gradient(40, 30)], 80)
+    palette = 3 << (second[10] & 7) + 1
+    both = first[:-1] + second[13 + palette :]
+    with Image.open(io.BytesIO(both)) as image:
+        image.seek(1)
+        assert image.size == (40, 30)
+    assert decode_animation(both).frames.shape == (2, 24, 32, 3)
+
+
+@pytest.mark.parametrize("content", [mp4(), moving("GIF", FRAMES, 80)], ids=["mp4", "gif"])
+def test_a_film_that_takes_too_long_is_given_up(content: bytes, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(media, "MOST_SECONDS", -1.0)
+    with pytest.raises(UnsafeContent, match="takes more than"):
+        decode_animation(content)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from conftest import gradient, png_of
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
+from visioncraft.visioncraft_core import media
 from visioncraft.visioncraft_core.errors import UnsafeContent
 from visioncraft.visioncraft_core.media import (
     MOST_PIXELS,
@@ -16,6 +17,7 @@ from visioncraft.visioncraft_core.media import (
     UploadFormat,
     decode,
     encode,
+    rgb_of,
     sniff,
 )
 
@@ -107,6 +109,28 @@ def test_a_picture_bomb_is_refused_before_it_is_unpacked(side: int):
     assert side * side > MOST_PIXELS
     with pytest.raises(UnsafeContent, match="pixels.* than is safe"):
         decode(bytes(bomb))
+
+
+def test_a_large_picture_is_converted_band_by_band(monkeypatch: pytest.MonkeyPatch):
+    pixels = gradient(width=10, height=25)
+    monkeypatch.setattr(media, "BAND", 40)  # six bands of four rows, and one more
+    assert np.array_equal(rgb_of(Image.fromarray(pixels)), pixels)
+    decoded = decode(png_of(np.dstack([pixels, pixels[..., 0]])))
+    assert decoded.alpha is not None
+    assert np.array_equal(decoded.alpha, pixels[..., 0])
+
+
+def test_a_file_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    content = png_of(gradient())
+    monkeypatch.setattr(media, "MOST_SECONDS", -1.0)
+    with pytest.raises(UnsafeContent, match="takes more than"):
+        decode(content)
+
+
+def test_still_pictures_of_the_video_family_are_no_videos():
+    assert sniff(b"\0\0\0\x18ftypisom") == "mp4"
+    assert sniff(b"\0\0\0\x18ftypavif") is None
+    assert sniff(b"\0\0\0\x18ftypheic") is None
 
 
 @given(cut=st.integers(0, 200), position=st.integers(0, 200), byte=st.integers(0, 255))

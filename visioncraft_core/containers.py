@@ -19,7 +19,7 @@ from .media import LONGEST_SIDE, MOST_PIXELS, FileKind, incomplete, unusable
 
 MOST_PARTS = 100_000  # chunks, segments, blocks or boxes of one file
 # Encoders write about ten; each one can cost a pass over all pixels with hardly a byte.
-MOST_SCANS = 64
+MOST_SCANS = 32
 # Limits of an MP4 file; a sample is one frame, or some hundredths of a second of sound.
 MOST_DEPTH = 16
 MOST_TRACKS = 32
