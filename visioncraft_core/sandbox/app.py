@@ -19,19 +19,19 @@ from aiohttp import web
 from ..catalogs import bundled
 from ..config import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
 from ..endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
-from ..errors import ConfigError
 from ..fields import Choice, InvalidFields, Problem, Request
-from . import visitors
+from . import openapi, visitors
 from .fault_answers import ENDLESS_JOB
 from .fault_strike import Strike
 from .faults import Chosen, Plan, UnknownFault, choose
 from .limits import Limits
 from .results import Results
-from .shapes import FILE_SHAPES, SPECIFIED, Answer, Desk, answer, names
+from .shapes import Answer, Desk, answer, chosen
 from .studio import NotAPicture, Studio
 
 log = logging.getLogger("visioncraft.sandbox")
 
+VERSION = "2024-02-15"  # the date of the specification
 LOG_PATH = "/__log"
 FAULT_HEADER = "X-Sandbox-Fault"
 
@@ -59,7 +59,7 @@ class App:
     ) -> None:
         self.latency = latency
         self.faults = tuple(faults)
-        self.shapes = _chosen(shapes or {})
+        self.shapes = chosen(shapes or {})
         self.inject = inject
         self.limits = limits or Limits()
         self.requests: list[str] = []
@@ -78,11 +78,13 @@ class App:
             middlewares=[_errors_as_json, self._own_visitors, self._strike],
         )
         for catalog in CATALOGS.values():
-            app.router.add_get(catalog.path, _listing(bundled()[catalog.name]))
+            app.router.add_get(catalog.path, _always(bundled()[catalog.name]))
         for kind in ENDPOINTS:
             app.router.add_post(kind.path, self._endpoint(kind))
         app.router.add_post(JOB_STATUS_PATH, self._job_status)
         app.router.add_get("/results/{name}", self._result)
+        document = openapi.description(self.shapes, VERSION)
+        app.router.add_get(openapi.PATH, _always(document))
         if self.inject:
             app.router.add_get(LOG_PATH, self._log)
         return app
@@ -95,21 +97,21 @@ class App:
 
     @web.middleware
     async def _strike(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path == LOG_PATH:
+        if request.path in (LOG_PATH, openapi.PATH):
             return await handler(request)
         self.requests.append(f"{request.method} {request.path}")
-        chosen = self._fault(request)
-        if chosen is None or not chosen.fault.early:
+        struck = self._fault(request)
+        if struck is None or not struck.fault.early:
             await self._read(request)
-        if chosen is None:
+        if struck is None:
             return await handler(request)
-        if chosen.counts and request.method == "POST" and request.path in _POSTED:
+        if struck.counts and request.method == "POST" and request.path in _POSTED:
             self.executions += 1
 
         def proceed(request: web.Request) -> Awaitable[web.StreamResponse]:
             return _errors_as_json(request, handler)
 
-        return await chosen.fault.act(Strike(request, chosen.arg, proceed))
+        return await struck.fault.act(Strike(request, struck.arg, proceed))
 
     def _fault(self, request: web.Request) -> Chosen | None:
         own = request.headers.get(FAULT_HEADER)
@@ -118,8 +120,8 @@ class App:
                 return choose(own)
             except UnknownFault:
                 raise web.HTTPBadRequest(reason="Unknown fault") from None
-        struck = (plan.strike(request.path) for plan in self.faults)
-        return next((chosen for chosen in struck if chosen), None)
+        planned = (plan.strike(request.path) for plan in self.faults)
+        return next((struck for struck in planned if struck), None)
 
     async def _read(self, request: web.Request) -> None:
         """Reads the body, which aiohttp keeps. Raises HTTP's 408."""
@@ -192,27 +194,9 @@ class App:
         return web.json_response({"status": "success", "image": urls[0], "images": urls})
 
 
-def _chosen(shapes: Mapping[str, str]) -> dict[type[Request], str]:
-    kinds = {kind.path.strip("/"): kind for kind in ENDPOINTS}
-    chosen = dict(SPECIFIED)
-    for path, shape in shapes.items():
-        if path.strip("/") not in kinds or shape not in names():
-            raise ConfigError(
-                f"The shape {path}={shape} is not understood.",
-                f"Write PATH=SHAPE; the shapes are {', '.join(names())}.",
-            )
-        if kinds[path.strip("/")].makes == "text" and shape in FILE_SHAPES:
-            raise ConfigError(
-                f"{path} makes text and cannot answer as {shape}.",
-                f"Choose one of {', '.join(n for n in names() if n not in FILE_SHAPES)}.",
-            )
-        chosen[kinds[path.strip("/")]] = shape
-    return chosen
-
-
-def _listing(entries: list[str]) -> Handler:
+def _always(told: Any) -> Handler:
     async def handle(_request: web.Request) -> web.StreamResponse:
-        return web.json_response(entries)
+        return web.json_response(told)
 
     return handle
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from .. import endpoints as api
+from ..errors import ConfigError
 from ..fields import Request
 from ..media import sniff
 from .studio import Work
@@ -62,6 +63,25 @@ def answer(shape: str, work: Work, request: Request, desk: Desk) -> Answer:
 
 def names() -> tuple[str, ...]:
     return tuple(_SHAPES)
+
+
+def chosen(shapes: Mapping[str, str]) -> dict[type[Request], str]:
+    """The shape of every endpoint, the given ones changed. Raises ConfigError."""
+    kinds = {kind.path.strip("/"): kind for kind in api.ENDPOINTS}
+    made = dict(SPECIFIED)
+    for path, shape in shapes.items():
+        if path.strip("/") not in kinds or shape not in names():
+            raise ConfigError(
+                f"The shape {path}={shape} is not understood.",
+                f"Write PATH=SHAPE; the shapes are {', '.join(names())}.",
+            )
+        if kinds[path.strip("/")].makes == "text" and shape in FILE_SHAPES:
+            raise ConfigError(
+                f"{path} makes text and cannot answer as {shape}.",
+                f"Choose one of {', '.join(n for n in names() if n not in FILE_SHAPES)}.",
+            )
+        made[kinds[path.strip("/")]] = shape
+    return made
 
 
 def _bytes(work: Work, _request: Request, _desk: Desk) -> Answer:
