@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +57,16 @@ def client_of(
 @pytest.fixture
 def client(sandbox: Sandbox, home: Path) -> Client:
     return client_of(sandbox, home)
+
+
+def settled(name: str, seconds: float) -> bool:
+    """Whether all threads called `name` end within `seconds`."""
+    end = time.monotonic() + seconds
+    while any(thread.name == name for thread in threading.enumerate()):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def png_of(pixels: np.ndarray) -> bytes:

@@ -97,7 +97,7 @@ def _announced(response: Any, call: Call) -> int | None:
     if lengths == {""}:
         return None
     (length, *others) = lengths
-    if others or not re.fullmatch(r"[0-9]{1,18}", length):
+    if others or not re.fullmatch(r"[0-9]{1,20}", length):
         raise failures.broken_http(call)
     return int(length)
 
