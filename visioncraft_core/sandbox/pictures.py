@@ -13,11 +13,12 @@ from PIL import Image, ImageFilter
 
 from . import actors, redrawing
 from .caption import sign, strip_of
-from .ground import paint_dust, paint_ground
+from .ground import paint_ground
 from .scene import read
 from .sky import paint_sky, paint_weather
 from .stage import LIGHTS, Stage
 from .style import Treatment, without
+from .town import paint_dust
 
 UPSCALING = 4
 
