@@ -27,9 +27,11 @@ PATIENT = Timeouts(connect=5.0, upload=30.0, first_byte=60.0, stall=30.0, total=
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty settings folder, no key in the environment, and no proxy between us and loopback."""
+    """An empty settings folder, no key, proxy or certificates in the environment."""
     for name in [n for n in os.environ if n.startswith("VISIONCRAFT_")]:
         monkeypatch.delenv(name)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
     folder = tmp_path / "home"
     monkeypatch.setenv("VISIONCRAFT_HOME", str(folder))

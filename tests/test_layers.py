@@ -26,7 +26,7 @@ COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "e
 ONLY_IN = {
     "requests": {"visioncraft_core/transport.py"},
     "urllib3": {
-        f"visioncraft_core/{name}.py" for name in ("addresses", "wire", "failures", "transport")
+        f"visioncraft_core/{name}.py" for name in ("addresses", "wire", "failures")
     },
     "torch": {
         *("nodes/tensors.py", "nodes/headless/hostnodes/pixels.py"),

@@ -138,7 +138,9 @@ def _never_sent(causes: list[BaseException], call: Call) -> VisionCraftError:
             "Check that the base URL is the VisionCraft API.",
             phase="download",
         )
-    if (dialled and dialled.to_proxy) or any(isinstance(e, ProxyError) for e in causes):
+    # Before the request only a proxy answers in HTTP, and some do it with a web page.
+    from_proxy = any(isinstance(e, ProxyError | http.client.HTTPException) for e in causes)
+    if from_proxy or (dialled and dialled.to_proxy):
         return ProxyFailed(
             f"The proxy did not let us through to {origin}.",
             "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",

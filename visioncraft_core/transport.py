@@ -14,17 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError
 
 from . import body, failures
 from .config import Profile, Timeouts, is_loopback, origin_of
 from .errors import Charged, ConfigError, VisionCraftError
-from .wire import POOLS, DialError, Wire, watched_by
+from .wire import POOLS, Wire, watched_by
 
 USER_AGENT = "comfyui-visioncraft"
 LOOK_EVERY = 0.05  # seconds between two looks at cancel and deadline; a quarter second is promised
@@ -197,10 +195,7 @@ def _work(
             outcome.put(_perform(session, call, wire))
     except VisionCraftError as error:
         outcome.put(error)
-    except (
-        *(DialError, requests.RequestException, HTTPError, HTTPException),
-        *(OSError, ValueError, UnicodeError),
-    ) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller must not wait for it
         outcome.put(failures.translated(error, call, wire.phase))
 
 
