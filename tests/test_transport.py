@@ -40,12 +40,16 @@ class Raw:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.connections = 0
         self.left = threading.Event()
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.listen_on(self._listener)
 
-    def _serve(self) -> None:
+    def listen_on(self, listener: socket.socket) -> None:
+        """Serves what comes in there, too."""
+        threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
+
+    def _serve(self, listener: socket.socket) -> None:
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection, _ = listener.accept()
             except OSError:
                 return
             self.connections += 1
