@@ -5,10 +5,13 @@ Every frame is composed as a viewer would show it (disposal, offsets), with the 
 
 from __future__ import annotations
 
+import io
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageSequence
@@ -18,6 +21,7 @@ from .errors import BadReply, UnsafeContent
 from .media import (
     LONGEST_SIDE,
     MOST_PIXELS,
+    Deadline,
     FileKind,
     Pixels,
     Size,
@@ -26,6 +30,10 @@ from .media import (
     sniff,
     unusable,
 )
+
+if TYPE_CHECKING:
+    from av import VideoFrame, VideoStream
+    from av.container import InputContainer
 
 MOST_FRAMES = 512
 # Viewers show a frame that names no time for a tenth of a second.
@@ -122,7 +130,7 @@ def _from_pillow(content: bytes, kind: FileKind | None) -> Animation:
             if frames.full:
                 left_out = max(1, _frame_count(image, content) - frames.room)
                 break
-            file.check()
+            file.deadline.check()
             _pixels(*frame.size)
             # Pillow grows a GIF for a frame that overhangs the screen; viewers cut it off.
             frames.append(rgb_of(frame)[:height, :width])
@@ -151,9 +159,9 @@ def _from_mp4(content: bytes) -> Animation:
     import av  # its libraries take a while to load, and pictures need none of them
 
     left_out = 0
-    file = TimedFile(content)
+    deadline = Deadline()
     # The named format keeps FFmpeg from following playlists and the like.
-    with av.open(file, format="mp4") as container:
+    with av.open(io.BytesIO(content), format="mp4") as container:
         if not container.streams.video:
             raise unusable("is a video without pictures")
         stream = container.streams.video[0]
@@ -162,11 +170,20 @@ def _from_mp4(content: bytes) -> Animation:
         frames = _Frames(width, height)
         # A stream may change its size on the way.
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
-        for frame in container.decode(stream):
+        for frame in _played(container, stream, deadline):
             if frames.full:
                 left_out = max(1, stream.frames - frames.room)
                 break
-            file.check()
-            frames.append(frame.to_ndarray(format="rgb24", width=width, height=height))
+            pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
+            frames.append(pixels.astype(np.uint8, copy=False))
     shown = frames.array()
     return Animation(shown, (1 / rate,) * len(shown), left_out)
+
+
+def _played(
+    container: InputContainer, stream: VideoStream, deadline: Deadline
+) -> Iterator[VideoFrame]:
+    # Packets and not frames are the measure of time: not every packet holds a frame.
+    for packet in container.demux(stream):
+        deadline.check()
+        yield from packet.decode()

@@ -67,20 +67,31 @@ def sniff(content: bytes) -> FileKind | None:
     return None
 
 
+class Deadline:
+    """MOST_SECONDS from now."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + MOST_SECONDS
+
+    def check(self) -> None:
+        """Raises UnsafeContent once the time is over."""
+        if time.monotonic() > self._end:
+            raise unusable(f"takes more than {MOST_SECONDS:g} s to decode", SMALLER)
+
+
 class TimedFile(io.BytesIO):
-    """A file in memory that raises UnsafeContent when it is read MOST_SECONDS after its birth."""
+    """A file in memory that cannot be read after its `deadline`. For Pillow, which reads on demand.
+
+    FFmpeg is not for it: versions of 2025 repeat a read that fails, for ever.
+    """
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)
-        self._end = time.monotonic() + MOST_SECONDS
+        self.deadline = Deadline()
 
     def read(self, size: int | None = -1, /) -> bytes:
-        self.check()
+        self.deadline.check()
         return super().read(size)
-
-    def check(self) -> None:
-        if time.monotonic() > self._end:
-            raise unusable(f"takes more than {MOST_SECONDS:g} s to decode", SMALLER)
 
 
 def decode(content: bytes) -> Picture:
@@ -150,7 +161,7 @@ def rgb_of(image: Image.Image) -> Pixels:
     """The colours of `image`, height x width x 3."""
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for rows, band in _bands(image):
-        pixels[rows] = np.asarray(band.convert("RGB"))
+        pixels[rows] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
     return pixels
 
 
