@@ -32,7 +32,7 @@ ONLY_IN = {
         *("nodes/tensors.py", "nodes/headless/hostnodes/pixels.py"),
         *("nodes/headless/hostnodes/pictures.py", "nodes/headless/hostnodes/collages.py"),
     },
-    "importlib": {"nodes/comfy.py", "nodes/headless/cli.py"},
+    "importlib": {"nodes/comfy.py", "nodes/headless/cli.py", "nodes/headless/doctor.py"},
 }
 
 
