@@ -31,6 +31,8 @@ from visioncraft.visioncraft_core.media import decode
 from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
+pytestmark = pytest.mark.xdist_group("faults")  # they share what `outcomes` gives
+
 LIMITS = Timeouts(connect=1.0, upload=2.0, first_byte=1.5, stall=1.0, total=2.5)
 AFTER = 0.5  # seconds that a limit may be overrun
 QUICK = 1.5
