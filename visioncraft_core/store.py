@@ -63,7 +63,8 @@ class Store:
         self._objects = folder / "objects"
         self._requests = folder / "requests"
         self._most = most_bytes
-        self._untrimmed = TRIM_EVERY  # so that a new process looks at once
+        self._every = min(TRIM_EVERY, most_bytes // 8)
+        self._untrimmed = self._every  # so that a new process looks at once
 
     def keep_reply(self, key: str, response: Response, about: Mapping[str, Any]) -> bool:
         """Keeps an answer under `key`; `about` is for people. Tells whether it could be kept."""
@@ -150,7 +151,7 @@ class Store:
         except OSError as error:
             log.warning("A result could not be kept in the store (%s).", error.strerror)
             return False
-        if self._untrimmed >= TRIM_EVERY:
+        if self._untrimmed >= self._every:
             self._untrimmed = 0
             self._trim()
         return True
