@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from conftest import gradient, png_of
@@ -152,13 +153,131 @@ json_values = st.recursive(
 )
 
 
-@given(body=json_values | st.binary(max_size=200), status=st.sampled_from([200, 403, 422, 500]))
-def test_any_answer_is_a_reply_or_one_of_our_errors(body: Any, status: int):
+HEADERS = st.fixed_dictionaries(
+    {}, optional={name: st.text(max_size=40) for name in ("Location", "Retry_After")}
+)
+
+
+@given(
+    body=json_values | st.binary(max_size=200),
+    status=st.sampled_from([200, 204, 301, 304, 401, 403, 409, 413, 422, 429, 500, 503, 999]),
+    headers=HEADERS,
+)
+def test_any_answer_is_a_reply_or_one_of_our_errors(
+    body: Any, status: int, headers: dict[str, str]
+):
     for reader in (read, read_job, read_names):
         try:
-            reader(response(body, status))
+            reader(response(body, status, **headers))
         except errors.VisionCraftError as error:
             assert 0 < len(str(error)) < 300
+            assert str(error).isprintable()
+
+
+SPELLINGS = [
+    KEY,
+    KEY.upper(),
+    KEY.replace("A", "A\n"),
+    quote(KEY, safe=""),
+    json.dumps(KEY)[1:-1],
+    base64.b64encode(KEY.encode()).decode(),
+    KEY.encode().hex(),
+]
+
+
+@given(
+    place=st.sampled_from(["error", "detail", "message", "title", "Location"]),
+    spelling=st.sampled_from(SPELLINGS),
+    before=st.text(max_size=40),
+    status=st.sampled_from([200, 302, 400, 403, 413, 429, 500]),
+)
+def test_no_answer_makes_us_show_the_key(place: str, spelling: str, before: str, status: int):
+    words = before + spelling
+    body: Any = {place: words} if place != "message" else {"error": {"message": words}}
+    if place == "title":
+        body = f"<html><title>{words}</title></html>".encode("utf-8", "replace")
+    headers = {"Location": f"https://{spelling}.test/{words}"} if place == "Location" else {}
+    try:
+        read(response(body, status, **headers), Secret(KEY).hide)
+    except errors.VisionCraftError as error:
+        shown = str(error).lower().replace("***", "")
+        assert not [form for form in SPELLINGS if form.lower() in shown]
+        assert "canary" not in shown
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"[" * 33 + b"]" * 33,
+        b'{"images": [' + b"[]," * 200_000 + b"[]]}",
+        b'{"x": ' + b"9" * 5000 + b"}",
+        b'{"x": 1e999}',
+        b'{"x": NaN}',
+        b'{"x": -Infinity}',
+        b'{"a": 1} {"b": 2}',
+        b'{"a": 1} trailing',
+        b'{"images": ["https://x.test/1.png"',
+    ],
+    ids=lambda body: body[:12].decode(),
+)
+def test_json_that_is_too_deep_too_heavy_or_none_is_a_bad_reply(body: bytes):
+    with pytest.raises(errors.BadReply):
+        read(response(body))
+
+
+def test_a_byte_order_mark_utf_16_and_a_repeated_name_are_read():
+    text = '{"images": ["https://x.test/0.png"], "images": ["https://x.test/1.png"]}'
+    for encoding in ("utf-8-sig", "utf-16", "utf-32"):
+        assert read(response(text.encode(encoding))) == Links(("https://x.test/1.png",))
+
+
+def test_odd_characters_of_a_server_are_not_shown():
+    for odd in ("\ud800", "\x00", "\u202e", "\x1b[31m", "\x9b", "\r\n"):
+        body = json.dumps({"detail": f"no{odd}pe"}).encode()
+        with pytest.raises(errors.Refused) as caught:
+            read(response(body, 400))
+        assert odd not in str(caught.value)
+        assert str(caught.value).isprintable()
+
+
+def test_a_text_keeps_its_lines_and_emoji_and_loses_what_would_move_a_terminal():
+    text = "a \U0001f468\u200d\U0001f469\tfox\n<script>alert(1)</script>"
+    assert read(response({"message": f"{text}\x1b[2J\x00\u202e\ud800"})) == Words(f"{text}[2J")
+
+
+def test_a_text_without_end_is_cut():
+    reply = read(response({"message": "x" * 5_000_000}))
+    assert isinstance(reply, Words)
+    assert len(reply.text) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["see https://user:pw@x.test/a/b?sig=1", "token=abcdef", "Authorization: Bearer abcdef"],
+)
+def test_addresses_and_logins_in_a_servers_words_are_shortened(words: str):
+    with pytest.raises(errors.Refused) as caught:
+        read(response({"detail": words}, 400))
+    assert not [part for part in ("pw", "sig", "abcdef") if part in str(caught.value)]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"<html><title>413 Request Entity Too Large</title></html>", errors.UploadTooLarge),
+        ({"detail": "Request body too large"}, errors.UploadTooLarge),
+        ({"error": "This needs a premium subscription."}, errors.PremiumRequired),
+        (b"", errors.PremiumRequired),
+    ],
+)
+def test_a_413_means_a_paid_account_or_the_size_of_a_picture(
+    body: Any, error: type[errors.VisionCraftError]
+):
+    with pytest.raises(error) as caught:
+        read(response(body, 413))
+    assert type(caught.value) is error
 
 
 @pytest.mark.parametrize(

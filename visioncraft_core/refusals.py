@@ -166,7 +166,8 @@ class Refusal:
         )
 
     def _elsewhere(self) -> VisionCraftError:
-        location = self._response.headers.get("Location", "")
+        # Hidden before it is taken apart: a part of the key would not be recognised.
+        location = self._hide(self._response.headers.get("Location", ""))
         try:
             target = origin_of(location)
         except ValueError:
@@ -175,7 +176,7 @@ class Refusal:
         return self._error(
             EndpointNotFound if location else BadReply,
             f"sends us elsewhere ({self._status}).",
-            f"Set the base URL to {clip(self._hide(target), 80)}."
+            f"Set the base URL to {clip(target, 80)}."
             if known
             else "Check the base URL of this server.",
         )

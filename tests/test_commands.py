@@ -1,0 +1,113 @@
+"""The commands about servers, keys and the store, and the doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from conftest import client_of
+from visioncraft.nodes.headless.cli import main
+from visioncraft.nodes.headless.doctor import _comfyui
+from visioncraft.visioncraft_core import GenerateXL
+from visioncraft.visioncraft_core.sandbox.faults import parse
+from visioncraft.visioncraft_core.sandbox.server import Sandbox
+
+XL = GenerateXL(prompt="a red fox in snow", width=64, height=64)
+KEY = "vc-CANARY-5f3a9"
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
+    assert main(arguments) == status
+    return capsys.readouterr().out
+
+
+def test_the_store_tells_its_size_and_content_and_can_be_emptied(
+    sandbox: Sandbox, home: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert said(capsys, "store", "size").startswith("0 files, 0.0 MiB of at most 2048.0 MiB")
+    client_of(sandbox, home).send(XL)
+    assert said(capsys, "store", "size").startswith("1 files")
+    (line,) = said(capsys, "store", "list").splitlines()
+    assert "/generate-xl" in line
+    assert "a red fox in snow" in line
+    assert said(capsys, "store", "verify") == "1 files are whole.\n"
+    assert "free again" in said(capsys, "store", "clear")
+    assert said(capsys, "store", "list") == ""
+
+
+def test_a_damaged_store_is_mended_and_told(
+    sandbox: Sandbox, home: Path, capsys: pytest.CaptureFixture[str]
+):
+    client_of(sandbox, home).send(XL)
+    (path,) = (home / "store" / "objects").glob("??/*")
+    path.write_bytes(b"changed")
+    assert "1 damaged files and 1 notes of missing ones were removed" in said(
+        capsys, "store", "verify", status=1
+    )
+    assert said(capsys, "store", "verify") == "0 files are whole.\n"
+
+
+def report(text: str) -> dict[str, str]:
+    """Verdicts by check."""
+    return {line[9:20].strip(): line[:9].strip() for line in text.splitlines()}
+
+
+def test_the_doctor_finds_a_newcomer_in_good_health(capsys: pytest.CaptureFixture[str]):
+    found = report(said(capsys, "doctor"))
+    good = ("visioncraft", "settings", "store", "base URL", "DNS", "connection", "catalogs", "key")
+    assert {name: found[name] for name in good} == dict.fromkeys(good, "ok")
+
+
+def test_the_doctor_names_the_step_that_fails(capsys: pytest.CaptureFixture[str]):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dead = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    found = report(said(capsys, "doctor", "--server", dead, status=1))
+    assert (found["DNS"], found["connection"], found["key"]) == ("ok", "failed", "skipped")
+    found = report(said(capsys, "doctor", "--server", "http://no-such-host.invalid", status=1))
+    assert found["DNS"] == "failed"
+    with Sandbox() as sandbox:
+        tls = sandbox.url.replace("http:", "https:")
+        found = report(said(capsys, "doctor", "--server", tls, status=1))
+    assert (found["connection"], found["TLS"]) == ("ok", "failed")
+
+
+def test_the_doctor_tells_a_wrong_key_and_a_partial_outage(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    with Sandbox(faults=[parse("loras=500")]) as sandbox:
+        entry = {"base_url": sandbox.url, "key": KEY}
+        home.mkdir()
+        (home / "profiles.json").write_text(json.dumps({"profiles": {"work": entry}}))
+        os.chmod(home / "profiles.json", 0o600)
+        text = said(capsys, "doctor", "--server", "work", status=1)
+    found = report(text)
+    assert (found["catalogs"], found["key"]) == ("warning", "failed")
+    assert "9 of 10 answered" in text
+    assert "did not accept the key" in text
+
+
+def test_the_report_is_safe_to_paste(home: Path, capsys: pytest.CaptureFixture[str]):
+    with Sandbox(faults=[parse("llm=echo")]) as sandbox:
+        entry = {"base_url": sandbox.url, "key": KEY}
+        home.mkdir()
+        (home / "profiles.json").write_text(json.dumps({"profiles": {"work": entry}}))
+        text = said(capsys, "doctor", "--server", "work", status=1)
+    for private in ("CANARY", str(home), str(Path.home())):
+        assert private not in text
+
+
+def test_the_doctor_tells_broken_settings(home: Path, capsys: pytest.CaptureFixture[str]):
+    home.mkdir()
+    (home / "profiles.json").write_text("{")
+    assert report(said(capsys, "doctor", status=1))["base URL"] == "failed"
+
+
+def test_the_doctor_reads_the_version_of_the_comfyui_around_it(tmp_path: Path):
+    pack = tmp_path / "custom_nodes" / "pack"
+    pack.mkdir(parents=True)
+    assert _comfyui(pack).verdict == "skipped"
+    (tmp_path / "comfyui_version.py").write_text('__version__ = "0.3.64"\n')
+    assert (_comfyui(pack).verdict, _comfyui(pack).words) == ("ok", "0.3.64")
