@@ -43,8 +43,8 @@ SEED: Input = (
         "min": 0,
         "max": 2**53 - 1,
         "control_after_generate": True,
-        "tooltip": "Another number asks for another result; the same number keeps the one you "
-        "have. The service takes no seed, so this is not sent.",
+        "tooltip": "Another number asks for another result; the same number gives the one you "
+        "have, from your disk and without a call. The service takes no seed, so this is not sent.",
     },
 )
 

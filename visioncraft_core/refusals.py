@@ -56,11 +56,14 @@ class Refusal:
         if error := self._by_words(words) or self._by_status(words):
             raise error
         if self._status == 200 or 400 <= self._status < 500:
-            raise self._error(
+            refused = self._error(
                 Refused,
                 f"refused the request: {self._quote(words)}.",
                 "Change the request and run again.",
             )
+            if self._status == 200:  # it may have failed only after the work
+                refused.charged = "maybe"
+            raise refused
         raise self.bad(f"answered with status {self._status}, which nobody expects")
 
     def without_words(self) -> VisionCraftError:

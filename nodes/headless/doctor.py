@@ -162,7 +162,8 @@ def _connection(client: Client) -> Iterator[Check]:
         "ok" if answered == len(CATALOGS) else "failed" if not answered else "warning"
     )
     words = f"{answered} of {len(CATALOGS)} answered in {seconds:.1f} s"
-    yield Check(verdict if answered else "failed", "catalogs", f"{words}. {problem}" if problem else words)
+    words = f"{words}. {problem}" if problem else words
+    yield Check(verdict if answered else "failed", "catalogs", words)
 
 
 def _key(client: Client, profile: Profile) -> Check:
