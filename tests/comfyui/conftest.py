@@ -61,6 +61,22 @@ def skip_without_comfyui() -> None:
         pytest.skip(HINT, allow_module_level=True)
 
 
+# What a sampler does to every async node beside it.
+BLOCKS_THE_LOOP = """
+import time
+
+class Blocks:
+    INPUT_TYPES = classmethod(lambda cls: {"required": {"seconds": ("FLOAT", {"default": 3.0})}})
+    RETURN_TYPES, FUNCTION, OUTPUT_NODE, CATEGORY = (), "run", True, "test"
+
+    async def run(self, seconds):
+        time.sleep(seconds)
+        return {"ui": {"text": [str(seconds)]}}
+
+NODE_CLASS_MAPPINGS = {"TestBlocksTheLoop": Blocks}
+"""
+
+
 @dataclass
 class ComfyUI:
     """A running server. `base` holds its input, output and user folders."""
@@ -119,6 +135,7 @@ def comfyui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
         if (ROOT / name).exists():
             shutil.copytree(ROOT / name, pack / name)
     shutil.copy(ROOT / "__init__.py", pack)
+    (base / "custom_nodes" / "blocks_the_loop.py").write_text(BLOCKS_THE_LOOP)
     (base / "input").mkdir()
     log = base / "log.txt"
     with Sandbox() as sandbox:

@@ -213,3 +213,13 @@ def test_two_nodes_wait_at_the_same_time(comfyui: ComfyUI):
         assert time.monotonic() - started < 2.9
     finally:
         comfyui.sandbox.app.latency = 0.0
+
+
+def test_a_node_that_blocks_the_loop_delays_no_call(comfyui: ComfyUI):
+    graph = {
+        "1": xl(prompt="beside a sampler"),
+        "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 2]}},
+        "3": {"class_type": "TestBlocksTheLoop", "inputs": {"seconds": 3.0}},
+    }
+    (told,) = comfyui.run(graph)["2"]["text"]
+    assert json.loads(told)["seconds"] < 0.5  # 0.1 on an idle computer
