@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from visioncraft import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from visioncraft.visioncraft_core.fields import Choice, Text
+from visioncraft.visioncraft_core.transport import USER_AGENT
 
 try:
     import tomllib
@@ -166,3 +167,27 @@ def test_only_the_files_the_ecosystem_expects_stand_at_the_top():
         *("example_workflows", "LICENSE", "CHANGELOG.md", "requirements.txt", ".ci", "web"),
         *("locales", ".gitignore", ".comfyignore"),
     }
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("eval(", "exec(", "subprocess", "os.system", "ctypes", "pickle.", "marshal"),
+        *("verify=False", "MAX_IMAGE_PIXELS", "LOAD_TRUNCATED_IMAGES", "netrc"),
+    ],
+)
+def test_the_pack_does_nothing_that_a_registry_or_a_user_should_fear(word: str):
+    found = {}
+    for folder in ("nodes", "visioncraft_core"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            code = "\n".join(
+                line.partition("#")[0] for line in path.read_text("utf-8").splitlines()
+            )
+            if word in re.sub(r'"""(.|\n)*?"""', "", code):
+                found[path.relative_to(ROOT).as_posix()] = word
+    assert found == {}
+
+
+def test_servers_are_told_the_version_of_this_pack():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert f"comfyui-visioncraft/{project['version']}" == USER_AGENT

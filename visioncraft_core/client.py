@@ -75,11 +75,22 @@ class Client:
         answered from the store and costs nothing; None neither looks there nor keeps the result.
         Raises the errors of `transport`, `replies` and `downloads`.
         """
+        return self._sent(request, variation, on_progress, on_progress, should_cancel)
+
+    def _sent(
+        self,
+        request: Request,
+        variation: object,
+        on_progress: OnProgress,
+        on_delay: OnProgress,
+        should_cancel: ShouldCancel,
+    ) -> Result:
         started = time.monotonic()
         key = ""
         if variation is not None and self.profile.store:
             key = key_of(request.path, request.to_json(), self._place, variation)
-        result = Errand(self._server, request, key, on_progress, should_cancel).run()
+        errand = Errand(self._server, request, key, on_progress, on_delay, should_cancel)
+        result = errand.run()
         notes = result.notes if self.profile.verify else (*result.notes, UNVERIFIED_NOTE)
         return replace(result, notes=notes, seconds=time.monotonic() - started)
 
@@ -106,10 +117,11 @@ class Client:
             )
         started = time.monotonic()
         on_progress(f"waiting for {self.describe()}: {len(requests)} pictures")
+        on_delay = _Changes(on_progress)
 
         def attempt(turn: tuple[Request, object]) -> Result | VisionCraftError:
             try:
-                return self.send(turn[0], variation=turn[1], should_cancel=should_cancel)
+                return self._sent(*turn, quiet, on_delay, should_cancel)
             except VisionCraftError as error:
                 return error
 
@@ -148,6 +160,19 @@ class Client:
     def describe(self) -> str:
         """The server in words for a person."""
         return self._server.label
+
+
+class _Changes:
+    """Passes a text on where it differs from the last: a whole batch is held up by one pause."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress = on_progress
+        self._last = ""
+
+    def __call__(self, text: str) -> None:
+        if text != self._last:
+            self._last = text
+            self._on_progress(text)
 
 
 def _varied(requests: Sequence[Request], variation: object) -> list[tuple[Request, object]]:

@@ -74,7 +74,10 @@ class Server:
 
 
 class Errand:
-    """One request. `key` is its name in the store, "" where nothing is looked up or kept."""
+    """One request. `key` is its name in the store, "" where nothing is looked up or kept.
+
+    `on_progress` hears of every step, `on_delay` of what holds it up.
+    """
 
     def __init__(
         self,
@@ -82,12 +85,14 @@ class Errand:
         request: Request,
         key: str,
         on_progress: OnProgress,
+        on_delay: OnProgress,
         should_cancel: ShouldCancel,
     ) -> None:
         self._server = server
         self._request = request
         self._key = key
         self._say = on_progress
+        self._say_delay = on_delay
         self._should_cancel = should_cancel
         self._timeouts = server.profile.timeouts.for_work(request.patience)
         self._unkept = False
@@ -118,13 +123,13 @@ class Errand:
     def _made(self) -> Result:
         """The result of a call to the server."""
         profile = self._server.profile
-        visit = Visit(self._should_cancel, self._say, profile.patience)
+        visit = Visit(self._should_cancel, self._say_delay, profile.patience)
 
         def wait(error: VisionCraftError, seconds: float) -> None:
             if isinstance(error, RateLimited | ServerBusy):
                 self._server.limiter.pause(seconds)  # for all; the next try waits there
                 return
-            self._say(f"{_what(error)}; trying again")
+            self._say_delay(f"{_what(error)}; trying again")
             sleep(seconds, self._should_cancel, "wait")
 
         reply = persist(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from urllib3.exceptions import DecodeError, InvalidHeader, ProxyError
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from .errors import (
     BadReply,
@@ -148,7 +149,7 @@ def _never_sent(causes: list[BaseException], call: Call) -> VisionCraftError:
         )
     if dialled:
         return _undialled(dialled, call)
-    if any(isinstance(e, ssl.SSLCertVerificationError | ssl.CertificateError) for e in causes):
+    if any(isinstance(e, ssl.SSLCertVerificationError | CertificateError) for e in causes):
         return CertificateRejected(
             f"The TLS certificate of {origin} could not be verified.",
             "Check the base URL and this computer's clock; name a company's own CA file in "

@@ -24,7 +24,7 @@ from .config import Profile, Timeouts, is_loopback, origin_of
 from .errors import Charged, ConfigError, VisionCraftError
 from .wire import POOLS, Wire, watched_by
 
-USER_AGENT = "comfyui-visioncraft"
+USER_AGENT = "comfyui-visioncraft/0.1.0"  # the version, and nothing about the user
 LOOK_EVERY = 0.05  # seconds between two looks at cancel and deadline; a quarter second is promised
 
 JSON_LIMIT = 64 * 2**20  # a reply may carry five pictures as base64
