@@ -112,7 +112,7 @@ class Errand:
         if response is None:
             return None
         try:
-            result = self._result(self._understood(response))
+            result = self._result(self._understood(response), kept=True)
         except (Refused, BadReply, BlockedURL, ResultLost) as error:
             if isinstance(error, ResultLost) and (error.status or 500) >= 500:
                 raise  # the links may live again
@@ -215,7 +215,7 @@ class Errand:
             replies.read_job(response, self._server.hide)  # raises what may be asked again
         return response
 
-    def _result(self, reply: replies.Reply) -> Result:
+    def _result(self, reply: replies.Reply, *, kept: bool = False) -> Result:
         result = Result(origin_of(self._server.profile.base_url), 0.0)
         if isinstance(reply, replies.Words):
             if self._request.makes != "text":
@@ -225,7 +225,8 @@ class Errand:
         if isinstance(reply, replies.Files):
             sources = reply.contents
         elif isinstance(reply, replies.Links) and self._request.makes != "text":
-            self._say(f"fetching {len(reply.urls)} file(s)")
+            if not kept:
+                self._say(f"fetching {len(reply.urls)} file(s)")
             base = self._server.profile.base_url + self._request.path
             sources = tuple(_absolute(base, url) for url in reply.urls)
         if not sources:

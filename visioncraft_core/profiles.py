@@ -18,6 +18,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ FILE = "profiles.json"
 AUTO, ENVIRONMENT = "auto", "environment"
 
 log = logging.getLogger("visioncraft")
+_told: set[Path] = set()  # files with keys that other users could read
 
 
 class Profiles:
@@ -192,14 +194,20 @@ class Profiles:
 
 
 def _keep_private(path: Path) -> None:
-    """Takes a file with keys away from other users of this computer, and says so."""
-    if os.name != "posix" or not path.stat().st_mode & 0o077:
+    """Takes a file with keys away from other users of this computer, and says so once."""
+    if os.name != "posix" or not _is_open(path):
         return
-    try:
+    with suppress(OSError):  # somebody else's file, as in a container
         path.chmod(0o600)
-        log.warning("%s could be read by other users of this computer; now it cannot.", path.name)
-    except OSError:  # somebody else's file, as in a container
-        log.warning("%s can be read by other users of this computer.", path.name)
+    if path in _told:
+        return
+    _told.add(path)
+    now = "can be" if _is_open(path) else "could be"
+    log.warning("%s %s read by other users of this computer.", path.name, now)
+
+
+def _is_open(path: Path) -> bool:
+    return bool(path.stat().st_mode & 0o077)
 
 
 def _with_loopback_key(profile: Profile) -> Profile:
