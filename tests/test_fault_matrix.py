@@ -12,6 +12,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import settled
@@ -315,7 +316,8 @@ def outcomes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Outcome]:
     """The outcomes of the rows that are wanted, a few at once: they spend their time waiting."""
-    wanted = {item.callspec.id for item in request.session.items if hasattr(item, "callspec")}
+    items: list[Any] = request.session.items
+    wanted = {item.callspec.id for item in items if hasattr(item, "callspec")}
     rows = [row for row in ROWS if row.id in wanted]
     homes = [tmp_path_factory.mktemp("row") for _ in rows]
     with ThreadPoolExecutor(4) as pool:

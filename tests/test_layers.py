@@ -17,17 +17,15 @@ FILES = [
 # From low to high: a core module imports only what stands before it.
 CORE = [
     *("errors", "files", "home", "secret", "fields", "endpoints", "media", "containers"),
-    *("config", "profiles", "addresses", "wire", "failures", "body", "transport"),
+    *("config", "settings", "profiles", "addresses", "wire", "failures", "body", "transport"),
     *("workers", "retry", "limiter", "downloads", "animations", "refusals", "replies", "results"),
-    *("catalogs", "store", "errand", "client", "sandbox"),
+    *("catalogs", "store", "server", "jobs", "errand", "client", "sandbox"),
 ]
 
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "execution", "app"}
 ONLY_IN = {
     "requests": {"visioncraft_core/transport.py"},
-    "urllib3": {
-        f"visioncraft_core/{name}.py" for name in ("addresses", "wire", "failures")
-    },
+    "urllib3": {f"visioncraft_core/{name}.py" for name in ("addresses", "wire", "failures")},
     "torch": {
         *("nodes/tensors.py", "nodes/headless/hostnodes/pixels.py"),
         *("nodes/headless/hostnodes/pictures.py", "nodes/headless/hostnodes/collages.py"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -198,6 +199,42 @@ def test_a_job_that_takes_too_long_is_waited_for_again_without_paying(home: Path
         assert len([line for line in sandbox.requests if line == "POST /generate-xl"]) == 1
 
 
+@pytest.mark.parametrize("fault", ["403-key*1", "500*4", "429:86400*1"])
+def test_a_job_that_cannot_be_asked_about_is_not_paid_for_again(fault: str, home: Path):
+    faults = [parse(f"job-status={fault}")]
+    with Sandbox(shapes={"generate-xl": "job"}, faults=faults) as sandbox:
+        client = client_of(sandbox, home)
+        with pytest.raises(errors.VisionCraftError):
+            client.send(XL)
+        assert client.send(XL).files
+        assert len([line for line in sandbox.requests if line == "POST /generate-xl"]) == 1
+
+
+def test_a_job_that_the_server_forgot_is_begun_anew(home: Path):
+    faults = [parse("job-status=404*2")]
+    with Sandbox(shapes={"generate-xl": "job"}, faults=faults) as sandbox:
+        client = client_of(sandbox, home)
+        for _ in range(2):
+            with pytest.raises(errors.EndpointNotFound):
+                client.send(XL)
+        assert client.send(XL).files
+
+
+def test_a_link_that_was_blocked_is_fetched_once_the_profile_allows_its_host(home: Path):
+    with Sandbox() as files:
+        made = client_of(files, home).send(FOUR)
+        assert made.files
+        link = next(line for line in files.requests if line.startswith("GET ")).split()[1]
+        with Sandbox(faults=[parse(f"generate-xl=link:{files.url}{link}")]) as sandbox:
+            client = client_of(sandbox, home)
+            with pytest.raises(errors.BlockedURL):
+                client.send(XL)
+            hosts = (files.url.partition("//")[2],)
+            profile = dataclasses.replace(client.profile, result_hosts=hosts)
+            assert Client(profile, home).send(XL).files
+            assert posts(sandbox) == 1
+
+
 @pytest.mark.parametrize("fault", ["error-200", "html", "null", "500", "422"])
 def test_an_answer_that_is_no_result_is_not_served_again(fault: str, home: Path):
     with Sandbox(faults=[parse(f"generate-xl={fault}*1")]) as sandbox:
@@ -288,7 +325,7 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path):
     for number, used in enumerate((300, 100, 200)):  # seconds ago
         store.keep_reply(f"k{number}", answer(bytes([number]) * 100), {})
         path = store._object(sha256(bytes([number]) * 100).hexdigest())
-        os.utime(path, (time.time() - used,) * 2)
+        os.utime(path, (time.time() - used, time.time() - used))
     assert store.reply("k0")  # a look counts as use
     Store(tmp_path, most_bytes=250).keep_reply("k3", answer(b"x" * 60), {})
     assert [bool(store.reply(f"k{n}")) for n in range(4)] == [True, False, False, True]
@@ -302,7 +339,7 @@ def test_what_was_never_finished_is_removed_after_a_while(tmp_path: Path):
     for folder in (part, fresh):
         folder.mkdir(exist_ok=True)
         (folder / "x.part").write_bytes(b"half")
-    os.utime(part / "x.part", (time.time() - 7200,) * 2)
+    os.utime(part / "x.part", (0, 0))
     Store(tmp_path).keep_reply("other", answer(b"[]"), {})
     assert not (part / "x.part").exists()
     assert (fresh / "x.part").exists()

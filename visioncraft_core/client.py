@@ -15,12 +15,13 @@ from .catalogs import Catalogs, Listing
 from .config import Profile, origin_of
 from .downloads import Downloads
 from .endpoints import CATALOGS
-from .errand import Errand, OnProgress, Server
+from .errand import Errand, OnProgress
 from .errors import Cancelled, VisionCraftError
 from .fields import Request
 from .limiter import limiter_of
 from .results import File, Result, joined
 from .retry import persist, quota_of, sleep, tries_to_fetch
+from .server import Server
 from .store import Store, key_of
 from .transport import ShouldCancel, Transport, never
 from .workers import map_at_once

@@ -8,45 +8,38 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urljoin
 
 from . import replies
-from .config import Profile, origin_of
-from .downloads import Downloads
-from .endpoints import JOB_STATUS_PATH
+from .config import origin_of
 from .errors import (
     BadReply,
     BlockedURL,
     Cancelled,
-    DeadlinePassed,
     RateLimited,
-    Refused,
-    ResultLost,
     ServerBusy,
     UnsafeContent,
     VisionCraftError,
 )
 from .fields import Picture, Request
-from .limiter import Limiter, Visit
+from .jobs import is_over, wait_for
+from .limiter import Visit
 from .media import sniff
 from .results import File, Result, delivered, unfit, whole_file
 from .retry import (
     LONGEST_RETRY_AFTER,
-    Quota,
     persist,
     sleep,
-    tries_to_fetch,
     tries_to_make,
 )
-from .store import ABOUT, Store
-from .transport import LOOK_EVERY, Response, ShouldCancel, Transport
+from .server import Server
+from .store import ABOUT
+from .transport import LOOK_EVERY, Response, ShouldCancel
 from .workers import map_at_once
 
-POLL_EVERY = 1.5  # seconds between two questions for a job; what clients of the day used
 DOWNLOADS_AT_ONCE = 8
 MOST_FILES = 16  # of one answer; the API makes five at most
 MOST_BYTES = 2**30
@@ -55,22 +48,6 @@ KEPT_NOTE = "Kept from an earlier run, so nothing was sent; change seed for a ne
 UNKEPT_NOTE = "The result could not be kept in the store: its disk is full or not writable."
 
 OnProgress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Server:
-    """What all errands to one server share. `label` is its name for people."""
-
-    profile: Profile
-    label: str
-    transport: Transport
-    downloads: Downloads
-    limiter: Limiter
-    quota: Quota
-    store: Store
-
-    def hide(self, text: str) -> str:
-        return self.profile.key.hide(text) if self.profile.key else text
 
 
 class Errand:
@@ -113,9 +90,9 @@ class Errand:
             return None
         try:
             result = self._result(self._understood(response), kept=True)
-        except (Refused, BadReply, BlockedURL, ResultLost) as error:
-            if isinstance(error, ResultLost) and (error.status or 500) >= 500:
-                raise  # the links may live again
+        except VisionCraftError as error:
+            if not is_over(error):
+                raise  # the links may live again, and the server may let us ask again
             store.forget(self._key)
             return None
         return replace(result, notes=(KEPT_NOTE, *result.notes))
@@ -176,44 +153,17 @@ class Errand:
         return self._finished(reply) if isinstance(reply, replies.Job) else reply
 
     def _finished(self, job: replies.Job) -> replies.Reply:
-        """Asks until the job is done. The answer's `image` is empty while it runs."""
-        deadline = time.monotonic() + self._timeouts.total
-        while True:
-            response = persist(
-                lambda: self._asked(job),
-                tries_to_fetch,
-                self._server.quota,
-                wait=lambda _, seconds: sleep(seconds, self._should_cancel, "job"),
+        try:
+            response, reply = wait_for(
+                job, self._server, self._timeouts.total, self._say, self._should_cancel
             )
-            try:
-                reply = replies.read_job(response, self._server.hide)
-            except VisionCraftError:
-                if self._key:
-                    self._server.store.forget(self._key)  # it failed, or nobody knows it any more
-                raise
-            if reply is not None:
-                if self._key:
-                    self._server.store.keep_job(self._key, self._scrubbed(response))
-                return reply
-            if time.monotonic() > deadline:
-                raise DeadlinePassed(
-                    f"The job was not done within {self._timeouts.total:g} s (limit: total).",
-                    "It may have been counted; run again to go on waiting for it, or raise the "
-                    "limit.",
-                    phase="job",
-                )
-            self._say("the server is still at work")
-            sleep(POLL_EVERY, self._should_cancel, "job")
-
-    def _asked(self, job: replies.Job) -> Response:
-        # The fields the service's clients sent; the watermark was its own default.
-        body = {"job_id": job.id, "nsfw_filter": False, "watermark": True}
-        response = self._server.transport.post(
-            JOB_STATUS_PATH, body, patience=30.0, should_cancel=self._should_cancel
-        )
-        if response.status in (429, 502, 503, 504):
-            replies.read_job(response, self._server.hide)  # raises what may be asked again
-        return response
+        except VisionCraftError as error:
+            if self._key and is_over(error):
+                self._server.store.forget(self._key)
+            raise
+        if self._key:
+            self._server.store.keep_job(self._key, self._scrubbed(response))
+        return reply
 
     def _result(self, reply: replies.Reply, *, kept: bool = False) -> Result:
         result = Result(origin_of(self._server.profile.base_url), 0.0)

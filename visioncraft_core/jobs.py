@@ -1,0 +1,82 @@
+"""Jobs: work that goes on at the server after it answered, and is asked about until it is done.
+
+The service used them for a week, outside its specification. Asking costs nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from . import replies
+from .endpoints import JOB_STATUS_PATH
+from .errors import (
+    BadReply,
+    DeadlinePassed,
+    EndpointNotFound,
+    Refused,
+    ResultLost,
+    UnsafeContent,
+    VisionCraftError,
+)
+from .retry import persist, sleep, tries_to_fetch
+from .server import Server
+from .transport import Response, ShouldCancel
+
+POLL_EVERY = 1.5  # seconds between two questions; what clients of the day used
+PATIENCE = 30.0  # seconds before an answer to one
+
+
+def wait_for(
+    job: replies.Job,
+    server: Server,
+    seconds: float,
+    on_progress: Callable[[str], None],
+    should_cancel: ShouldCancel,
+) -> tuple[Response, replies.Reply]:
+    """The answer of a job that is done; its `image` is empty while it runs.
+
+    Raises DeadlinePassed after `seconds`, Cancelled, and the errors of `transport` and `replies`.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        response = persist(
+            lambda: _asked(job, server, should_cancel),
+            tries_to_fetch,
+            server.quota,
+            wait=lambda _, pause: sleep(pause, should_cancel, "job"),
+        )
+        reply = replies.read_job(response, server.hide)
+        if reply is not None:
+            return response, reply
+        if time.monotonic() > deadline:
+            raise DeadlinePassed(
+                f"The job was not done within {seconds:g} s (limit: total).",
+                "It may have been counted; run again to go on waiting for it, or raise the limit.",
+                phase="job",
+            )
+        on_progress("the server is still at work")
+        sleep(POLL_EVERY, should_cancel, "job")
+
+
+def _asked(job: replies.Job, server: Server, should_cancel: ShouldCancel) -> Response:
+    # The fields the service's clients sent; the watermark was its own default.
+    body = {"job_id": job.id, "nsfw_filter": False, "watermark": True}
+    response = server.transport.post(
+        JOB_STATUS_PATH, body, patience=PATIENCE, should_cancel=should_cancel
+    )
+    if response.status == 429 or response.status >= 500:
+        replies.read_job(response, server.hide)  # raises what may be asked again
+    return response
+
+
+def is_over(error: VisionCraftError) -> bool:
+    """Whether `error` means that an answer leads to no result any more, however often one asks.
+
+    What is too large or may not be fetched is not over: other settings may let it through.
+    """
+    if isinstance(error, ResultLost):
+        return 400 <= (error.status or 0) < 500
+    if isinstance(error, UnsafeContent):
+        return False
+    return isinstance(error, BadReply | EndpointNotFound) or type(error) is Refused
