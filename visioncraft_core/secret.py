@@ -46,9 +46,10 @@ class Secret:
         return self._pattern.sub(MASK, text)
 
     def scrub(self, content: bytes) -> bytes:
-        """`content`, which may be large, with the forms of the key replaced as they are."""
+        """`content`, which may be large, with the forms of the key replaced: those in one piece."""
         for form in self._forms:
-            content = content.replace(form.encode(), MASK.encode())
+            for spelled in (form, form.upper(), form.lower(), _with_small_escapes(form)):
+                content = content.replace(spelled.encode(), MASK.encode())
         return content
 
     @cached_property
@@ -57,11 +58,13 @@ class Secret:
         key = self._value
         forms = {
             key,
+            quote(key),
             quote(key, safe=""),
             "".join(f"%{ord(c):02X}" for c in key),
             json.dumps(key)[1:-1],
             json.dumps(key)[1:-1].replace("/", "\\/"),
             "".join(f"\\u{ord(c):04x}" for c in key),
+            "".join(f"\\u{ord(c):04X}" for c in key),
             key.encode().hex(),
             *_in_base64(key.encode()),
         }
@@ -72,6 +75,10 @@ class Secret:
         between = r"(?:\s|\\[nrt])*"
         spelled = (between.join(re.escape(c) for c in form) for form in self._forms)
         return re.compile("|".join(spelled), re.IGNORECASE)
+
+
+def _with_small_escapes(form: str) -> str:
+    return re.sub("%..", lambda escape: escape[0].lower(), form)
 
 
 def _in_base64(key: bytes) -> Iterator[str]:
