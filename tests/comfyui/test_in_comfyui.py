@@ -73,7 +73,10 @@ def assert_same(ours: dict[str, Any], theirs: dict[str, Any], out: Path, comfyui
         for file, other in zip(files, real[node], strict=True):
             contents = [path.read_bytes() for path in (file, other)]
             moving = [decode_animation(content) for content in contents]
-            assert np.array_equal(moving[0].frames, moving[1].frames), (node, file.name)
+            difference = np.abs(moving[0].frames.astype(int) - moving[1].frames)
+            # x264 does not repeat every film to the last bit, and a newer ComfyUI sets it otherwise.
+            most = 6 if file.suffix == ".mp4" else 0
+            assert difference.mean(axis=(1, 2, 3)).max() <= most, (node, file.name)
             assert moving[0].delays == moving[1].delays
             if file.suffix == ".gif":
                 assert contents[0] == contents[1]
