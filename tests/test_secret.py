@@ -120,6 +120,14 @@ def test_the_key_is_scrubbed_out_of_any_bytes(
     assert scrubbed.endswith(after)
 
 
+@pytest.mark.parametrize("name", spellings("vc-CANARY-5f3a9"))
+def test_the_key_is_scrubbed_out_of_a_large_answer_too(name: str):
+    spelled = spellings("vc-CANARY-5f3a9")[name].encode()
+    large = b"-" * 2**20 + spelled + b"-" * 2**20
+    assert leaks(large, "vc-CANARY-5f3a9")
+    assert Secret("vc-CANARY-5f3a9").scrub(large) == large.replace(spelled, MASK.encode())
+
+
 @few
 @given(st.text(), KEYS)
 def test_nothing_in_a_text_makes_it_fail(text: str, key: str):

@@ -93,6 +93,8 @@ class Downloads:
         return found
 
     def _check(self, url: str) -> None:
+        if self._profile.key and self._profile.key.hide(url) != url:
+            raise _blocked("has your key in it")
         try:
             parts = check_url(url)
         except ValueError as error:

@@ -17,7 +17,6 @@ from . import replies
 from .config import origin_of
 from .errors import (
     BadReply,
-    BlockedURL,
     Cancelled,
     RateLimited,
     ServerBusy,
@@ -170,7 +169,8 @@ class Errand:
         if isinstance(reply, replies.Words):
             if self._request.makes != "text":
                 raise unfit(self._server.label, "text")
-            return replace(result, text=reply.text, chat_id=reply.chat_id, notes=self._notes())
+            text, chat_id = self._server.hide(reply.text), self._server.hide(reply.chat_id)
+            return replace(result, text=text, chat_id=chat_id, notes=self._notes())
         sources: tuple[bytes | str, ...] = ()
         if isinstance(reply, replies.Files):
             sources = reply.contents
@@ -194,12 +194,6 @@ class Errand:
             kept = self._server.store.file(self._key, source) if self._key else None
             if kept is not None:
                 return self._counted(kept)
-            if self._server.hide(source) != source:
-                raise BlockedURL(
-                    "The server sent a result link with your key in it, so it was not fetched.",
-                    "Check that the base URL is the VisionCraft API.",
-                    phase="download",
-                )
             content = self._server.downloads.fetch(source, should_cancel=self._should_cancel)
             file = self._counted(content)
             if self._key:

@@ -101,6 +101,7 @@ class Profiles:
         stored["profiles"][name] = entry
         try:
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.home.chmod(0o700)  # the catalogs may have made it before
             content = json.dumps(stored, indent=2, ensure_ascii=False).encode()
             write_whole(self.home / FILE, content, secret=True)
         except OSError as error:

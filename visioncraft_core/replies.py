@@ -103,7 +103,7 @@ def read_names(response: Response, hide: Callable[[str], str] = str) -> list[str
     names = _answer(response, refusal)
     if not (isinstance(names, list) and names and all(_is_plain(n) for n in names)):
         raise refusal.bad("sent something other than a list of names")
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(map(hide, names)))
 
 
 def _answer(response: Response, refusal: Refusal) -> Any:

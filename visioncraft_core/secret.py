@@ -13,6 +13,7 @@ from urllib.parse import quote
 from .errors import ConfigError
 
 MASK = "***"
+SMALL = 2**20  # bytes, in which a thorough search takes no time that anyone would notice
 
 
 class Secret:
@@ -46,7 +47,9 @@ class Secret:
         return self._pattern.sub(MASK, text)
 
     def scrub(self, content: bytes) -> bytes:
-        """`content`, which may be large, with the forms of the key replaced: those in one piece."""
+        """`content` with every form of the key replaced; in a large one only those in one piece."""
+        if len(content) <= SMALL:
+            return self.hide(content.decode("latin-1")).encode("latin-1")
         for form in self._forms:
             for spelled in (form, form.upper(), form.lower(), _with_small_escapes(form)):
                 content = content.replace(spelled.encode(), MASK.encode())

@@ -22,6 +22,7 @@ from requests.adapters import HTTPAdapter
 from . import body, failures
 from .config import Profile, Timeouts, is_loopback, origin_of
 from .errors import Charged, ConfigError, VisionCraftError
+from .secret import Secret
 from .wire import POOLS, Wire, watched_by
 
 USER_AGENT = "comfyui-visioncraft/0.1.0"  # the version, and nothing about the user
@@ -56,7 +57,9 @@ class Call:
     url: str
     timeouts: Timeouts
     limit: int
-    json: Any = None
+    json: Mapping[str, Any] | None = None
+    key: Secret | None = None
+    """Goes with `json` as its token. Not in it: reports of errors may show a call."""
     should_cancel: ShouldCancel = never
     verify: bool = True
     public_only: bool = False
@@ -125,13 +128,13 @@ class Transport:
 
         Raises a NotSent, OutcomeUnknown, BadReply or Cancelled.
         """
-        token = self._profile.require_key().reveal()
         call = Call(
             "POST",
             self._profile.base_url + path,
             self._profile.timeouts.for_work(patience),
             JSON_LIMIT,
-            json={**content, "token": token},
+            json=content,
+            key=self._profile.require_key(),
             should_cancel=should_cancel,
             verify=self._profile.verify,
         )
@@ -205,7 +208,7 @@ def _perform(session: Session, call: Call, wire: Wire) -> Response:
     response = session.request(
         call.method,
         call.url,
-        json=call.json,
+        json={**(call.json or {}), "token": call.key.reveal()} if call.key else call.json,
         stream=True,
         allow_redirects=False,
         timeout=(call.timeouts.connect, call.timeouts.first_byte),

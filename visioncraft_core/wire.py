@@ -8,6 +8,7 @@ the Wire of their thread. Knows urllib3, not requests.
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -71,6 +72,21 @@ class Wire:
 
 
 _thread = threading.local()
+
+
+class _Discreet(logging.Filter):
+    """Keeps urllib3's warnings about our calls out of the log.
+
+    About odd headers it warns with the whole address of a result, which may open it for anyone,
+    and with what the server wrote. Others' calls are none of our business.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return _wire() is None or record.levelno < logging.WARNING
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_Discreet())
 
 
 @contextmanager
