@@ -107,6 +107,9 @@ def test_only_what_the_specification_names_needs_a_paid_account():
         m for m in bundled()["models-xl"] if not GenerateXL(prompt="a", model=m).needs_premium()
     }
     assert free == spec.FREE_XL_MODELS
+    for name in spec.FREE_XL_MODELS:  # the server takes names in any case
+        for written in (name.upper(), name.lower(), f" {name.title()} "):
+            assert not GenerateXL(prompt="a", model=written).needs_premium()
 
 
 def test_every_endpoint_and_field_explains_itself():

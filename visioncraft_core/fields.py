@@ -318,5 +318,9 @@ class Request:
 
     def needs_premium(self) -> bool:
         """Whether a free account is refused this very request."""
-        paid = any(getattr(self, name) not in names for name, names in self.free.items())
+        # Servers take names in any case.
+        paid = any(
+            str(getattr(self, field)).lower() not in map(str.lower, names)
+            for field, names in self.free.items()
+        )
         return self.premium or paid
