@@ -312,7 +312,8 @@ TWICE = '{"1": {"class_type": "Show"}, "1": {"class_type": "Show"}}'
 @pytest.mark.parametrize(
     ("content", "fragment"),
     [
-        pytest.param(b"", "not valid JSON", id="empty"),
+        pytest.param(b"", "this file is empty", id="empty"),
+        pytest.param(b"\xef\xbb\xbf \r\n", "this file is empty", id="only blanks"),
         pytest.param(b"{", "not valid JSON (line 1", id="half"),
         pytest.param(b"\xff\xfe\0", "UTF-8", id="not UTF-8"),
         pytest.param(b"[" * 200_000, "nested too deep", id="deep"),
@@ -349,6 +350,23 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert "a folder" in file_refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [(".", "inner"), ("..", "outer"), ("./", "inner"), ("", "inner"), ("../inner", "inner")],
+)
+def test_a_folder_is_called_by_its_name_however_it_is_written(
+    written: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "outer" / "inner")
+    assert file_refusal(Path(written)).startswith(f"{shown}: this is a folder")
+
+
+def test_the_root_is_called_by_its_path() -> None:
+    root = Path(Path.cwd().anchor)
+    assert file_refusal(root).startswith(f"{root}: this is a folder")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such devices")

@@ -8,6 +8,7 @@ takes, or how a required input without a value is reported.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,8 +101,8 @@ def load(path: str | Path, node_classes: Mapping[str, type]) -> Workflow:
     try:
         content = read_json(path)
     except Fault as fault:
-        raise _named(path.name, fault) from None
-    return parse(content, node_classes, name=path.name)
+        raise _named(_shown(path), fault) from None
+    return parse(content, node_classes, name=_shown(path))
 
 
 def parse(data: object, node_classes: Mapping[str, type], *, name: str) -> Workflow:
@@ -115,6 +116,11 @@ def parse(data: object, node_classes: Mapping[str, type], *, name: str) -> Workf
     except Fault as fault:
         raise _named(name, fault) from None
     return Workflow(nodes, canvas, types)
+
+
+def _shown(path: Path) -> str:
+    # "." and ".." have no name of their own, the root has none at all.
+    return os.path.basename(os.path.abspath(path)) or str(path)
 
 
 def _named(name: str, fault: Fault) -> WorkflowError:

@@ -30,7 +30,9 @@ def read_json(path: Path) -> Any:
         # Windows editors put a byte order mark in front.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Fault("this is not a text file in UTF-8.", OTHER_FILE) from None
+        raise Fault("this is neither text in UTF-8 nor a PNG picture.", OTHER_FILE) from None
+    if not text.strip():
+        raise Fault("this file is empty.", OTHER_FILE)
     return parse_json(text)
 
 
