@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..visioncraft_core.catalogs import Catalogs
 from ..visioncraft_core.client import Client, OnProgress, Result
 from ..visioncraft_core.config import embedded_sandbox
-from ..visioncraft_core.errors import VisionCraftError
+from ..visioncraft_core.errors import Cancelled, VisionCraftError
 from ..visioncraft_core.fields import Field, Picture, Request
 from ..visioncraft_core.media import UploadFormat, decode, encode
 from ..visioncraft_core.profiles import AUTO
-from ..visioncraft_core.transport import ShouldCancel
+from ..visioncraft_core.transport import ShouldCancel, never
 from . import comfy, tensors, widgets
 from .server import chosen
 
@@ -95,23 +95,29 @@ class ApiNode:
         return cls.REQUEST(**values)
 
     @classmethod
-    def requests(cls, values: dict[str, Any], upload: UploadFormat) -> list[Request]:
+    def requests(
+        cls, values: dict[str, Any], upload: UploadFormat, should_cancel: ShouldCancel = never
+    ) -> list[Request]:
         """One request for each picture of an IMAGE input, one where there is none.
 
-        Raises InvalidRequest for an IMAGE without pictures.
+        Raises InvalidRequest for an IMAGE without pictures, or Cancelled.
         """
         name = next((f.name for f in cls.REQUEST.fields() if isinstance(f.kind, Picture)), "")
         if not name:
             return [cls.build(**values)]
-        pictures = tensors.pixels(values[name])
-        return [cls.build(**{**values, name: encode(p, upload)}) for p in pictures]
+        made: list[Request] = []
+        for picture in tensors.pixels(values[name]):
+            if should_cancel():  # each may take half a second
+                raise Cancelled("Cancelled.", phase="check", charged="no")
+            made.append(cls.build(**{**values, name: encode(picture, upload)}))
+        return made
 
     async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> tuple[Any, ...]:
         def work(say: OnProgress, should_cancel: ShouldCancel) -> tuple[Any, ...]:
             client, note = client_of(server)  # here, because it may have to start the sandbox
             if note:
                 say(note)
-            requests = self.requests(values, client.profile.upload)
+            requests = self.requests(values, client.profile.upload, should_cancel)
             # The service takes no seed: it only tells a kept result from a new one.
             result = client.send_all(
                 requests, variation=seed, on_progress=say, should_cancel=should_cancel

@@ -41,8 +41,15 @@ class Downloads:
                 wait=lambda _, seconds: sleep(seconds, should_cancel, "download"),
                 seconds=FETCH_SECONDS,
             )
-        except (BlockedURL, BadReply, ResultLost, Cancelled):
+        except (BlockedURL, BadReply, ResultLost):
             raise
+        except Cancelled:
+            raise Cancelled(
+                "Cancelled; the result was made.",
+                "Its address is kept: run again soon to fetch it, without another job.",
+                phase="download",
+                charged="yes",
+            ) from None
         except VisionCraftError as error:
             raise _lost(url, "did not deliver", str(error).partition(". ")[0] + ".") from None
 

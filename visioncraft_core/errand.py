@@ -156,6 +156,10 @@ class Errand:
             response, reply = wait_for(
                 job, self._server, self._timeouts.total, self._say, self._should_cancel
             )
+        except Cancelled:
+            raise Cancelled(
+                "Cancelled here; the server may still finish the job.", phase="job"
+            ) from None
         except VisionCraftError as error:
             if self._key and is_over(error):
                 self._server.store.forget(self._key)

@@ -47,7 +47,12 @@ class Wire:
         self.public_only = public_only
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
+        self._twins: list[socket.socket] = []
         self._dead = False
+
+    @property
+    def dead(self) -> bool:
+        return self._dead
 
     def add(self, sock: Any) -> None:
         with self._lock:
@@ -55,6 +60,23 @@ class Wire:
             dead = self._dead
         if dead:
             _shut(sock)
+
+    def add_twin(self, sock: socket.socket) -> None:
+        """Watches over a connected socket that TLS is about to take over: until its handshake is
+        done there is no other way to it."""
+        twin = sock.dup()
+        with self._lock:
+            self._twins.append(twin)
+            dead = self._dead
+        if dead:
+            _shut(twin)
+
+    def release(self) -> None:
+        """Lets go of what only the wire holds."""
+        with self._lock:
+            for twin in self._twins:
+                twin.close()
+            self._twins.clear()
 
     def set_timeout(self, seconds: float) -> None:
         """How long the sockets may be silent from here on."""
@@ -66,9 +88,8 @@ class Wire:
         """Ends every socket of the call, now and in the future. Call from any thread."""
         with self._lock:
             self._dead = True
-            sockets = list(self._sockets)
-        for sock in sockets:
-            _shut(sock)
+            for sock in (*self._sockets, *self._twins):
+                _shut(sock)
 
 
 _thread = threading.local()
@@ -97,6 +118,7 @@ def watched_by(wire: Wire) -> Iterator[None]:
         yield
     finally:
         _thread.wire = None
+        wire.release()
 
 
 def _wire() -> Wire | None:
@@ -142,6 +164,8 @@ class _Reporting:
             raise DialError("forbidden", to_proxy=False)
         reason: NoWay = "refused"
         for family, kind, protocol, _, address in found:
+            if wire.dead:  # since the name was looked up, or since the last address
+                break
             sock = socket.socket(family, kind, protocol)
             wire.add(sock)  # before it connects: a peer that never answers can be given up on
             try:
@@ -195,7 +219,11 @@ class _PlainConnection(_Reporting, HTTPConnection):
 
 
 class _TLSConnection(_Reporting, HTTPSConnection):
-    pass
+    def _new_conn(self) -> Any:
+        sock = super()._new_conn()
+        if wire := _wire():
+            wire.add_twin(sock)
+        return sock
 
 
 class PlainPool(HTTPConnectionPool):
