@@ -311,11 +311,13 @@ def test_the_list_tells_what_was_asked_newest_first(sandbox: Sandbox, home: Path
     client = client_of(sandbox, home)
     client.send(XL)
     client.send(FOUR)
-    newest, oldest = Store(home / "store").entries()
+    client.send(SAY)
+    said, newest, oldest = Store(home / "store").entries()
+    assert (said.path, said.about) == ("/llm", "openchat-7b | a fox")
     assert (newest.path, newest.files) == ("/generate", 4)
     assert (oldest.path, oldest.files, oldest.about) == ("/generate-xl", 1, XL.prompt)
     assert newest.size > oldest.size > 0
-    assert Store(home / "store").clear() == newest.size + oldest.size
+    assert Store(home / "store").clear() == said.size + newest.size + oldest.size
     assert Store(home / "store").entries() == []
     assert Store(home / "store").size() == (0, 0)
 

@@ -6,11 +6,11 @@ decoded, and a call is repeated only where `retry` knows that it costs nothing.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urljoin
 
 from . import replies
@@ -239,12 +239,18 @@ def _what(error: VisionCraftError) -> str:
 def _about(request: Request) -> str:
     """The words of a request, for the list of what is kept."""
     told = [
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        _words(getattr(request, field.name))
         for field in request.fields()
         if field.required and not isinstance(field.kind, Picture)
-        for value in [getattr(request, field.name)]
     ]
     return " ".join(" | ".join(told).split())[:ABOUT]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    # Of a conversation, what was said last.
+    return str(value[-1].get("content", "")) if value and isinstance(value[-1], dict) else ""
 
 
 def _count_note(request: Request, got: int) -> tuple[str, ...]:
