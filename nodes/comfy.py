@@ -14,12 +14,13 @@ import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..visioncraft_core.client import OnProgress, quiet
 from ..visioncraft_core.errors import Cancelled, SaveFailed
-from ..visioncraft_core.files import write_whole
+from ..visioncraft_core.files import name_first_free, part_of
 from ..visioncraft_core.home import default_home, named_home
 from ..visioncraft_core.profiles import AUTO
 from ..visioncraft_core.transport import ShouldCancel
@@ -147,21 +148,19 @@ class ComfyHost(QuietHost):
     def _write(self, content: bytes, prefix: str, suffix: str, place: str) -> dict[str, str]:
         paths = _module("folder_paths")
         root = paths.get_directory_by_type(place)
-        with _writing:  # items of a list would take the same number
-            folder, name, number, subfolder, _ = paths.get_save_image_path(prefix, root)
-            file = f"{name}_{number:05}_.{suffix}"
-            try:
-                write_whole(Path(folder) / file, content)
-            except OSError as error:
-                raise SaveFailed(
-                    f"A result could not be saved ({error.strerror}).",
-                    "Make room in ComfyUI's folders and run again.",
-                    charged="yes",
-                ) from None
-        return {"filename": file, "subfolder": subfolder, "type": place}
-
-
-_writing = threading.Lock()
+        folder, name, first, subfolder, _ = paths.get_save_image_path(prefix, root)
+        # Items of a list and other programs are told the same number.
+        names = (Path(folder) / f"{name}_{number:05}_.{suffix}" for number in count(first))
+        try:
+            with part_of(Path(folder), content) as part:
+                file = name_first_free(part, names)
+        except OSError as error:
+            raise SaveFailed(
+                f"A result could not be saved ({error.strerror}).",
+                "Make room in ComfyUI's folders and run again.",
+                charged="yes",
+            ) from None
+        return {"filename": file.name, "subfolder": subfolder, "type": place}
 
 
 def _module(name: str) -> Any:

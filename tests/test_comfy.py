@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from test_folders import run_together
 from visioncraft.nodes import comfy
 from visioncraft.nodes.threads import Background
 from visioncraft.visioncraft_core.errors import Cancelled, ConfigError
@@ -135,3 +136,31 @@ def test_without_comfyui_the_quiet_host_serves(home: Path):
     assert not isinstance(comfy.host(), comfy.ComfyHost)
     assert comfy.host().home() == home
     assert isinstance(comfy.host().interruption(), Cancelled)
+
+
+# ComfyUI's numbers at the worst moment: everybody is told the same one.
+COMFYUI_SAVES = """
+import sys, types
+from visioncraft.nodes.comfy import ComfyHost
+
+folder, me = sys.argv[1:]
+paths = types.ModuleType("folder_paths")
+paths.get_directory_by_type = lambda place: folder
+paths.get_save_image_path = lambda prefix, root: (root, prefix, 1, "", prefix)
+sys.modules["folder_paths"] = paths
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(25):
+    content = f"{me} {number}".encode()
+    entry = ComfyHost().save(content, "fox", "gif")
+    assert (entry["subfolder"], entry["type"]) == ("", "output")
+    with open(f"{folder}/{entry['filename']}", "rb") as file:
+        assert file.read() == content
+"""
+
+
+def test_comfyuis_that_save_to_one_folder_lose_no_file(tmp_path: Path):
+    run_together(COMFYUI_SAVES, tmp_path)
+    saved = sorted(tmp_path.iterdir())
+    assert [path.name for path in saved] == [f"fox_{n:05}_.gif" for n in range(1, 101)]
+    assert len({path.read_bytes() for path in saved}) == 100

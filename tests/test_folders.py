@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from visioncraft.nodes.headless.folders import Folders
@@ -26,6 +29,114 @@ def test_files_are_numbered_as_comfyui_does(places: Folders):
     assert names(places, "fox", 2) == ["fox_00002_.png", "fox_00003_.png"]
     assert names(places, "foxes") == ["foxes_00001_.png"]
     assert names(places, "fox", suffix="webp") == ["fox_00004_.webp"]
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        (["fox_00007_.webp", "fox_00002_.png"], "fox_00008_.png"),
+        (["fox_12monkeys_00001_.png"], "fox_00001_.png"),
+        (["fox_12_monkeys.png"], "fox_00013_.png"),
+        (["foxes_00009_.png", "a fox_00009_.png", "fox-00009_.png"], "fox_00001_.png"),
+        (["fox_00009.txt", "fox_.png", "fox_9 lives_.png"], "fox_00001_.png"),
+        (["fox_-5_.png"], "fox_00001_.png"),
+        (["fox_123456_.png"], "fox_123457_.png"),
+    ],
+)
+def test_only_a_number_of_comfyuis_counts(there: list[str], expected: str, places: Folders):
+    places.place("output").mkdir()
+    for name in there:
+        (places.place("output") / name).touch()
+    assert names(places, "fox") == [expected]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there Fox and fox are the same file")
+def test_capital_letters_count_apart(places: Folders):
+    assert names(places, "Fox", 3)[-1] == "Fox_00003_.png"
+    assert names(places, "fox") == ["fox_00001_.png"]
+
+
+def test_what_has_no_tail_is_numbered_as_well(places: Folders):
+    for number in (1, 2, 3):
+        saved = places.save([b"x"], "fox", "txt", "output", (1, 1), tail="")[0]
+        assert saved.path.name == f"fox_{number:05}.txt"
+
+
+def test_nothing_that_is_there_is_written_over(places: Folders):
+    # Its own names do not count, because they hold no "%batch_num%".
+    for number in ("00001", "00002"):
+        assert names(places, "b%batch_num%") == [f"b0_{number}_.png"]
+    assert names(places, "b%batch_num%", 2) == ["b0_00003_.png", "b1_00004_.png"]
+
+
+SAVES_MANY = """
+import sys
+from pathlib import Path
+from visioncraft.nodes.headless.folders import Folders
+
+places, me = Folders(Path(sys.argv[1]), ()), sys.argv[2].encode()
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(25):
+    contents = [b"%s %d %d" % (me, number, index) for index in range(3)]
+    for saved, content in zip(places.save(contents, "fox", "png", "output", (1, 1)), contents):
+        assert saved.path.read_bytes() == content
+"""
+
+
+def run_together(program: str, folder: Path, amount: int = 4) -> None:
+    """Runs `program` in `amount` processes, whose loops begin at the same time."""
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", program, str(folder)]
+    processes = [subprocess.Popen([*command, str(n)], **pipes) for n in range(amount)]
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+
+
+def test_processes_that_save_to_one_folder_lose_no_file(tmp_path: Path):
+    run_together(SAVES_MANY, tmp_path)
+    saved = sorted(tmp_path.iterdir())
+    assert [path.name for path in saved] == [f"fox_{n:05}_.png" for n in range(1, 301)]
+    assert len({path.read_bytes() for path in saved}) == 300
+
+
+def test_a_disk_without_links_keeps_files_whole_and_apart(
+    places: Folders, monkeypatch: pytest.MonkeyPatch
+):
+    def refuses(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuses)
+    folder = places.place("output")
+    folder.mkdir()
+    (folder / "b0_00001_.png").write_bytes(b"older")
+    assert names(places, "b%batch_num%") == ["b0_00002_.png"]
+    assert (folder / "b0_00001_.png").read_bytes() == b"older"
+    assert (folder / "b0_00002_.png").read_bytes() == b"x"
+    monkeypatch.setattr(os, "replace", refuses)
+    with pytest.raises(SaveFailed, match="Operation not permitted"):
+        names(places, "fox")
+    assert sorted(p.name for p in folder.iterdir()) == ["b0_00001_.png", "b0_00002_.png"]
+
+
+def test_a_batch_that_does_not_fit_leaves_none_of_it(places: Folders):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # bytes of one file
+    try:
+        with pytest.raises(SaveFailed, match="could not be saved"):
+            places.save([b"x", b"y" * 2000], "fox", "png", "output", (1, 1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(places.place("output").iterdir()) == []
 
 
 def test_a_prefix_may_hold_folders_and_ends_in_the_shown_form(places: Folders):

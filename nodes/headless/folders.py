@@ -7,14 +7,15 @@ import re
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Literal
 
 from ...visioncraft_core.errors import SaveFailed
-from ...visioncraft_core.files import write_whole
+from ...visioncraft_core.files import name_first_free, part_of
 
 Place = Literal["output", "temp"]
 
@@ -41,8 +42,8 @@ class Folders:
         self.inputs = inputs
         self._output = output.absolute()
         self._temp: Path | None = None
-        # Held while a file is named and written: two nodes must not take the same number, and the
-        # process must not end in between.
+        # Held while files are written and named: the process must not end in between, and the
+        # numbers of two nodes must not mix.
         self.writing = threading.Lock()
 
     def prepare(self) -> None:
@@ -106,14 +107,16 @@ class Folders:
         with self.writing:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                first = _next_number(folder, filled.name)
-                paths = [
-                    folder
-                    / f"{filled.name.replace('%batch_num%', str(n))}_{first + n:05}{tail}.{suffix}"
-                    for n in range(len(contents))
-                ]
-                for path, content in zip(paths, contents, strict=True):
-                    write_whole(path, content)
+                with ExitStack() as parts:
+                    # All are written before the first is named: a batch has its numbers in a row
+                    # even while another process saves.
+                    whole = [parts.enter_context(part_of(folder, each)) for each in contents]
+                    numbers = count(_next_number(folder, filled.name, tail))
+                    paths = []
+                    for index, part in enumerate(whole):
+                        name = filled.name.replace("%batch_num%", str(index))
+                        names = (folder / f"{name}_{n:05}{tail}.{suffix}" for n in numbers)
+                        paths.append(name_first_free(part, names))
             except OSError as error:
                 raise SaveFailed(
                     f"A result could not be saved ({error.strerror}).",
@@ -139,8 +142,19 @@ def _filled(prefix: str, size: tuple[int, int]) -> str:
     return re.sub(r"%(\w+)%", lambda m: values.get(m[1], m[0]), prefix) or "ComfyUI"
 
 
-def _next_number(folder: Path, name: str) -> int:
-    # The ending "_" is what ComfyUI counts by; "cat_00003_.png" and "cat_00003_.webp" both count.
-    pattern = re.compile(re.escape(name) + r"_(\d+)_?\.?.*", re.IGNORECASE)
-    numbers = (pattern.fullmatch(entry.name) for entry in folder.iterdir())
-    return max((int(m[1]) for m in numbers if m), default=0) + 1
+def _next_number(folder: Path, name: str, tail: str) -> int:
+    """One more than the highest number after `name`, as get_save_image_path counts.
+
+    Any ending counts, so "cat_00003_.webp" goes before "cat_00004_.png"; but in
+    "cat_12monkeys_00001_.png" what follows "cat_" is no number. Where names have no `tail`, those
+    of the same kind count too, which ComfyUI would write over.
+    """
+    start = os.path.normcase(f"{name}_")
+    ends = "_" if tail else "[_.]"
+    highest = 0
+    for entry in os.listdir(folder):
+        if os.path.normcase(entry[: len(start)]) == start:
+            digits = re.split(ends, entry[len(start) :], maxsplit=1)[0]
+            with suppress(ValueError):
+                highest = max(highest, int(digits))
+    return highest + 1

@@ -398,6 +398,31 @@ def test_a_gap_of_odd_width_is_stitched_as_the_real_node_does(
     assert_same(headless(workflow, tmp_path / "out"), theirs, tmp_path / "out", comfyui)
 
 
+@pytest.mark.parametrize(
+    "there",
+    [
+        ["cat_12monkeys_00001_.png"],
+        ["cat_12_monkeys.png", "cat_00003_.webp"],
+        ["cats_00009_.png", "a cat_00009_.png", "cat-00009_.png"],
+        ["cat_00009.txt", "cat_.png", "cat_9 lives_.png", "cat_-5_.png"],
+        ["CAT_00004_.png", "cat_123456_.png"],
+    ],
+)
+def test_files_are_counted_as_the_real_one_does(
+    there: list[str], comfyui: ComfyUI, photo: Path, places: Folders
+):
+    prefix = f"counted/{len(there)}{len(there[0])}/cat"
+    for root in (comfyui.base / "output", places.place("output")):
+        (root / prefix).parent.mkdir(parents=True)
+        for name in there:
+            (root / prefix).with_name(name).touch()
+    graph = {"1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}}}
+    theirs = comfyui.run({**graph, "2": save("1", prefix=prefix)})["2"]
+    image = call("LoadImage", image="photo.png")[0]
+    (mine,) = call("SaveImage", images=image, filename_prefix=prefix)["ui"]["images"]
+    assert mine.shown() == theirs["images"][0]
+
+
 def host_graph() -> dict[str, Any]:
     graph: dict[str, Any] = {
         "1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
