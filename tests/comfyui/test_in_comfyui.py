@@ -74,7 +74,7 @@ def assert_same(ours: dict[str, Any], theirs: dict[str, Any], out: Path, comfyui
             contents = [path.read_bytes() for path in (file, other)]
             moving = [decode_animation(content) for content in contents]
             difference = np.abs(moving[0].frames.astype(int) - moving[1].frames)
-            # x264 does not repeat every film to the last bit, and a newer ComfyUI sets it otherwise.
+            # x264 does not repeat every film to the last bit; a newer ComfyUI sets it otherwise.
             most = 6 if file.suffix == ".mp4" else 0
             assert difference.mean(axis=(1, 2, 3)).max() <= most, (node, file.name)
             assert moving[0].delays == moving[1].delays
