@@ -135,6 +135,8 @@ def failing(path: str) -> dict[str, Any]:
         ),
         (["flow.json"], {"1": XL}, "saves or shows"),
         (["flow.json"], failing('{"prompt": "  "}'), "prompt is empty"),
+        (["flow.json"], failing('{"prompt": null}'), r"\(#1\): prompt must be text, not null"),
+        (["flow.json"], failing('{"model": {}}'), r"\(#1\): model must be text, not an object"),
         (["flow.json"], failing('{"width": 5000}'), "width is 5000, but must be 64 to 1024"),
         (["flow.json", "--set", "1.width"], failing(""), "1.width"),
         (["flow.json", "--set", "1.widht=5"], failing(""), "widht"),

@@ -67,6 +67,18 @@ class Hidden(Show):
         return {"ui": {"text": [me, prompt, extra]}}
 
 
+class Pick(Show):
+    """Judges its choice by itself, as the nodes of this pack do."""
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"name": (["a", "b"], {})}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, name):
+        return True
+
+
 class Fails(Show):
     def show(self, text, count=1):
         if text == "ours":
@@ -90,7 +102,7 @@ class Thread(Show):
         return {"ui": {"text": [threading.current_thread() is threading.main_thread()]}}
 
 
-CLASSES = {c.__name__: c for c in (Give, Show, ShowList, Slow, Hidden, Fails, Thread, Dawdle)}
+CLASSES = {c.__name__: c for c in (Give, Show, ShowList, Slow, Hidden, Pick, Fails, Thread, Dawdle)}
 
 
 class Log:
@@ -125,6 +137,11 @@ def shown(tmp_path: Path, graph: dict[str, Any], node_id: str = "9") -> list[Any
 def test_a_value_travels_along_a_link(tmp_path: Path):
     graph = {"1": {"type": "Give", "text": "a b"}, "9": {"type": "Show", "text": ["1", 0]}}
     assert shown(tmp_path, graph) == ["a b"]
+
+
+@pytest.mark.parametrize(("number", "text"), [(7, "7"), (0.5, "0.5"), (True, "True")])
+def test_a_number_for_a_text_is_its_digits(number: object, text: str, tmp_path: Path):
+    assert shown(tmp_path, {"9": {"type": "Show", "text": number}}) == [text]
 
 
 def test_a_list_runs_the_next_node_once_for_each_item_in_order(tmp_path: Path):
@@ -226,6 +243,11 @@ def test_a_long_chain_runs(tmp_path: Path):
             "count cannot take a STRING",
         ),
         ({"9": {"type": "Show"}, "8": {"type": "Show"}}, "and 1 more"),
+        ({"9": {"type": "Show", "text": None}}, r"Show \(#9\): text must be text, not null"),
+        ({"9": {"type": "Show", "text": {"a": 1}}}, "text must be text, not an object"),
+        ({"9": {"type": "Show", "text": {"__value__": [1]}}}, "text must be text, not a list"),
+        ({"9": {"type": "Show", "text": ["9"]}}, "input text of node 9 is neither a value nor"),
+        ({"9": {"type": "Pick", "name": None}}, r"Pick \(#9\): name must be text, not null"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_runs(

@@ -12,6 +12,7 @@ from ...visioncraft_core.errors import WorkflowError
 from .workflow import Link, Node, Workflow
 
 _CONVERSIONS: dict[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+_NO_TEXT: dict[type, str] = {type(None): "null", list: "a list", dict: "an object"}
 
 NodeClasses = Mapping[str, type]
 
@@ -100,6 +101,11 @@ def _constant_problem(
     node: Node, name: str, type_name: Any, options: dict[str, Any], *, judged: bool
 ) -> str:
     value = node.inputs[name]
+    if type_name == "STRING" or isinstance(type_name, list):
+        # ComfyUI would make "None" or "[1]" of it and go on; nobody means that, or pays for it.
+        for kind, called in _NO_TEXT.items():
+            if isinstance(value, kind):
+                return f"{name} must be text, not {called}"
     if isinstance(type_name, list):
         known = judged or value in type_name
         return "" if known else f"{name} is {value}, which is not one of its choices"
