@@ -167,6 +167,50 @@ def test_bad_use_is_told_in_a_sentence_and_runs_nothing(
     assert "[1/" not in printed.out
 
 
+ANIMATED = {"images": ["1", 0], "fps": 6.0}
+SAVERS: dict[str, dict[str, Any]] = {
+    "SaveImage": {"images": ["1", 0]},
+    "SaveAnimatedWEBP": {**ANIMATED, "lossless": True, "quality": 80, "method": "default"},
+    "SaveAnimatedPNG": {**ANIMATED, "compress_level": 4},
+    "SaveVideo": {"video": ["2", 0], "format": "auto", "codec": "auto"},
+    "SaveText": {"text": ["1", 2], "format": "txt"},
+    "VisionCraftSaveOriginal": {"original": ["3", 3]},
+}
+
+
+@pytest.mark.parametrize("saver", SAVERS)
+def test_a_prefix_that_cannot_work_is_told_before_anything_is_sent(
+    saver: str, capsys: pytest.CaptureFixture[str]
+):
+    graph = {
+        "1": XL,
+        "2": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 8.0}},
+        "3": {"class_type": "VisionCraftGif", "inputs": {"prompt": "a fox", "sampler": "Euler"}},
+        "4": {"class_type": saver, "inputs": {**SAVERS[saver], "filename_prefix": "a/../../b"}},
+    }
+    with Sandbox() as sandbox:
+        assert main(["run", written(graph), "--server", sandbox.url]) == 2
+        assert not sandbox.requests
+    err = capsys.readouterr().err
+    assert err.startswith(
+        f'Error: {saver} (#4): filename_prefix "a/../../b" leads outside the output folder. '
+    )
+    assert len(err) < 300
+
+
+def test_a_prefix_that_comes_over_a_link_is_judged_when_it_is_known(
+    capsys: pytest.CaptureFixture[str],
+):
+    linked = {"images": ["1", 0], "filename_prefix": ["2", 0]}
+    graph = {
+        "1": XL,
+        "2": {"class_type": "PrimitiveString", "inputs": {"value": "../b"}},
+        "3": {"class_type": "SaveImage", "inputs": linked},
+    }
+    assert main(["run", written(graph)]) == 1
+    assert "filename prefix leads outside the output folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("server", "complaint"),
     [

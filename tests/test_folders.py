@@ -159,6 +159,52 @@ def test_no_prefix_leads_outside(prefix: str, places: Folders, tmp_path: Path):
     assert not (tmp_path / "out2").exists()
 
 
+@pytest.mark.parametrize(
+    ("prefix", "problem"),
+    [
+        ("../x", "leads outside the output folder"),
+        ("/etc/x", "leads outside the output folder"),
+        ("a\0b", "has control characters in it"),
+        ("a\nb/c", "has control characters in it"),
+        ("\x1b[31mred", "has control characters in it"),
+        ("x" * 250, "is too long: a file name ends at 255 bytes"),
+        ("ä" * 125, "is too long: a file name ends at 255 bytes"),
+        (f"{'x' * 256}/y", "is too long: a file name ends at 255 bytes"),
+        ("x/" * 3000 + "y", "leads nowhere"),
+        ("\ud800", "is no file name"),
+        ("file/under", "needs a folder where there is a file"),
+        ("circle/x", "is no file name|leads nowhere"),
+    ],
+)
+def test_a_prefix_that_cannot_work_is_told(prefix: str, problem: str, places: Folders):
+    folder = places.place("output")
+    folder.mkdir()
+    (folder / "file").touch()
+    (folder / "circle").symlink_to("circle")
+    assert re.match(problem, places.refusal(prefix))
+    with pytest.raises(SaveFailed, match="could not be saved"):
+        names(places, prefix)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        *("", "fox", "new/folder/fox", "a/../b", "folder/", "...", "%year%/%width%", "100 %"),
+        *("x" * 243, "ä" * 121, "x" * 255 + "/y", "füchse 🦊 👩\u200d🚀\xa0!", "fox_00001_"),
+    ],
+)
+def test_a_prefix_that_can_work_passes_and_does(prefix: str, places: Folders):
+    assert places.refusal(prefix) == ""
+    assert not places.place("output").exists()
+    assert len(names(places, prefix, suffix="webp")) == 1
+
+
+def test_an_absolute_prefix_inside_the_output_folder_works_as_in_comfyui(places: Folders):
+    prefix = str(places.place("output") / "a" / "fox")
+    assert places.refusal(prefix) == ""
+    assert names(places, prefix) == ["a/fox_00001_.png"]
+
+
 def test_nothing_but_whole_files_is_left_behind(places: Folders):
     class Broken(bytes):
         def __buffer__(self, flags: int) -> memoryview:

@@ -19,7 +19,7 @@ from ...visioncraft_core.client import OnProgress
 from ...visioncraft_core.errors import VisionCraftError, WorkflowError
 from .. import comfy
 from ..threads import Background
-from . import folders
+from . import folders, prefixes
 from .folders import Folders, Saved
 from .validation import needed_for, output_nodes, validate
 from .workflow import Link, Node, Workflow
@@ -97,6 +97,7 @@ class Run:
         self.needed = needed_for(self._workflow, output_nodes(self._workflow, self._classes))
         validate(self._workflow, self._classes, self.needed)
         self._places.prepare()
+        prefixes.refuse_unusable(self._workflow, self.needed, self._places)
 
     async def execute(self) -> Outcome:
         """Runs everything needed. A failure stops what depends on it; the rest, which may be paid,

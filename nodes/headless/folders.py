@@ -19,6 +19,10 @@ from ...visioncraft_core.files import name_first_free, part_of
 
 Place = Literal["output", "temp"]
 
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+LONGEST_NAME = 255  # bytes, on every usual disk
+LONGEST_ENDING = "_00001_.webp"
+
 current: ContextVar[Folders] = ContextVar("folders")
 
 
@@ -96,14 +100,14 @@ class Folders:
         `prefix` may hold folders and %year% %month% %day% %hour% %minute% %second% %width%
         %height% %batch_num%; `size` is width and height in pixels.
         """
-        root = self.place(place)
-        filled = Path(os.path.normpath(_filled(prefix, size)))
-        folder = (root / filled.parent).resolve()
-        if not folder.is_relative_to(root.resolve()):
+        try:
+            folder, name, subfolder = self._target(prefix, place, size)
+        except ValueError as problem:
             raise SaveFailed(
-                "A file name leads outside the output folder.",
-                "Use a filename prefix without leading slash and without two dots.",
-            )
+                f"A result could not be saved: its filename prefix {problem}.",
+                "Use a plain name, with folders in front at most.",
+                charged="yes",
+            ) from None
         with self.writing:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -111,11 +115,11 @@ class Folders:
                     # All are written before the first is named: a batch has its numbers in a row
                     # even while another process saves.
                     whole = [parts.enter_context(part_of(folder, each)) for each in contents]
-                    numbers = count(_next_number(folder, filled.name, tail))
+                    numbers = count(_next_number(folder, name, tail))
                     paths = []
                     for index, part in enumerate(whole):
-                        name = filled.name.replace("%batch_num%", str(index))
-                        names = (folder / f"{name}_{n:05}{tail}.{suffix}" for n in numbers)
+                        own = name.replace("%batch_num%", str(index))
+                        names = (folder / f"{own}_{n:05}{tail}.{suffix}" for n in numbers)
                         paths.append(name_first_free(part, names))
             except OSError as error:
                 raise SaveFailed(
@@ -123,8 +127,46 @@ class Folders:
                     "Make room, or choose another folder with --out.",
                     charged="yes",
                 ) from None
-        subfolder = "" if filled.parent == Path() else filled.parent.as_posix()
         return [Saved(path, subfolder, place) for path in paths]
+
+    def refusal(self, prefix: str) -> str:
+        """Why no result can be saved under `prefix`, as the end of a sentence; "" where one can.
+
+        Knows no size yet, and reckons with the longest ending that a node gives.
+        """
+        try:
+            folder, name, subfolder = self._target(prefix, "output", (1, 1))
+            for part in (*Path(subfolder).parts, name + LONGEST_ENDING):
+                if len(os.fsencode(part)) > LONGEST_NAME:
+                    return f"is too long: a file name ends at {LONGEST_NAME} bytes"
+            (folder / name).lstat()  # a disk may have limits of its own
+        except FileNotFoundError:
+            return ""
+        except NotADirectoryError:
+            return "needs a folder where there is a file"
+        except OSError as error:
+            return f"leads nowhere ({error.strerror})"
+        except ValueError as problem:
+            return str(problem)
+        return ""
+
+    def _target(self, prefix: str, place: Place, size: tuple[int, int]) -> tuple[Path, str, str]:
+        """The folder for files with `prefix`, how their names begin, and the folder as shown.
+
+        Raises ValueError with the end of a sentence about the prefix.
+        """
+        if CONTROL.search(prefix):
+            raise ValueError("has control characters in it")
+        root = self.place(place)
+        filled = Path(os.path.normpath(_filled(prefix, size)))
+        try:
+            os.fsencode(filled)  # half of a character has no bytes
+            folder = (root / filled.parent).resolve()
+        except (OSError, RuntimeError, ValueError):  # RuntimeError: folders linked in a circle
+            raise ValueError("is no file name") from None
+        if not folder.is_relative_to(root.resolve()):
+            raise ValueError("leads outside the output folder")
+        return folder, filled.name, "" if filled.parent == Path() else filled.parent.as_posix()
 
 
 def _filled(prefix: str, size: tuple[int, int]) -> str:

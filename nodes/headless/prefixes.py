@@ -1,5 +1,5 @@
-"""The parts of a file name that ComfyUI's front end fills in when a workflow is queued:
-`%date:yyyy-MM-dd%` and `%Node title.widget%`.
+"""Filename prefixes: the parts that ComfyUI's front end fills in when a workflow is queued,
+`%date:yyyy-MM-dd%` and `%Node title.widget%`, and whether results can be saved under them.
 """
 
 from __future__ import annotations
@@ -8,9 +8,12 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 
+from ...visioncraft_core.errors import WorkflowError, clip
+from .folders import Folders
 from .workflow import Link, Node, Workflow
 
 PREFIX = "filename_prefix"
+LONGEST_SHOWN = 60
 
 _FORBIDDEN = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 _DATE_PART = re.compile("yyyy|yy|dd?|MM?|hh?|mm?|ss?")
@@ -23,6 +26,18 @@ def fill(workflow: Workflow, now: datetime | None = None) -> None:
         prefix = node.inputs.get(PREFIX)
         if isinstance(prefix, str):
             node.inputs[PREFIX] = _filled(prefix, workflow.nodes.values(), now)
+
+
+def refuse_unusable(workflow: Workflow, needed: Iterable[str], places: Folders) -> None:
+    """Raises WorkflowError for a prefix under which a result, once paid, could not be saved."""
+    for node in (workflow.nodes[node_id] for node_id in needed):
+        prefix = node.inputs.get(PREFIX)
+        if isinstance(prefix, str) and (problem := places.refusal(prefix)):
+            raise WorkflowError(
+                f"{node.title or node.class_type} (#{node.id}): "
+                f'{PREFIX} "{clip(prefix, LONGEST_SHOWN)}" {problem}.',
+                "Nothing was run; use a plain name, with folders in front at most.",
+            )
 
 
 def _filled(prefix: str, nodes: Iterable[Node], now: datetime) -> str:
