@@ -17,6 +17,7 @@ import requests
 from conftest import gradient, png_of
 from PIL import Image
 from visioncraft.nodes.headless.cli import main
+from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
 EXAMPLES = Path(__file__).parent.parent / "example_workflows"
@@ -93,6 +94,42 @@ def test_json_tells_files_and_texts_for_programs(capsys: pytest.CaptureFixture[s
     assert Path(image["path"]) == Path("made/fox_00001_.png").absolute()
     assert Path(image["path"]).is_file()
     assert "[1/3]" in printed.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there previews are kept for a day")
+@pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
+def test_previews_last_until_the_next_run_and_leave_nothing_else(
+    end: str, home: Path, tmp_path: Path
+):
+    (tmp_path / "tmp").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    Path("photo.png").write_bytes(png_of(gradient()))
+    graph = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
+        "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+    }
+    if end != "done":
+        graph |= {"3": XL, "4": {**SAVE, "inputs": {**SAVE["inputs"], "images": ["3", 0]}}}
+    fault = [parse("generate-xl=500")] if end == "failed" else []
+    with Sandbox(latency=30 if end == "cancelled" else 0, faults=fault) as sandbox:
+        server = ("--server", sandbox.url)
+        process = start("run", written(graph), "--json", *server, env=environment)
+        if end == "cancelled":
+            until = time.monotonic() + 30
+            while not (sandbox.requests and list(home.rglob("*.png"))):
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    told = json.loads(out)
+    assert told["status"] == end
+    preview = Path(told["outputs"]["2"]["images"][0]["path"])
+    assert preview.is_file()
+    assert list((tmp_path / "tmp").iterdir()) == []
+    text = {"1": {"class_type": "PreviewAny", "inputs": {"source": "hi"}}}
+    assert main(["run", written(text)]) == 0
+    assert not preview.exists()
 
 
 def test_an_input_is_set_and_a_picture_is_loaded_from_beside_the_workflow():

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -249,8 +250,48 @@ def test_inputs_are_found_in_order_and_nowhere_else(places: Folders, tmp_path: P
     assert places.input_names() == ["a.png"]
 
 
-def test_previews_go_to_a_folder_of_the_system(places: Folders):
+def test_previews_go_to_one_place_that_is_the_users_own(places: Folders, home: Path):
     saved = places.save([b"x"], "p", "png", "temp", (1, 1))[0]
     assert saved.type == "temp"
-    assert not saved.path.is_relative_to(places.place("output"))
-    assert re.fullmatch(r"p_00001_\.png", saved.path.name)
+    assert saved.path == home / "previews" / "p_00001_.png"
+    if os.name == "posix":
+        assert saved.path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_previews_have_a_place_where_the_users_own_cannot_be_used(
+    places: Folders, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    home.mkdir()
+    (home / "previews").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    places.prepare()
+    saved = places.save([b"x"], "p", "png", "temp", (1, 1))[0]
+    assert saved.path.parent.parent == tmp_path
+    assert saved.path.read_bytes() == b"x"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there previews are kept for a day")
+def test_previews_are_kept_until_no_run_needs_them(places: Folders, home: Path):
+    make_preview = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from visioncraft.nodes.headless.folders import Folders\n"
+        "places = Folders(Path(sys.argv[1]), ())\n"
+        "places.prepare()\n"
+        "print(places.save([b'x'], sys.argv[2], 'png', 'temp', (1, 1))[0].path, flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", make_preview, str(places.place("output"))]
+    first, second = [subprocess.Popen([*command, name], **pipes) for name in ("a", "b")]
+    assert first.stdout
+    assert second.stdout
+    paths = [Path(told.readline().strip()) for told in (first.stdout, second.stdout)]
+    second.kill()
+    second.communicate(timeout=30)
+    places.prepare()
+    assert all(path.is_file() for path in paths)  # the first still goes on
+    first.communicate("\n", timeout=30)
+    assert all(path.is_file() for path in paths)  # somebody may look at them now
+    places.prepare()
+    assert [path.name for path in (home / "previews").iterdir()] == [".lock"]

@@ -16,10 +16,13 @@ from typing import Literal
 
 from ...visioncraft_core.errors import SaveFailed
 from ...visioncraft_core.files import name_first_free, part_of
+from ...visioncraft_core.home import default_home
+from . import previews
 
 Place = Literal["output", "temp"]
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+PREVIEWS = "previews"
 LONGEST_NAME = 255  # bytes, on every usual disk
 LONGEST_ENDING = "_00001_.webp"
 
@@ -51,7 +54,11 @@ class Folders:
         self.writing = threading.Lock()
 
     def prepare(self) -> None:
-        """Makes sure that results can be saved before anything is paid. Raises SaveFailed."""
+        """Makes sure that results can be saved before anything is paid. Raises SaveFailed.
+
+        Removes the previews of earlier runs as well.
+        """
+        previews.clear(default_home() / PREVIEWS)
         try:
             self._output.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._output):
@@ -66,7 +73,7 @@ class Folders:
         if place == "output":
             return self._output
         if self._temp is None:
-            self._temp = Path(tempfile.mkdtemp(prefix="visioncraft-"))
+            self._temp = previews.enter(default_home() / PREVIEWS)
         return self._temp
 
     def find(self, name: str) -> Path | None:
