@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from visioncraft.visioncraft_core.catalogs import Catalogs, bundled
@@ -28,6 +30,47 @@ def test_a_disk_that_refuses_is_no_reason_to_fail(tmp_path: Path):
     catalogs = Catalogs(blocked, "u")
     catalogs.remember("models", ["x"])
     assert catalogs.names("models") == ["x"]
+
+
+def test_a_file_is_read_again_only_when_it_has_changed(home: Path):
+    Catalogs(home, "u").remember("models", ["one"])
+    assert Catalogs(home, "u").names("models") == ["one"]
+    (path,) = (home / "catalogs").iterdir()
+    status = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"one", b"two"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert Catalogs(home, "u").names("models") == ["one"]  # it was only looked at
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1000))
+    assert Catalogs(home, "u").names("models") == ["two"]
+
+
+@pytest.mark.parametrize("change", ["written", "replaced", "longer", "gone", "broken"])
+def test_a_changed_file_is_seen_at_once_by_all(change: str, home: Path):
+    ours = Catalogs(home, "u")
+    ours.remember("models", ["one"])
+    assert ours.names("models") == ["one"]
+    (path,) = (home / "catalogs").iterdir()
+    expected = ["two"]
+    if change == "written":
+        Catalogs(home, "u").remember("models", ["two"])
+    elif change == "replaced":  # by another file of the same size and time
+        status = path.stat()
+        other = home / "other"
+        other.write_bytes(path.read_bytes().replace(b"one", b"two"))
+        os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+        other.replace(path)
+    elif change == "longer":
+        status, expected = path.stat(), ["longer"]
+        path.write_bytes(path.read_bytes().replace(b"one", b"longer"))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    elif change == "gone":
+        path.unlink()
+        expected = bundled()["models"]
+    else:
+        path.write_bytes(b"{")
+        expected = bundled()["models"]
+    assert ours.names("models") == expected
+    assert Catalogs(home, "u").names("models") == expected
 
 
 @given(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -54,7 +54,7 @@ class Catalogs:
     def __init__(self, home: Path, base_url: str) -> None:
         digest = sha256(base_url.encode()).hexdigest()[:16]
         self._path = home / "catalogs" / f"{digest}.json"
-        self._known: dict[str, Listing] | None = None
+        self._unkept: dict[str, Listing] = {}  # what the disk refused
 
     def names(self, catalog: str) -> list[str]:
         """The names as last seen, else the bundled ones."""
@@ -62,31 +62,47 @@ class Catalogs:
 
     def last(self, catalog: str) -> Listing:
         """The cached listing, else the bundled one."""
-        if self._known is None:
-            self._known = self._read()
-        return self._known.get(catalog) or Listing(tuple(bundled()[catalog]))
+        known = self._unkept.get(catalog) or self._read().get(catalog)
+        return known or Listing(tuple(bundled()[catalog]))
 
     def remember(self, catalog: str, names: Sequence[str]) -> Listing:
         """Keeps a live list for the next start. A disk that refuses is no reason to fail."""
         now = time.time()
-        self._known = {**self._read(), catalog: Listing(tuple(names), "cached", now)}
+        listing = Listing(tuple(names), "cached", now)
         stored = {
-            name: {"names": known.names, "seen": known.seen} for name, known in self._known.items()
+            name: {"names": known.names, "seen": known.seen}
+            for name, known in {**self._read(), **self._unkept, catalog: listing}.items()
         }
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._path, json.dumps(stored, ensure_ascii=False).encode())
         except OSError as error:
+            self._unkept[catalog] = listing
             log.warning("The catalog %s could not be kept: %s", catalog, error)
+        else:
+            self._unkept.clear()
         return Listing(tuple(names), "live", now)
 
-    def _read(self) -> dict[str, Listing]:
+    def _read(self) -> Mapping[str, Listing]:
+        """The listings of the file, which is read again only when it is another one."""
         try:
+            status = self._path.stat()
+            # Files are replaced, so even two of one moment and one size differ in their number.
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            last = _last_read.get(self._path)
+            if last and last[0] == stamp:
+                return last[1]
             stored = json.loads(self._path.read_text("utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
         entries = stored.items() if isinstance(stored, dict) else ()
-        return {name: known for name, entry in entries if (known := _listing(entry))}
+        known = {name: known for name, entry in entries if (known := _listing(entry))}
+        _last_read[self._path] = stamp, known
+        return known
+
+
+# By file: its stamp and what it says. ComfyUI asks every node for its menus at once and often.
+_last_read: dict[Path, tuple[tuple[int, int, int], Mapping[str, Listing]]] = {}
 
 
 def _listing(entry: object) -> Listing | None:
