@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -192,8 +193,6 @@ def failing(path: str) -> dict[str, Any]:
 def test_bad_use_is_told_in_a_sentence_and_runs_nothing(
     arguments: list[str], graph: Any, complaint: str, capsys: pytest.CaptureFixture[str]
 ):
-    import re
-
     if graph is not None:
         written(graph)
     assert main(["run", *arguments]) == 2
@@ -288,6 +287,46 @@ def test_ctrl_c_ends_a_run_at_once_and_leaves_no_part_of_a_file(number: signal.S
     assert "[1/2] SDXL Generate (#1): stopped" in out
     assert took < 0.25 + 0.1  # the end of the process itself is counted in
     assert list(Path("output").rglob("*")) == []
+
+
+# Presses Ctrl-C at the moment when a certain module is about to be loaded.
+PRESSES = """
+import os, signal, sys
+
+class Finger:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+import visioncraft
+sys.meta_path.insert(0, Finger())
+from visioncraft.nodes.headless.cli import main
+sys.exit(main(["run", "flow.json"]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.parametrize(
+    "moment",
+    [
+        *(f"visioncraft.nodes.headless.{n}" for n in ("commands", "doctor", "running", "canvas")),
+        *(f"visioncraft.nodes.headless.hostnodes.{n}" for n in ("pictures", "videos")),
+        "torch",  # when the first node needs it
+    ],
+)
+def test_ctrl_c_while_it_loads_prints_one_line(moment: str):
+    Path("photo.png").write_bytes(png_of(gradient()))
+    inputs = {"images": ["1", 0], "filename_prefix": "x"}
+    written(
+        {
+            "1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
+            "2": {"class_type": "SaveImage", "inputs": inputs},
+        }
+    )
+    command = [sys.executable, "-c", PRESSES, moment]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 130
+    assert re.fullmatch(r"Cancelled\.[^\n]*\n", done.stderr)
 
 
 def test_a_failed_call_ends_with_1_and_keeps_what_was_saved():
