@@ -32,11 +32,9 @@ from visioncraft.visioncraft_core.media import decode
 from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
-pytestmark = pytest.mark.xdist_group("faults")  # they share what `outcomes` gives
-
 LIMITS = Timeouts(connect=1.0, upload=2.0, first_byte=1.5, stall=1.0, total=2.5)
 AFTER = 0.5  # seconds that a limit may be overrun
-QUICK = 1.5
+QUICK = 2.0
 BACKOFF = 4.5  # seconds: three waits of at most 0.5, 1 and 2, and the calls themselves
 
 XL = GenerateXL(prompt="a fox", width=64, height=64)

@@ -75,9 +75,10 @@ def schemathesis(url: str, examples: int, *options: str) -> None:
 
 def test_requests_made_from_the_description_are_answered_as_it_says(sandbox: Sandbox):
     phases = ("--phases", "examples,coverage,fuzzing", "--generation-deterministic")
-    # A GIF takes seconds to draw.
-    schemathesis(sandbox.url, 8, *phases, "--exclude-path", "/generate-gif")
-    assert sandbox.executions > 20
+    # What moves takes seconds to draw.
+    still = ("--exclude-path", "/generate-gif", "--exclude-path", "/img2video")
+    schemathesis(sandbox.url, 3, *phases, *still)
+    assert sandbox.executions > 15
 
 
 @pytest.mark.schemathesis

@@ -26,13 +26,11 @@ ROOT = Path(__file__).parent.parent.parent
 HINT = "no ComfyUI found: clone it to ~/comfy/ComfyUI with a .venv, or set COMFYUI_PATH"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist looks at the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.comfyui)
-            item.add_marker(pytest.mark.xdist_group("comfyui"))  # one server for all of them
 
 
 def find_comfyui() -> Path | None:
