@@ -44,7 +44,7 @@ class ApiNode:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
-        """V1 inputs. ComfyUI asks often, on its server's loop: one small file is read, and another looked at."""
+        """V1 inputs. ComfyUI asks often, on its server's loop: one small file is read at most."""
         names = catalog_names()
         required = {f.name: widgets.of(f, names) for f in cls.shown_fields() if f.required}
         optional = {f.name: widgets.of(f, names) for f in cls.shown_fields() if not f.required}
