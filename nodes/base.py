@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..visioncraft_core.catalogs import Catalogs
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..visioncraft_core.media import Picture as Decoded
 
+MOST_INCOMPLETE = 64
 SANDBOX_NOTE = "No key is configured, so the built-in sandbox answers; its results are synthetic."
 
 
@@ -34,11 +36,13 @@ class ApiNode:
 
     REQUEST: ClassVar[type[Request]]
     HIDDEN_FIELDS: ClassVar[tuple[str, ...]] = ()  # fields that `build` fills by itself
+    incomplete: ClassVar[deque[dict[str, Any]]]  # inputs of the runs that gave only a part
     FUNCTION = "run"
     CATEGORY = "VisionCraft"
     DESCRIPTION = ""
 
     def __init_subclass__(cls) -> None:
+        cls.incomplete = deque(maxlen=MOST_INCOMPLETE)
         if hasattr(cls, "REQUEST") and not cls.DESCRIPTION:
             cls.DESCRIPTION = inspect.cleandoc(cls.REQUEST.__doc__ or "")
 
@@ -90,6 +94,19 @@ class ApiNode:
         return True
 
     @classmethod
+    def IS_CHANGED(cls, **constants: Any) -> int:
+        """How many runs with these inputs gave only a part.
+
+        ComfyUI would keep the part for good: another number makes it run the node again, which asks
+        only for what is missing. A linked input comes as None, and may have been anything.
+        """
+        given = {name: value for name, value in constants.items() if value is not None}
+        return sum(
+            all(asked.get(name) == value for name, value in given.items())
+            for asked in cls.incomplete
+        )
+
+    @classmethod
     def build(cls, **values: Any) -> Request:
         """The request that the inputs ask for. Raises InvalidFields."""
         return cls.REQUEST(**values)
@@ -123,6 +140,8 @@ class ApiNode:
                 requests, variation=seed, on_progress=say, should_cancel=should_cancel
             )
             notes = [note, *result.notes] if note else [*result.notes]
+            if result.missing:
+                self.incomplete.append(_constants({**values, "server": server, "seed": seed}))
             outputs = self.output(requests[0], result, notes)
             _say_end(say, result.seconds, notes)
             return outputs
@@ -170,6 +189,11 @@ class ImageNode(ApiNode):
         sizes = [f"{p.size.width}x{p.size.height}" for p in pictures]
         told = self.info(request, result, notes, pictures=sizes)
         return tensors.images(pictures), tensors.masks(pictures), told
+
+
+def _constants(values: dict[str, Any]) -> dict[str, Any]:
+    """Those of `values` that a widget can hold."""
+    return {name: v for name, v in values.items() if isinstance(v, str | int | float)}
 
 
 def _say_end(say: OnProgress, seconds: float, notes: list[str]) -> None:

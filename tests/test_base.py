@@ -12,6 +12,7 @@ from conftest import client_of, gradient, png_of
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
 from visioncraft.nodes.base import SANDBOX_NOTE
 from visioncraft.visioncraft_core import File, Result, errors
+from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
 CLASSES: dict[str, Any] = NODE_CLASS_MAPPINGS
@@ -129,3 +130,21 @@ def test_broken_settings_leave_the_menu_alone(home: Path):
     home.mkdir()
     (home / "profiles.json").write_text("not json")
     assert XL.INPUT_TYPES()["optional"]["model"][0][0] == "sdxl-base"
+
+
+def test_a_node_that_gave_only_a_part_runs_again_and_asks_only_for_the_rest():
+    upscale = CLASSES["VisionCraftUpscale"]
+    pictures = torch.rand(3, 8, 8, 3)
+    with Sandbox(faults=[parse("upscale=500*1")]) as sandbox:
+        comfy.use(Host(sandbox.url))
+        # What ComfyUI knows before a run: the picture is linked.
+        before = upscale.IS_CHANGED(image=None, seed=3), upscale.IS_CHANGED(image=None, seed=4)
+        images, _, info = run(upscale, image=pictures, seed=3)
+        assert len(images) == 2
+        assert " of 3 failed: " in json.loads(info)["notes"][0]
+        after = upscale.IS_CHANGED(image=None, seed=3), upscale.IS_CHANGED(image=None, seed=4)
+        assert (after[0] - before[0], after[1] - before[1]) == (1, 0)
+        images, _, _ = run(upscale, image=pictures, seed=3)
+        assert len(images) == 3
+        assert upscale.IS_CHANGED(image=None, seed=3) == after[0]  # whole now: kept by ComfyUI
+        assert sandbox.requests.count("POST /upscale") == 4

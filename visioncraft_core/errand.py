@@ -188,7 +188,7 @@ class Errand:
         outcomes = map_at_once(self._file, sources[:MOST_FILES], DOWNLOADS_AT_ONCE)
         files, lost = delivered(outcomes, strict=self._server.profile.strict)
         notes = (*_count_note(self._request, len(sources)), *lost, *self._notes())
-        return replace(result, files=files, notes=notes)
+        return replace(result, files=files, notes=notes, missing=len(lost))
 
     def _file(self, source: bytes | str) -> File | VisionCraftError:
         """The file that came with the answer, or that a link names; else why there is none."""

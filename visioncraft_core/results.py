@@ -33,7 +33,8 @@ class File:
 
 @dataclass(frozen=True)
 class Result:
-    """What a call made. `notes` are sentences for the user; `seconds` is wall time."""
+    """What a call made. `notes` are sentences for the user; `seconds` is wall time; `missing` is
+    how many parts of it did not come, which another run would ask for again."""
 
     server: str
     seconds: float
@@ -41,6 +42,7 @@ class Result:
     text: str = ""
     chat_id: str = ""
     notes: tuple[str, ...] = ()
+    missing: int = 0
 
 
 def whole_file(content: bytes, makes: Makes, server: str) -> File:
@@ -82,7 +84,8 @@ def joined(outcomes: Sequence[Result | VisionCraftError], *, strict: bool) -> Re
     lost = _lost([*outcomes], bool(results), strict=strict)
     notes = dict.fromkeys(note for result in results for note in result.notes)
     files = tuple(file for result in results for file in result.files)
-    return replace(results[0], files=files, notes=(*notes, *lost))
+    missing = sum(result.missing for result in results) + len(lost)
+    return replace(results[0], files=files, notes=(*notes, *lost), missing=missing)
 
 
 def _lost(outcomes: list[object], came: bool, *, strict: bool) -> tuple[str, ...]:  # noqa: FBT001

@@ -19,6 +19,7 @@ from visioncraft.nodes.headless.folders import Folders
 from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
 from visioncraft.nodes.headless.workflow import load
 from visioncraft.visioncraft_core.animations import decode_animation
+from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
 from comfyui.conftest import ComfyUI, skip_without_comfyui
@@ -226,3 +227,24 @@ def test_a_node_that_blocks_the_loop_delays_no_call(comfyui: ComfyUI):
     }
     (told,) = comfyui.run(graph)["2"]["text"]
     assert json.loads(told)["seconds"] < 0.5  # 0.1 on an idle computer
+
+
+def test_a_node_that_gave_only_a_part_runs_again_without_paying_for_the_rest(comfyui: ComfyUI):
+    graph = {
+        "1": xl(prompt="one of two"),
+        "2": {"class_type": "RepeatImageBatch", "inputs": {"image": ["1", 0], "amount": 2}},
+        "3": {"class_type": "VisionCraftUpscale", "inputs": {"image": ["2", 0]}},
+        "4": save("3", prefix="part"),
+    }
+    comfyui.sandbox.app.faults = (parse("upscale=500*1"),)
+    try:
+        before = comfyui.sandbox.requests.count("POST /upscale")
+        assert len(comfyui.run(graph)["4"]["images"]) == 1
+        assert len(comfyui.run(graph)["4"]["images"]) == 2
+        assert comfyui.sandbox.requests.count("POST /upscale") == before + 3
+        again = comfyui.queue(graph).json()["prompt_id"]  # whole now, so nothing is left to run
+        messages = comfyui.finish(again)["status"]["messages"]
+        (cached,) = [told["nodes"] for kind, told in messages if kind == "execution_cached"]
+        assert set(cached) == {"1", "2", "3", "4"}
+    finally:
+        comfyui.sandbox.app.faults = ()
