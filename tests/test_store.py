@@ -199,13 +199,14 @@ def test_a_job_that_takes_too_long_is_waited_for_again_without_paying(home: Path
         assert len([line for line in sandbox.requests if line == "POST /generate-xl"]) == 1
 
 
-@pytest.mark.parametrize("fault", ["403-key*1", "500*4", "429:86400*1"])
+@pytest.mark.parametrize("fault", ["403-key*1", "500*4", "429:86400*1", "429*4", "reset*4"])
 def test_a_job_that_cannot_be_asked_about_is_not_paid_for_again(fault: str, home: Path):
     faults = [parse(f"job-status={fault}")]
     with Sandbox(shapes={"generate-xl": "job"}, faults=faults) as sandbox:
         client = client_of(sandbox, home)
-        with pytest.raises(errors.VisionCraftError):
+        with pytest.raises(errors.VisionCraftError) as caught:
             client.send(XL)
+        assert caught.value.charged == "maybe"
         assert client.send(XL).files
         assert len([line for line in sandbox.requests if line == "POST /generate-xl"]) == 1
 

@@ -88,7 +88,7 @@ class Errand:
         if response is None:
             return None
         try:
-            result = self._result(self._understood(response), kept=True)
+            result = self._result(self._finished(self._understood(response)), kept=True)
         except VisionCraftError as error:
             if not is_over(error):
                 raise  # the links may live again, and the server may let us ask again
@@ -114,7 +114,8 @@ class Errand:
             self._server.quota,
             wait=wait,
         )
-        return self._result(reply)
+        # Outside of what is repeated: whatever happens to a job, it is not begun again.
+        return self._result(self._finished(reply))
 
     def _attempt(self, visit: Visit) -> replies.Reply:
         with self._server.limiter.place(self._server.profile.at_once, visit):
@@ -138,9 +139,9 @@ class Errand:
             raise
 
     def _understood(self, response: Response) -> replies.Reply:
-        """What `response` says, of a job what it made. Only a good answer stays in the store."""
+        """What `response` says. Only a good answer stays in the store."""
         try:
-            reply = replies.read(response, self._server.hide)
+            return replies.read(response, self._server.hide)
         except BadReply:
             if self._key:  # paid perhaps, and perhaps understood by a later version
                 self._server.store.set_aside(self._key)
@@ -149,12 +150,14 @@ class Errand:
             if self._key:
                 self._server.store.forget(self._key)
             raise
-        return self._finished(reply) if isinstance(reply, replies.Job) else reply
 
-    def _finished(self, job: replies.Job) -> replies.Reply:
+    def _finished(self, reply: replies.Reply) -> replies.Reply:
+        """What a job made; any other reply as it is."""
+        if not isinstance(reply, replies.Job):
+            return reply
         try:
-            response, reply = wait_for(
-                job, self._server, self._timeouts.total, self._say, self._should_cancel
+            response, done = wait_for(
+                reply, self._server, self._timeouts.total, self._say, self._should_cancel
             )
         except Cancelled:
             raise Cancelled(
@@ -163,10 +166,12 @@ class Errand:
         except VisionCraftError as error:
             if self._key and is_over(error):
                 self._server.store.forget(self._key)
+            if error.charged == "no":  # of the question, not of the job
+                error.charged = "maybe"
             raise
         if self._key:
             self._server.store.keep_job(self._key, self._scrubbed(response))
-        return reply
+        return done
 
     def _result(self, reply: replies.Reply, *, kept: bool = False) -> Result:
         result = Result(origin_of(self._server.profile.base_url), 0.0)
