@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,7 +20,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from .commands import execute
 
         named = version("visioncraft")
-    return execute(arguments, named)
+    status = execute(arguments, named)
+    if arguments is None:
+        _leave_with(status)
+    return status
+
+
+def _leave_with(status: int) -> None:
+    """Ends the process that a shell started, and its daemon threads where they are.
+
+    A Python that ends by itself stops them inside the C++ of torch or FFmpeg, which now and then
+    ends in an abort after a run that went well.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):  # closed, or its reader went away
+            stream.flush()
+    os._exit(status)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Any, cast
 
@@ -71,7 +72,8 @@ class Sandbox:
 
     def close(self) -> None:
         if self._loop and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
+            with suppress(RuntimeError):  # it ended by itself in this very moment
+                self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(timeout=2.5)
 
     def _run(self) -> None:
