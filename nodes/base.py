@@ -9,10 +9,11 @@ from __future__ import annotations
 import inspect
 import json
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..visioncraft_core.catalogs import Catalogs
-from ..visioncraft_core.client import Client, OnProgress, Result
+from ..visioncraft_core.client import Client, OnProgress, Opener, Result, unopened
 from ..visioncraft_core.config import embedded_sandbox
 from ..visioncraft_core.errors import Cancelled, VisionCraftError
 from ..visioncraft_core.fields import Field, Picture, Request
@@ -32,10 +33,12 @@ SANDBOX_NOTE = "No key is configured, so the built-in sandbox answers; its resul
 
 
 class ApiNode:
-    """A node that sends one request. Subclasses name REQUEST and say what `output` gives."""
+    """A node that sends one request. Subclasses name REQUEST and say what `output` gives; `opener`
+    is what opens the files that come."""
 
     REQUEST: ClassVar[type[Request]]
     HIDDEN_FIELDS: ClassVar[tuple[str, ...]] = ()  # fields that `build` fills by itself
+    opener: ClassVar[Opener] = staticmethod(unopened)
     incomplete: ClassVar[deque[dict[str, Any]]]  # inputs of the runs that gave only a part
     FUNCTION = "run"
     CATEGORY = "VisionCraft"
@@ -137,7 +140,11 @@ class ApiNode:
             requests = self.requests(values, client.profile.upload, should_cancel)
             # The service takes no seed: it only tells a kept result from a new one.
             result = client.send_all(
-                requests, variation=seed, on_progress=say, should_cancel=should_cancel
+                requests,
+                variation=seed,
+                opener=type(self).opener,
+                on_progress=say,
+                should_cancel=should_cancel,
             )
             notes = [note, *result.notes] if note else [*result.notes]
             if result.missing:
@@ -173,6 +180,7 @@ class ImageNode(ApiNode):
     """A node whose result is pictures."""
 
     CATEGORY = "VisionCraft/Image"
+    opener = staticmethod(decode)
     RETURN_TYPES = ("IMAGE", "MASK", "STRING")
     RETURN_NAMES = ("images", "mask", "info")
     OUTPUT_TOOLTIPS = (
@@ -184,7 +192,7 @@ class ImageNode(ApiNode):
     def output(
         self, request: Request, result: Result, notes: list[str]
     ) -> tuple[Tensor, Tensor, str]:
-        pictures = _decoded(result, notes)
+        pictures: Sequence[Decoded] = result.opened
         notes += _size_note(pictures)
         sizes = [f"{p.size.width}x{p.size.height}" for p in pictures]
         told = self.info(request, result, notes, pictures=sizes)
@@ -204,22 +212,7 @@ def _say_end(say: OnProgress, seconds: float, notes: list[str]) -> None:
         say(note)
 
 
-def _decoded(result: Result, notes: list[str]) -> list[Decoded]:
-    """The pictures that can be opened; `notes` tells of the others. Raises if there is none."""
-    pictures: list[Decoded] = []
-    problems: list[VisionCraftError] = []
-    for file in result.files:
-        try:
-            pictures.append(decode(file.content))
-        except VisionCraftError as problem:
-            problems.append(problem)
-    if not pictures and problems:
-        raise problems[0]
-    notes += [str(problem) for problem in problems]
-    return pictures
-
-
-def _size_note(pictures: list[Decoded]) -> list[str]:
+def _size_note(pictures: Sequence[Decoded]) -> list[str]:
     if len({picture.size for picture in pictures}) == 1:
         return []
     width, height = tensors.common_size(pictures)

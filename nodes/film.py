@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..visioncraft_core.animations import decode_animation
-from ..visioncraft_core.media import unusable
+from ..visioncraft_core.media import undecodable
 from . import tensors
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Components:
 class FilmFromBytes:
     """An MP4 file as it came; saving copies its streams without encoding them again.
 
-    Every method raises UnsafeContent for a file that does not open as an MP4 with pictures.
+    Every method raises DamagedFile for a file that does not open as an MP4 with pictures.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -97,10 +97,10 @@ class FilmFromBytes:
             # The named format keeps FFmpeg from following playlists and the like.
             container = av.open(io.BytesIO(self._content), "r", format="mp4")
         except FFmpegError:
-            raise unusable("is a damaged or unknown video") from None
+            raise undecodable("is a damaged or unknown video") from None
         with container:
             if not container.streams.video:
-                raise unusable("is a video without pictures")
+                raise undecodable("is a video without pictures")
             yield container
 
 

@@ -23,10 +23,12 @@ INFO_HELP = "Who answered, how long it took, and anything worth knowing, as JSON
 
 class _Moving(ApiNode):
     CATEGORY = "VisionCraft/Video"
+    opener = staticmethod(decode_animation)
 
-    def shown(self, file: File, notes: list[str]) -> tuple[Any, Tensor, float]:
+    def shown(
+        self, file: File, animation: Animation, notes: list[str]
+    ) -> tuple[Any, Tensor, float]:
         """VIDEO, frames and frames a second of one file; what is odd about it goes to `notes`."""
-        animation = decode_animation(file.content)
         frames = tensors.frames(animation.frames)
         notes += _oddities(animation)
         if file.kind == "mp4":
@@ -51,7 +53,9 @@ class TextToGif(_Moving):
         self, request: Request, result: Result, notes: list[str]
     ) -> tuple[Tensor, float, Any, File, str]:
         file = result.files[0]
-        video, frames, fps = self.shown(file, notes)
+        if len(result.files) > 1:
+            notes.append(f"Only the first of {len(result.files)} files is shown.")
+        video, frames, fps = self.shown(file, result.opened[0], notes)
         told = self.info(request, result, notes, frames=len(frames), fps=fps, file=file.kind)
         return frames, fps, video, file, told
 
@@ -69,7 +73,8 @@ class ImageToVideo(_Moving):
     def output(
         self, request: Request, result: Result, notes: list[str]
     ) -> tuple[list[Any], list[Tensor], list[float], list[File], str]:
-        shown = [self.shown(file, notes) for file in result.files]
+        parts = zip(result.files, result.opened, strict=True)
+        shown = [self.shown(file, animation, notes) for file, animation in parts]
         videos = [video for video, _, _ in shown]
         frames = [frames for _, frames, _ in shown]
         rates = [fps for _, _, fps in shown]

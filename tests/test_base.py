@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import client_of, gradient, png_of
+from conftest import client_of, gradient
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
 from visioncraft.nodes.base import SANDBOX_NOTE
-from visioncraft.visioncraft_core import File, Result, errors
+from visioncraft.visioncraft_core import Result, errors
+from visioncraft.visioncraft_core.media import Picture
 from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
@@ -57,22 +58,26 @@ def test_several_pictures_come_as_one_batch(sandbox: Sandbox):
     assert not torch.equal(images[0], images[1])
 
 
-def test_a_damaged_picture_among_others_is_told_and_the_others_delivered():
-    good, bad = File(png_of(gradient()), "png"), File(png_of(gradient())[:60], "png")
-    request = XL.build(prompt="a fox")
-    notes: list[str] = []
-    images, _, _ = XL().output(request, Result("here", 0.1, (good, bad, good)), notes)
-    assert images.shape[0] == 2
-    assert len(notes) == 1
-    assert "damaged" in notes[0]
-    with pytest.raises(errors.UnsafeContent):
-        XL().output(request, Result("here", 0.1, (bad,)), [])
+def test_a_picture_that_does_not_open_is_told_and_the_others_delivered(home: Path):
+    upscale = CLASSES["VisionCraftUpscale"]
+    with Sandbox(faults=[parse("upscale=garbled*1")]) as sandbox:
+        comfy.use(Host(sandbox.url))
+        pictures = torch.rand(3, 8, 8, 3)
+        images, _, info = run(upscale, image=pictures)
+        assert images.shape[0] == 2
+        (note,) = json.loads(info)["notes"]
+        assert re.match(r"Picture \d of 3 failed: .* damaged picture", note)
+        # The next run asks for that one again, and for no other.
+        images, _, _ = run(upscale, image=pictures)
+        assert images.shape[0] == 3
+        assert sandbox.executions == 4
 
 
 def test_pictures_of_different_size_are_all_delivered_and_it_says_so():
-    files = tuple(File(png_of(gradient(*size)), "png") for size in ((32, 24), (16, 48)))
+    pictures = tuple(Picture(gradient(*size)) for size in ((32, 24), (16, 48)))
     notes: list[str] = []
-    images, _, info = XL().output(XL.build(prompt="a fox"), Result("here", 0.1, files), notes)
+    result = Result("here", 0.1, opened=pictures)
+    images, _, info = XL().output(XL.build(prompt="a fox"), result, notes)
     assert images.shape == (2, 48, 32, 3)
     assert "padded to 32x48" in json.loads(info)["notes"][0]
 

@@ -207,6 +207,10 @@ CONTENTS = [
     xl("F79-none", "untyped", None),
     xl("F80", "empty", errors.BadReply),
     xl("F81-bomb", "picture-bomb", errors.UnsafeContent),
+    xl("F81-pixels", "garbled", errors.DamagedFile),
+    *(Row(f"F81-{name}", f"generate={name}", None, notes=2) for name in ("one-cut", "one-null")),
+    Row("F81-one", "generate=one-garbled", None, notes=2),
+    Row("F81-strict", "generate=one-garbled", errors.DamagedFile, settings={"strict": True}),
     Row("F82-blocked", "generate=link:http://127.0.0.1:1/x.png", errors.BlockedURL),
     Row("F82-scheme", "generate=link:file:///etc/passwd", errors.BlockedURL),
     Row("F83", "generate=one-dead", None, notes=1, within=BACKOFF),
@@ -248,6 +252,7 @@ DOWNLOADS = [
     get("F70-R", "gzip", errors.BadReply, asked=1),
     get("F75-R", "html", errors.BadReply, asked=1),
     get("F80-R", "empty", errors.BadReply, asked=1),
+    get("F81-R", "garbled", errors.DamagedFile, asked=1),
 ]
 LISTS = [
     Row("F17-L", "lists=reset*1", None, asked=2, worked=0),
@@ -275,8 +280,8 @@ def call(row: Row, client: Client) -> tuple[str, ...]:
         assert len(client.catalog("samplers-xl").names) > 1
         return ()
     request: Request = POSTS[target]
-    result = client.send(request)
-    assert result.text or [decode(file.content) for file in result.files]
+    result = client.send(request, opener=decode)
+    assert result.text or len(result.opened) == len(result.files) > 0
     return result.notes
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
+import io
 import json
 import logging
 import socket
@@ -18,6 +20,7 @@ import requests
 from conftest import gradient, png_of
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from visioncraft.visioncraft_core.endpoints import CATALOGS
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.fields import Picture
@@ -133,6 +136,16 @@ def complete(packed: bytes) -> bool:
     return inflater.eof
 
 
+def picture_of(content: bytes) -> str:
+    if b"IEND" not in content[-8:]:
+        return "cut off"
+    try:
+        Image.open(io.BytesIO(content)).load()
+    except OSError:
+        return "garbled"
+    return "good"
+
+
 LIMITED = b"Free users can send 1 request per 30 seconds."
 HALF_FILE = 2048
 OPEN = {
@@ -232,6 +245,11 @@ WHAT: dict[str, Callable[[Wire], Any]] = {
     "images-million": lambda w: len(w.json["images"]) == 10**6,
     "dead-link": lambda w: requests.get(w.json["images"][0], timeout=5).status_code == 404,
     "one-dead": lambda w: requests.get(w.json["images"][-1], timeout=5).status_code == 404,
+    "one-null": told({"images": [None]}),
+    "one-cut": lambda w: picture_of(base64.b64decode(w.json["images"][-1])) == "cut off",
+    "one-garbled": lambda w: picture_of(base64.b64decode(w.json["images"][-1])) == "garbled",
+    "garbled-video": plain,
+    "garbled": lambda w: picture_of(w.body) == "garbled",
     "link": told({"images": [""]}),
     "fewer": told({"images": []}),
     "more": lambda w: len(w.json["images"]) == 3 and len(set(w.json["images"])) == 1,

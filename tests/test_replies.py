@@ -13,7 +13,6 @@ from visioncraft.visioncraft_core import errors
 from visioncraft.visioncraft_core.replies import (
     Files,
     Job,
-    Links,
     Words,
     read,
     read_job,
@@ -37,9 +36,9 @@ def response(body: Any, status: int = 200, **headers: str) -> Response:
     ("body", "reply"),
     [
         (PNG, Files((PNG,))),
-        ({"images": ["https://x.test/1.png"]}, Links(("https://x.test/1.png",))),
-        (["https://x.test/1.png"], Links(("https://x.test/1.png",))),
-        ({"image": "https://x.test/1.png"}, Links(("https://x.test/1.png",))),
+        ({"images": ["https://x.test/1.png"]}, Files(("https://x.test/1.png",))),
+        (["https://x.test/1.png"], Files(("https://x.test/1.png",))),
+        ({"image": "https://x.test/1.png"}, Files(("https://x.test/1.png",))),
         ({"images": [BASE64, BASE64]}, Files((PNG, PNG))),
         ([BASE64], Files((PNG,))),
         ({"images": [f"data:image/png;base64,{BASE64}"]}, Files((PNG,))),
@@ -230,7 +229,7 @@ def test_json_that_is_too_deep_too_heavy_or_none_is_a_bad_reply(body: bytes):
 def test_a_byte_order_mark_utf_16_and_a_repeated_name_are_read():
     text = '{"images": ["https://x.test/0.png"], "images": ["https://x.test/1.png"]}'
     for encoding in ("utf-8-sig", "utf-16", "utf-32"):
-        assert read(response(text.encode(encoding))) == Links(("https://x.test/1.png",))
+        assert read(response(text.encode(encoding))) == Files(("https://x.test/1.png",))
 
 
 def test_odd_characters_of_a_server_are_not_shown():
@@ -282,21 +281,44 @@ def test_a_413_means_a_paid_account_or_the_size_of_a_picture(
 
 @pytest.mark.parametrize(
     "text",
-    ["USER: a fox", "ASSISTANT:  a fox\n\nUSER:", "<|assistant|> a fox</s>", "### Response: a fox"],
+    [
+        *("USER: a fox", "ASSISTANT:  a fox\n\nUSER:", "<|assistant|> a fox</s>"),
+        *("### Response: a fox", "<s>[INST] a fox</s> user:", "a fox<|im_end|>\n<|im_start|>"),
+    ],
 )
 def test_the_marks_of_a_chat_template_are_taken_off_an_answer(text: str):
     assert read(response({"message": text})) == Words("a fox")
 
 
 def test_words_that_only_look_like_a_mark_stay():
-    for text in ("The user: a fox", "user interface", "a < b > c"):
+    for text in (
+        *("The user: a fox", "user interface", "a < b > c", "<b>A fox</b> on a mat"),
+        *("<think>red or grey</think> a fox", "a robot that says bot:"),
+    ):
         assert read(response({"message": text})) == Words(text)
+
+
+def test_a_text_of_blanks_takes_no_time():
+    with pytest.raises(errors.BadReply):
+        read(response({"message": " \n" * 500_000}))
+    assert read(response({"message": "a" + " \n" * 400_000 + "b"}))
+
+
+@pytest.mark.parametrize("chat_id", [0, 7, "0", "a-b"])
+def test_a_chat_may_have_any_number_or_name(chat_id: object):
+    assert read(response({"message": "Hi", "chat_id": chat_id})) == Words("Hi", str(chat_id))
+
+
+@pytest.mark.parametrize("odd", [None, "", "!!!", 7, {}, base64.b64encode(b"hello").decode()])
+def test_an_odd_entry_takes_no_other_with_it(odd: object):
+    link = "https://x.test/1.png"
+    assert read(response({"images": [BASE64, odd, link]})) == Files((PNG, None, link))
 
 
 def test_a_job_is_over_when_it_names_its_picture():
     assert read_job(response({"status": "generating", "image": ""})) is None
     done = response({"status": "success", "image": "https://x.test/1.png"})
-    assert read_job(done) == Links(("https://x.test/1.png",))
+    assert read_job(done) == Files(("https://x.test/1.png",))
     with pytest.raises(errors.BadReply):
         read_job(response({"status": "failed", "image": None}))
 

@@ -31,7 +31,8 @@ from visioncraft.visioncraft_core import (
     errors,
 )
 from visioncraft.visioncraft_core.config import SANDBOX_PREMIUM_KEY
-from visioncraft.visioncraft_core.errand import KEPT_NOTE, UNKEPT_NOTE
+from visioncraft.visioncraft_core.errand import KEPT_NOTE, STAYS_NOTE, UNKEPT_NOTE
+from visioncraft.visioncraft_core.media import decode
 from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 from visioncraft.visioncraft_core.store import Store, key_of
@@ -250,8 +251,42 @@ def test_an_answer_that_nobody_understood_is_kept_for_later(home: Path):
     with Sandbox(faults=[parse("generate-xl=object")]) as sandbox, pytest.raises(errors.BadReply):
         client_of(sandbox, home).send(XL)
     (note,) = (home / "store").rglob("unread.json")
-    assert Store(home / "store").size()[0] == 1
+    (entry,) = Store(home / "store").entries()
+    assert entry.unread
+    assert entry.unread.read_bytes() == b"{}"
     assert json.loads(note.read_bytes())["path"] == "/generate-xl"
+
+
+def test_a_file_that_does_not_open_is_kept_for_people_and_asked_for_again(home: Path):
+    with Sandbox(faults=[parse("generate-xl=garbled*1")]) as sandbox:
+        client = client_of(sandbox, home)
+        with pytest.raises(errors.DamagedFile):
+            client.send(XL, opener=decode)
+        assert client.send(XL, opener=decode).opened
+        assert posts(sandbox) == 2
+    (entry,) = Store(home / "store").entries()
+    assert entry.unread is None  # what came later counts
+
+
+def test_a_link_to_a_file_that_does_not_open_is_fetched_again(home: Path):
+    faults = [parse("results=garbled*1")]
+    with Sandbox(faults=faults, shapes={"generate": "links"}) as sandbox:
+        client = client_of(sandbox, home)
+        first = client.send(FOUR, opener=decode)
+        assert (len(first.opened), first.missing) == (3, 1)
+        again = client.send(FOUR, opener=decode)
+        assert (len(again.opened), again.missing) == (4, 0)
+        assert (posts(sandbox), len(sandbox.requests)) == (1, 6)
+
+
+def test_a_part_that_came_damaged_in_a_kept_answer_stays_so(home: Path):
+    with Sandbox(faults=[parse("generate=one-cut")]) as sandbox:
+        client = client_of(sandbox, home)
+        for _ in range(2):
+            result = client.send(FOUR, opener=decode)
+            assert (len(result.files), result.missing) == (3, 0)
+            assert STAYS_NOTE in result.notes
+        assert posts(sandbox) == 1
 
 
 def test_what_is_kept_names_neither_key_nor_token_and_is_the_owners_alone(

@@ -64,6 +64,18 @@ def test_one_failed_video_leaves_the_others(sandbox: Sandbox):
     assert "failed" in json.loads(info)["notes"][0]
 
 
+def test_a_video_that_does_not_open_leaves_the_others(sandbox: Sandbox):
+    with Sandbox(faults=[parse("img2video=garbled-video*1")]) as broken:
+        comfy.use(Host(broken.url))
+        pictures = torch.rand(2, 32, 32, 3)
+        videos, _, _, _, info = run(VIDEO, image=pictures)
+        assert len(videos) == 1
+        assert "without pictures" in json.loads(info)["notes"][0]
+        videos, _, _, _, _ = run(VIDEO, image=pictures)
+        assert len(videos) == 2
+        assert len(broken.requests) == 3
+
+
 def test_a_picture_where_a_video_was_asked_for_is_told(sandbox: Sandbox):
     with Sandbox(shapes={"img2video": "chat"}) as odd:
         comfy.use(Host(odd.url))
@@ -86,7 +98,8 @@ def test_a_gif_of_odd_size_becomes_a_video_of_even_size():
     from visioncraft.visioncraft_core.client import File
 
     notes: list[str] = []
-    video, frames, _ = node.shown(File(buffer.getvalue(), "gif"), notes)
+    content = buffer.getvalue()
+    video, frames, _ = node.shown(File(content, "gif"), decode_animation(content), notes)
     assert frames.shape == (1, 3, 5, 3)
     assert video.get_dimensions() == (6, 4)
     assert "single frame" in notes[0]

@@ -28,6 +28,7 @@ from .media import (
     TimedFile,
     rgb_of,
     sniff,
+    undecodable,
     unusable,
 )
 
@@ -74,8 +75,8 @@ class Animation:
 def decode_animation(content: bytes) -> Animation:
     """The frames of a GIF, WebP, PNG, JPEG or MP4 file; a still picture has one.
 
-    Raises UnsafeContent for a damaged file, a foreign format, no frames at all, a first frame that
-    is too large, or after MOST_SECONDS.
+    Raises DamagedFile for a damaged file, a foreign format or no frames at all, UnsafeContent for
+    frames that are too large or after MOST_SECONDS.
     """
     kind = sniff(content)
     with warnings.catch_warnings():
@@ -84,8 +85,10 @@ def decode_animation(content: bytes) -> Animation:
             return _from_mp4(content) if kind == "mp4" else _from_pillow(content, kind)
         except UnsafeContent:
             raise
+        except MemoryError:
+            raise unusable("does not fit into memory") from None
         except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, av errors ...
-            raise unusable("is a damaged or unknown moving picture") from None
+            raise undecodable("is a damaged or unknown moving picture") from None
 
 
 class _Frames:
@@ -107,7 +110,7 @@ class _Frames:
 
     def array(self) -> Pixels:
         if not self._count:
-            raise unusable("is a video without pictures")
+            raise undecodable("is a video without pictures")
         # In place: for a moment, a copy would need the memory twice.
         self._array.resize((self._count, *self._array.shape[1:]), refcheck=False)
         return self._array
@@ -163,7 +166,7 @@ def _from_mp4(content: bytes) -> Animation:
     # The named format keeps FFmpeg from following playlists and the like.
     with av.open(io.BytesIO(content), format="mp4") as container:
         if not container.streams.video:
-            raise unusable("is a video without pictures")
+            raise undecodable("is a video without pictures")
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 1 / UNTIMED)
         width, height = stream.codec_context.width, stream.codec_context.height

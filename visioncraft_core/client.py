@@ -19,14 +19,14 @@ from .errand import Errand, OnProgress
 from .errors import Cancelled, VisionCraftError
 from .fields import Request
 from .limiter import limiter_of
-from .results import File, Result, joined
+from .results import File, Opener, Result, joined
 from .retry import persist, quota_of, sleep, tries_to_fetch
 from .server import Server
 from .store import Store, key_of
 from .transport import ShouldCancel, Transport, never
 from .workers import map_at_once
 
-__all__ = ["Client", "File", "OnProgress", "Result", "quiet"]
+__all__ = ["Client", "File", "OnProgress", "Opener", "Result", "quiet", "unopened"]
 
 UNVERIFIED_NOTE = (
     "TLS certificates are not checked for this server (verify is off in its profile): anyone on "
@@ -38,6 +38,10 @@ log = logging.getLogger("visioncraft")
 
 def quiet(text: str) -> None:
     """Progress for nobody."""
+
+
+def unopened(content: bytes) -> None:
+    """Opens nothing: the files are given out as they came."""
 
 
 class Client:
@@ -67,6 +71,7 @@ class Client:
         request: Request,
         *,
         variation: object = 0,
+        opener: Opener = unopened,
         on_progress: OnProgress = quiet,
         should_cancel: ShouldCancel = never,
     ) -> Result:
@@ -74,14 +79,17 @@ class Client:
 
         The same request with the same `variation`, which is anything that JSON can hold, is
         answered from the store and costs nothing; None neither looks there nor keeps the result.
-        Raises the errors of `transport`, `replies` and `downloads`.
+        `opener` is called with the content of each file, in other threads; a file that it refuses
+        with a VisionCraftError is missing from the result.
+        Raises the errors of `transport`, `replies`, `downloads` and of the opener.
         """
-        return self._sent(request, variation, on_progress, on_progress, should_cancel)
+        return self._sent(request, variation, opener, on_progress, on_progress, should_cancel)
 
     def _sent(
         self,
         request: Request,
         variation: object,
+        opener: Opener,
         on_progress: OnProgress,
         on_delay: OnProgress,
         should_cancel: ShouldCancel,
@@ -90,7 +98,7 @@ class Client:
         key = ""
         if variation is not None and self.profile.store:
             key = key_of(request.path, request.to_json(), self._place, variation)
-        errand = Errand(self._server, request, key, on_progress, on_delay, should_cancel)
+        errand = Errand(self._server, request, key, opener, on_progress, on_delay, should_cancel)
         result = errand.run()
         notes = result.notes if self.profile.verify else (*result.notes, UNVERIFIED_NOTE)
         return replace(result, notes=notes, seconds=time.monotonic() - started)
@@ -100,6 +108,7 @@ class Client:
         requests: Sequence[Request],
         *,
         variation: object = 0,
+        opener: Opener = unopened,
         on_progress: OnProgress = quiet,
         should_cancel: ShouldCancel = never,
     ) -> Result:
@@ -113,6 +122,7 @@ class Client:
             return self.send(
                 requests[0],
                 variation=variation,
+                opener=opener,
                 on_progress=on_progress,
                 should_cancel=should_cancel,
             )
@@ -122,7 +132,7 @@ class Client:
 
         def attempt(turn: tuple[Request, object]) -> Result | VisionCraftError:
             try:
-                return self._sent(*turn, quiet, on_delay, should_cancel)
+                return self._sent(*turn, opener, quiet, on_delay, should_cancel)
             except VisionCraftError as error:
                 return error
 

@@ -18,6 +18,7 @@ from .config import origin_of
 from .errors import (
     BadReply,
     Cancelled,
+    DamagedFile,
     RateLimited,
     ServerBusy,
     UnsafeContent,
@@ -27,7 +28,7 @@ from .fields import Picture, Request
 from .jobs import is_over, wait_for
 from .limiter import Visit
 from .media import sniff
-from .results import File, Result, delivered, unfit, whole_file
+from .results import File, Opener, Part, Result, delivered, unfit, whole_file
 from .retry import (
     LONGEST_RETRY_AFTER,
     persist,
@@ -40,10 +41,12 @@ from .transport import LOOK_EVERY, Response, ShouldCancel
 from .workers import map_at_once
 
 DOWNLOADS_AT_ONCE = 8
+OPENED_AT_ONCE = 2  # in the whole process: each picture may take half a GB for a moment
 MOST_FILES = 16  # of one answer; the API makes five at most
 MOST_BYTES = 2**30
 
 KEPT_NOTE = "Kept from an earlier run, so nothing was sent; change seed for a new one."
+STAYS_NOTE = "What came damaged in a kept answer stays so; change seed for a new one."
 UNKEPT_NOTE = "The result could not be kept in the store: its disk is full or not writable."
 
 OnProgress = Callable[[str], None]
@@ -52,6 +55,7 @@ OnProgress = Callable[[str], None]
 class Errand:
     """One request. `key` is its name in the store, "" where nothing is looked up or kept.
 
+    `opener` is given each file, so that one that does not open counts as one that did not come.
     `on_progress` hears of every step, `on_delay` of what holds it up.
     """
 
@@ -60,6 +64,7 @@ class Errand:
         server: Server,
         request: Request,
         key: str,
+        opener: Opener,
         on_progress: OnProgress,
         on_delay: OnProgress,
         should_cancel: ShouldCancel,
@@ -67,6 +72,7 @@ class Errand:
         self._server = server
         self._request = request
         self._key = key
+        self._open = opener
         self._say = on_progress
         self._say_delay = on_delay
         self._should_cancel = should_cancel
@@ -75,14 +81,15 @@ class Errand:
         self._bytes = 0
 
     def run(self) -> Result:
-        """What the request makes. Raises the errors of `transport`, `replies` and `downloads`."""
+        """What the request makes. Raises the errors of `transport`, `replies`, `downloads` and of
+        the opener."""
         if not self._key:
             return self._made()
         with _alone(self._key, self._should_cancel):
             return self._kept() or self._made()
 
     def _kept(self) -> Result | None:
-        """The result out of the store; None where there is none, or its links are dead."""
+        """The result out of the store; None where there is none, or it leads nowhere."""
         store = self._server.store
         response = store.job(self._key) or store.reply(self._key)
         if response is None:
@@ -92,7 +99,10 @@ class Errand:
         except VisionCraftError as error:
             if not is_over(error):
                 raise  # the links may live again, and the server may let us ask again
-            store.forget(self._key)
+            if isinstance(error, BadReply):
+                store.set_aside(self._key)
+            else:
+                store.forget(self._key)
             return None
         return replace(result, notes=(KEPT_NOTE, *result.notes))
 
@@ -180,36 +190,60 @@ class Errand:
                 raise unfit(self._server.label, "text")
             text, chat_id = self._server.hide(reply.text), self._server.hide(reply.chat_id)
             return replace(result, text=text, chat_id=chat_id, notes=self._notes())
-        sources: tuple[bytes | str, ...] = ()
-        if isinstance(reply, replies.Files):
-            sources = reply.contents
-        elif isinstance(reply, replies.Links) and self._request.makes != "text":
-            if not kept:
-                self._say(f"fetching {len(reply.urls)} file(s)")
-            base = self._server.profile.base_url + self._request.path
-            sources = tuple(_absolute(base, url) for url in reply.urls)
-        if not sources:
-            raise unfit(self._server.label, "links")
-        outcomes = map_at_once(self._file, sources[:MOST_FILES], DOWNLOADS_AT_ONCE)
-        files, lost = delivered(outcomes, strict=self._server.profile.strict)
-        notes = (*_count_note(self._request, len(sources)), *lost, *self._notes())
-        return replace(result, files=files, notes=notes, missing=len(lost))
+        if not isinstance(reply, replies.Files) or self._request.makes == "text":
+            raise unfit(self._server.label, "files")
+        links = sum(isinstance(part, str) for part in reply.parts)
+        if links and not kept:
+            self._say(f"fetching {links} file(s)")
+        outcomes = map_at_once(self._part, reply.parts[:MOST_FILES], DOWNLOADS_AT_ONCE)
+        parts, lost = delivered(outcomes, strict=self._server.profile.strict)
+        missing = len(lost)
+        if self._key:  # the answer is kept as it came, so only links can bring something else
+            failed = zip(outcomes, reply.parts, strict=False)
+            missing = sum(not isinstance(o, Part) and isinstance(part, str) for o, part in failed)
+        stays = (STAYS_NOTE,) if len(lost) > missing else ()
+        return replace(
+            result,
+            files=tuple(part.file for part in parts),
+            opened=tuple(part.opened for part in parts),
+            notes=(*_count_note(self._request, len(reply.parts)), *lost, *stays, *self._notes()),
+            missing=missing,
+        )
 
-    def _file(self, source: bytes | str) -> File | VisionCraftError:
+    def _part(self, source: bytes | str | None) -> Part | VisionCraftError:
         """The file that came with the answer, or that a link names; else why there is none."""
         try:
+            if source is None:
+                raise unfit(self._server.label, "a part that is neither a file nor a link")
             if isinstance(source, bytes):
-                return self._counted(source)
-            kept = self._server.store.file(self._key, source) if self._key else None
-            if kept is not None:
-                return self._counted(kept)
-            content = self._server.downloads.fetch(source, should_cancel=self._should_cancel)
-            file = self._counted(content)
-            if self._key:
-                self._unkept |= not self._server.store.keep_file(self._key, source, content)
+                return self._opened(self._counted(source))
+            url = _absolute(self._server.profile.base_url + self._request.path, source)
+            return self._fetched(url)
         except VisionCraftError as error:
             return error
-        return file
+
+    def _fetched(self, url: str) -> Part:
+        store = self._server.store
+        content = store.file(self._key, url) if self._key else None
+        if content is None:
+            content = self._server.downloads.fetch(url, should_cancel=self._should_cancel)
+            file = self._counted(content)
+            if self._key:
+                self._unkept |= not store.keep_file(self._key, url, content)
+        else:
+            file = self._counted(content)
+        try:
+            return self._opened(file)
+        except DamagedFile:
+            if self._key:  # asked for again, it may come whole
+                store.forget_file(self._key, url)
+            raise
+
+    def _opened(self, file: File) -> Part:
+        with _opening:
+            if self._should_cancel():
+                raise Cancelled("Cancelled.", phase="decode")
+            return Part(file, self._open(file.content))
 
     def _counted(self, content: bytes) -> File:
         self._bytes += len(content)
@@ -266,6 +300,7 @@ def _count_note(request: Request, got: int) -> tuple[str, ...]:
     return (f"The server sent {got} picture(s) where {asked} were asked for.{taken}",)
 
 
+_opening = threading.BoundedSemaphore(OPENED_AT_ONCE)
 _busy: set[str] = set()
 _changed = threading.Condition()
 

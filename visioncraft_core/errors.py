@@ -33,6 +33,7 @@ VisionCraftError
   BadReply                 an answer that is not what the API gives
     WebPage                an HTML page: another server, or one under repair
     UnsafeContent          a file that is too large, or not what it says
+      DamagedFile          a file that cannot be decoded
   BlockedURL               a result address that is never fetched
   ResultLost               the result was made but could not be downloaded
   Cancelled                the user stopped it
@@ -215,6 +216,10 @@ class WebPage(BadReply):
 
 
 class UnsafeContent(BadReply):
+    pass
+
+
+class DamagedFile(UnsafeContent):
     pass
 
 

@@ -12,6 +12,7 @@ from . import replies
 from .endpoints import JOB_STATUS_PATH
 from .errors import (
     BadReply,
+    DamagedFile,
     DeadlinePassed,
     EndpointNotFound,
     Refused,
@@ -78,5 +79,5 @@ def is_over(error: VisionCraftError) -> bool:
     if isinstance(error, ResultLost):
         return 400 <= (error.status or 0) < 500
     if isinstance(error, UnsafeContent):
-        return False
+        return isinstance(error, DamagedFile)
     return isinstance(error, BadReply | EndpointNotFound) or type(error) is Refused

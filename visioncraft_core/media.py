@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from .errors import BadReply, UnsafeContent
+from .errors import BadReply, DamagedFile, UnsafeContent
 
 FileKind = Literal["png", "jpeg", "webp", "gif", "mp4"]
 UploadFormat = Literal["png", "webp", "jpeg"]
@@ -97,8 +97,9 @@ class TimedFile(io.BytesIO):
 def decode(content: bytes) -> Picture:
     """The (first) picture in a PNG, JPEG, WebP or GIF file, upright and in sRGB's RGB.
 
-    Raises UnsafeContent for a damaged file, a foreign format or more than MOST_PIXELS. Takes what a
-    tolerant viewer takes; whether the file is all there is `containers.check_whole`'s question.
+    Raises DamagedFile for a damaged file or a foreign format, UnsafeContent for more than
+    MOST_PIXELS or after MOST_SECONDS. Takes what a tolerant viewer takes; whether the file is all
+    there is `containers.check_whole`'s question.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's own size warnings; the budget is ours
@@ -110,12 +111,14 @@ def decode(content: bytes) -> Picture:
                 return _picture(image)
         except UnsafeContent:
             raise
+        except MemoryError:
+            raise unusable("does not fit into memory", SMALLER) from None
         except Image.DecompressionBombError:
             raise unusable("has far more pixels than is safe", SMALLER) from None
         except UnidentifiedImageError:
-            raise unusable("is not a PNG, JPEG, WebP or GIF picture") from None
+            raise undecodable("is not a PNG, JPEG, WebP or GIF picture") from None
         except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, struct.error ...
-            raise unusable("is a damaged picture") from None
+            raise undecodable("is a damaged picture") from None
 
 
 def encode(pixels: Pixels, file_format: UploadFormat = "png") -> bytes:
@@ -190,6 +193,11 @@ def _in_srgb(image: Image.Image) -> Image.Image:
 def unusable(why: str, advice: str = "") -> UnsafeContent:
     """The error for a file that cannot be shown; `why` completes "A file from the server ..."."""
     return UnsafeContent(*_sentences(why, advice), phase="decode", charged="yes")
+
+
+def undecodable(why: str) -> DamagedFile:
+    """The error for a file that does not decode; `why` completes "A file from the server ..."."""
+    return DamagedFile(*_sentences(why), phase="decode", charged="yes")
 
 
 def incomplete(why: str) -> BadReply:

@@ -29,16 +29,13 @@ LONGEST_TEXT = 1_000_000  # characters; a model writes some thousands
 
 @dataclass(frozen=True)
 class Files:
-    """Files that came in the answer itself."""
+    """What was made, in the server's order: the content of a file, or its address.
 
-    contents: tuple[bytes, ...]
+    An address stands as the server wrote it, nothing about it is checked; None is an entry that is
+    neither. At least one is usable.
+    """
 
-
-@dataclass(frozen=True)
-class Links:
-    """Addresses of finished files, as the server wrote them: nothing about them is checked."""
-
-    urls: tuple[str, ...]
+    parts: tuple[bytes | str | None, ...]
 
 
 @dataclass(frozen=True)
@@ -56,17 +53,23 @@ class Job:
     id: str
 
 
-_LABEL = (
-    r"(?:(?:user|assistant|system|bot)\s*:|<\|?/?[a-z_]+\|?>|###\s*(?:response|assistant)\s*:?)"
+# What the chat templates of small models put around an answer.
+_SPEAKER = r"(?:user|assistant|system|bot)[ \t]*:"
+_TAG = (
+    r"(?:<\|[a-z_]{1,20}\|>|</?s>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>|\[/?INST\]"
+    r"|<</?SYS>>|###[ \t]*(?:response|assistant)[ \t]*:?)"
 )
-_LABELS_BEFORE = re.compile(rf"^\s*(?:{_LABEL}\s*)+", re.IGNORECASE)
-_LABELS_AFTER = re.compile(rf"(?:\s*{_LABEL})+\s*$", re.IGNORECASE)
+_MARK_BEFORE = re.compile(rf"{_TAG}|{_SPEAKER}", re.IGNORECASE)
+# Within a line, a speaker may be part of the answer.
+_MARK_AFTER = re.compile(rf"(?:{_TAG}|(?:{_TAG}|\n)[ \t]*{_SPEAKER})$", re.IGNORECASE)
+MOST_MARKS = 20  # on either side
+LONGEST_MARK = 60
 
 _ADDRESS = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # What stops a file from being written, moves a terminal's cursor or turns the reading direction.
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
-Reply = Files | Links | Words | Job
+Reply = Files | Words | Job
 
 
 def read(response: Response, hide: Callable[[str], str] = str) -> Reply:
@@ -156,30 +159,31 @@ def _is_plain(text: object) -> bool:
 
 def _understood(answer: Any) -> Reply | None:
     if isinstance(answer, list):
-        return _files_or_links(answer)
+        return _files(answer)
     if not isinstance(answer, dict):
         return None
     for key in ("images", "image", "urls", "url", "output"):
         if answer.get(key):
             found = answer[key] if isinstance(answer[key], list) else [answer[key]]
-            if reply := _files_or_links(found):
+            if reply := _files(found):
                 return reply
     if job := answer.get("job_id"):
         return Job(str(job))
     return _words(answer)
 
 
-def _files_or_links(entries: list[Any]) -> Files | Links | None:
-    if not entries or not all(isinstance(e, str) and e for e in entries):
+def _files(entries: list[Any]) -> Files | None:
+    parts = tuple(_part(entry) for entry in entries[:MOST_ENTRIES])
+    return Files(parts) if any(parts) else None
+
+
+def _part(entry: Any) -> bytes | str | None:
+    if not isinstance(entry, str):
         return None
-    entries = entries[:MOST_ENTRIES]
-    if all(_ADDRESS.match(e) for e in entries):
-        return Links(tuple(entries))
-    contents = tuple(_decoded(e) for e in entries)
-    if all(contents):
-        return Files(contents)
+    if _ADDRESS.match(entry):
+        return entry
     # Base64 of a JPEG begins with a slash, too.
-    return Links(tuple(entries)) if all(e.startswith("/") for e in entries) else None
+    return _decoded(entry) or (entry if entry.startswith("/") else None)
 
 
 def _decoded(text: str) -> bytes:
@@ -199,8 +203,13 @@ def _words(answer: dict[str, Any]) -> Words | None:
         keys = ("message", "response", "text", "answer", "content", "result")
         text = next((t for t in (_content(answer.get(k)) for k in keys) if t), "")
     names = ("chat_id", "chatId", "chatCode", "chat_code", "id")
-    chat_id = next((str(answer[n]) for n in names if answer.get(n)), "")
+    chat_id = next((str(answer[n]) for n in names if _is_id(answer.get(n))), "")
     return Words(text, chat_id) if text else None
+
+
+def _is_id(value: object) -> bool:
+    """Chats are numbered from 0 by some servers."""
+    return value != "" and isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _content(message: Any) -> str:
@@ -208,6 +217,16 @@ def _content(message: Any) -> str:
         message = message.get("content")
     if not isinstance(message, str):
         return ""
-    message = _UNFIT.sub("", message[:LONGEST_TEXT])
-    # Small models leave marks of their chat template around the answer.
-    return _LABELS_AFTER.sub("", _LABELS_BEFORE.sub("", message)).strip()
+    return _unmarked(_UNFIT.sub("", message[:LONGEST_TEXT]).strip())
+
+
+def _unmarked(text: str) -> str:
+    # One by one and only at the very ends: a search would try every blank of a text of blanks.
+    for _ in range(MOST_MARKS):
+        if mark := _MARK_BEFORE.match(text):
+            text = text[mark.end() :].lstrip()
+        elif mark := _MARK_AFTER.search(text, max(0, len(text) - LONGEST_MARK)):
+            text = text[: mark.start()].rstrip()
+        else:
+            break
+    return text

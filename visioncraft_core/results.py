@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from .containers import check_whole
 from .errors import BadReply, Cancelled, VisionCraftError
@@ -31,14 +32,28 @@ class File:
         return "jpg" if self.kind == "jpeg" else self.kind
 
 
+# Opens the content of a file. Raises DamagedFile where it does not decode, UnsafeContent where it
+# is out of bounds.
+Opener = Callable[[bytes], Any]
+
+
+class Part(NamedTuple):
+    """A file and what the caller's opener made of it."""
+
+    file: File
+    opened: Any
+
+
 @dataclass(frozen=True)
 class Result:
-    """What a call made. `notes` are sentences for the user; `seconds` is wall time; `missing` is
-    how many parts of it did not come, which another run would ask for again."""
+    """What a call made. `opened` is what the caller's opener made of each of the `files`; `notes`
+    are sentences for the user; `seconds` is wall time; `missing` is how many parts of it did not
+    come, which another run would ask for again."""
 
     server: str
     seconds: float
     files: tuple[File, ...] = ()
+    opened: tuple[Any, ...] = ()
     text: str = ""
     chat_id: str = ""
     notes: tuple[str, ...] = ()
@@ -65,14 +80,14 @@ def unfit(server: str, what: str) -> BadReply:
 
 
 def delivered(
-    outcomes: Sequence[File | VisionCraftError], *, strict: bool
-) -> tuple[tuple[File, ...], tuple[str, ...]]:
-    """The files there are, and a note for each that is missing.
+    outcomes: Sequence[Part | VisionCraftError], *, strict: bool
+) -> tuple[list[Part], tuple[str, ...]]:
+    """The parts there are, and a note for each that is missing.
 
     Raises the first error where nothing came, the user cancelled, or `strict` wants all.
     """
-    files = tuple(outcome for outcome in outcomes if isinstance(outcome, File))
-    return files, _lost([*outcomes], bool(files), strict=strict)
+    parts = [outcome for outcome in outcomes if isinstance(outcome, Part)]
+    return parts, _lost([*outcomes], bool(parts), strict=strict)
 
 
 def joined(outcomes: Sequence[Result | VisionCraftError], *, strict: bool) -> Result:
@@ -83,9 +98,13 @@ def joined(outcomes: Sequence[Result | VisionCraftError], *, strict: bool) -> Re
     results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
     lost = _lost([*outcomes], bool(results), strict=strict)
     notes = dict.fromkeys(note for result in results for note in result.notes)
-    files = tuple(file for result in results for file in result.files)
-    missing = sum(result.missing for result in results) + len(lost)
-    return replace(results[0], files=files, notes=(*notes, *lost), missing=missing)
+    return replace(
+        results[0],
+        files=tuple(file for result in results for file in result.files),
+        opened=tuple(each for result in results for each in result.opened),
+        notes=(*notes, *lost),
+        missing=sum(result.missing for result in results) + len(lost),
+    )
 
 
 def _lost(outcomes: list[object], came: bool, *, strict: bool) -> tuple[str, ...]:  # noqa: FBT001

@@ -3,6 +3,7 @@
     store/objects/ab/<sha256 of the content>        every answer and file, once
     store/requests/ab/<sha256 of the request>/      what a request was answered with:
         reply.json, job.json                        the answer, and that of a job that ended
+        unread.json                                 an answer that gave no result, for people
         <sha256 of a URL>.json                      the file that a result link gave
 
 A request is its wire body without the token, the base URL and the variation that the user asked
@@ -30,6 +31,7 @@ from .transport import Response
 MOST_BYTES = 2 * 2**30
 TRIM_EVERY = 32 * 2**20  # bytes written between two looks at the size of it all
 FORGOTTEN = 3600.0  # seconds after which a file that was never finished belongs to nobody
+UNREAD = "unread.json"
 ABOUT = 80  # characters of a prompt in the list
 
 log = logging.getLogger("visioncraft")
@@ -37,7 +39,8 @@ log = logging.getLogger("visioncraft")
 
 @dataclass(frozen=True)
 class Entry:
-    """One request and what is kept of its answer. `made` is seconds since 1970."""
+    """One request and what is kept of its answer. `made` is seconds since 1970; `unread` is the
+    file of an answer that gave no result."""
 
     made: float
     server: str
@@ -45,6 +48,7 @@ class Entry:
     about: str
     files: int
     size: int
+    unread: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,17 @@ class Store:
 
     def set_aside(self, key: str) -> None:
         """Keeps an answer that nobody understood, but not as the answer."""
-        with suppress(OSError):
-            os.replace(self._folder(key) / "reply.json", self._folder(key) / "unread.json")
+        folder = self._folder(key)
+        for name in ("reply.json", "job.json"):  # of two, the job's is what was made
+            with suppress(OSError):
+                os.replace(folder / name, folder / UNREAD)
+        for path in _listed(folder):
+            if path.name != UNREAD:
+                _remove(path)
+
+    def forget_file(self, key: str, url: str) -> None:
+        """Lets the file of a result link be fetched again."""
+        _remove(self._folder(key) / f"{_named(url)}.json")
 
     def size(self) -> tuple[int, int]:
         """How many files there are, and their bytes."""
@@ -214,14 +227,16 @@ class Store:
 
     def _entry(self, folder: Path) -> Entry | None:
         records = {path.stem: _json(path) for path in _listed(folder)}
-        told = records.get("reply")
+        told = records.get("reply") or records.get("unread")
         if not told:
             return None
+        digest = "" if "reply" in records else str(told.get("sha256"))
         sizes = [r["size"] for r in records.values() if isinstance(r.get("size"), int)]
         files = len(records.keys() - {"reply", "job", "unread"})
         server, path, about = (str(told.get(name, "")) for name in ("server", "path", "about"))
         made = told["made"] if isinstance(told.get("made"), float) else 0.0
-        return Entry(made, server, path, about, files or 1, sum(sizes))
+        unread = self._object(digest) if digest else None
+        return Entry(made, server, path, about, files or 1, sum(sizes), unread)
 
     def _object(self, digest: str) -> Path:
         safe = digest if digest.isalnum() else "-"

@@ -63,6 +63,8 @@ def store_list(_options: argparse.Namespace) -> int:
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.made))
         told = f"{made}  {_mebibytes(entry.size):>9}  {entry.path:<13}  {entry.about}"
         line(sys.stdout, f"{told}  ({entry.server})")
+        if entry.unread:
+            line(sys.stdout, f"{'':18}gave no result; its answer is in {entry.unread}")
     return DONE
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import struct
 import zlib
 from collections.abc import Callable
 from typing import Any, Literal
 
 from aiohttp import web
 
-from .fault_changes import DEAD, MIB, bomb
+from .fault_changes import DEAD, MIB, bomb, png
 from .fault_strike import Act, Fault, Strike
 from .fault_wire import FAILED_ENDLESS, MOVED_ENDLESS, SSE_CUT
 
@@ -111,14 +110,7 @@ def _echo(status: int) -> Act:
 
 
 async def _picture_bomb(_strike: Strike) -> web.Response:
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-        )
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0))
-    data = chunk(b"IDAT", zlib.compress(bytes(150_001)))
-    picture = b"\x89PNG\r\n\x1a\n" + head + data + chunk(b"IEND", b"")
+    picture = png(50_000, 50_000, zlib.compress(bytes(150_001)))
     return web.Response(body=picture, content_type="image/png")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import codecs
 import gzip
 import json
+import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -83,7 +85,7 @@ def _text(change: Callable[[bytes], bytes]) -> Fault:
     return Fault(act, work="real")
 
 
-def _pictures(change: Callable[[list[str], str], list[str]]) -> Fault:
+def _pictures(change: Callable[[list[str], str], Sequence[str | None]]) -> Fault:
     """Changes the list of an answer `{"images": [...]}`; `change` also gets a dead link."""
 
     async def act(strike: Strike) -> web.Response:
@@ -95,6 +97,37 @@ def _pictures(change: Callable[[list[str], str], list[str]]) -> Fault:
         return _changed(made, json.dumps({**told, "images": images}).encode())
 
     return Fault(act, work="real")
+
+
+def png(width: int, height: int, packed: bytes) -> bytes:
+    """An RGB picture whose pixels are `packed`, be they right or not."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + checksum
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+GARBLED = png(64, 64, b"\xff" * 400)
+
+
+async def _garbled(strike: Strike) -> web.Response:
+    return _changed(await strike.real(), GARBLED, Content_Type="image/png")
+
+
+async def _no_pictures(strike: Strike) -> web.Response:
+    """The real MP4, whose track of pictures calls itself one of sound."""
+    made = await strike.real()
+    return _changed(made, _body(made).replace(b"vide", b"soun"))
+
+
+def _ends_with(entry: bytes | None) -> Fault:
+    """Puts a file, or null, in the place of the last picture."""
+    text = None if entry is None else base64.b64encode(entry).decode()
+    return _pictures(lambda links, _dead: [*links[:-1], text])
 
 
 ENCODINGS = {
@@ -110,6 +143,11 @@ ENCODINGS = {
 CHANGES = {
     "fewer": _pictures(lambda links, _dead: links[:-1]),
     "more": _pictures(lambda links, _dead: links + links[-1:] * 2),
+    "one-null": _ends_with(None),
+    "one-cut": _ends_with(GARBLED[:200]),
+    "one-garbled": _ends_with(GARBLED),
+    "garbled-video": Fault(_no_pictures, work="real"),
+    "garbled": Fault(_garbled, work="real"),
     "one-dead": _pictures(lambda links, dead: [*links[:-1], dead]),
     "wrong-type": Fault(_wrong_type, work="real"),
     "untyped": UNTYPED,
