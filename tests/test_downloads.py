@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,31 @@ def test_the_file_host_sees_neither_key_nor_cookie():
         fetcher = downloads(server.url)
         assert [fetcher.fetch(server.url + "/1.png") for _ in range(2)] == [b"abc", b"abc"]
     assert b"CANARY" not in b"".join(seen)
+    assert b"cookie" not in b"".join(seen).lower()
+
+
+def test_a_cookie_of_one_file_is_not_sent_for_another_beside_it():
+    seen: list[bytes] = []
+    both = threading.Barrier(2)
+
+    def talk(connection) -> None:
+        for _ in range(2):
+            seen.append(read_request(connection))
+            connection.sendall(OK[:-1])  # the cookie is there, the file is not yet
+            both.wait(10)
+            connection.sendall(OK[-1:])
+
+    with raw(talk) as server:
+        fetcher = downloads(server.url)
+        threads = [
+            threading.Thread(target=fetcher.fetch, args=(f"{server.url}/{number}.png",))
+            for number in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(seen) == 4
     assert b"cookie" not in b"".join(seen).lower()
 
 

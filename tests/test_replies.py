@@ -298,6 +298,14 @@ def test_words_that_only_look_like_a_mark_stay():
         assert read(response({"message": text})) == Words(text)
 
 
+def test_a_chat_id_has_no_character_that_breaks_a_file_or_a_terminal():
+    body = {"message": "Hi", "chat_id": "a\ud800b\x1b[31m" + "c" * 1000}
+    reply = read(response(body))
+    assert isinstance(reply, Words)
+    assert reply.chat_id.startswith("ab[31mc")
+    assert len(reply.chat_id) <= 300
+
+
 def test_a_text_of_blanks_takes_no_time():
     with pytest.raises(errors.BadReply):
         read(response({"message": " \n" * 500_000}))
@@ -319,8 +327,11 @@ def test_a_job_is_over_when_it_names_its_picture():
     assert read_job(response({"status": "generating", "image": ""})) is None
     done = response({"status": "success", "image": "https://x.test/1.png"})
     assert read_job(done) == Files(("https://x.test/1.png",))
-    with pytest.raises(errors.BadReply):
-        read_job(response({"status": "failed", "image": None}))
+    several = response({"status": "success", "images": ["https://x.test/1.png"]})
+    assert read_job(several) == Files(("https://x.test/1.png",))
+    for status in ("failed", "error", "Cancelled", "rejected"):
+        with pytest.raises(errors.JobFailed):
+            read_job(response({"status": status, "image": None, "message": "out of memory"}))
 
 
 def test_a_catalog_is_a_list_of_names_without_repeats():

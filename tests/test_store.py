@@ -20,6 +20,7 @@ import pytest
 from conftest import PATIENT, client_of, gradient, png_of
 from hypothesis import given
 from hypothesis import strategies as st
+from test_transport import raw, read_request
 from visioncraft.visioncraft_core import (
     Chat,
     Client,
@@ -31,7 +32,7 @@ from visioncraft.visioncraft_core import (
     errors,
 )
 from visioncraft.visioncraft_core.config import SANDBOX_PREMIUM_KEY
-from visioncraft.visioncraft_core.errand import KEPT_NOTE, STAYS_NOTE, UNKEPT_NOTE
+from visioncraft.visioncraft_core.errand import KEPT_NOTE, UNKEPT_NOTE
 from visioncraft.visioncraft_core.media import decode
 from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
@@ -159,6 +160,91 @@ def test_a_dead_host_of_results_is_asked_again_without_paying(home: Path):
         assert posts(sandbox) == 1
 
 
+@pytest.mark.parametrize("fault", ["429*4", "408*4", "403-key*4", "html*1", "empty*1", "206*1"])
+def test_a_result_that_cannot_be_fetched_just_now_is_not_paid_for_again(fault: str, home: Path):
+    faults = [parse(f"results={fault}")]
+    with Sandbox(faults=faults, shapes={"generate-xl": "links"}) as sandbox:
+        client = client_of(sandbox, home)
+        with pytest.raises(errors.VisionCraftError, match="without another job"):
+            client.send(XL)
+        assert client.send(XL).files
+        assert posts(sandbox) == 1
+
+
+def test_one_dead_link_takes_no_paid_file_with_it(home: Path):
+    with Sandbox(faults=[parse("generate=one-dead")]) as sandbox:
+        key = Secret(SANDBOX_PREMIUM_KEY)
+        strict = Profile("test", sandbox.url, key, PATIENT, strict=True)
+        for _ in range(2):
+            with pytest.raises(errors.ResultLost, match="others are kept. Change seed"):
+                Client(strict, home).send(FOUR)
+        lenient = client_of(sandbox, home).send(FOUR)
+        assert (len(lenient.files), lenient.missing) == (3, 1)
+        assert posts(sandbox) == 1
+
+
+def test_where_one_link_is_dead_and_another_may_live_nothing_is_paid_again(home: Path):
+    made = b'{"images": ["/dead.png", "/busy.png"]}'
+    asked: list[str] = []
+
+    def talk(connection: Any) -> None:
+        path = read_request(connection).split()[1].decode()
+        asked.append(path)
+        status = {"/dead.png": 404, "/busy.png": 503}.get(path, 200)
+        body = made if status == 200 else b""
+        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode() + body)
+
+    with raw(talk) as server:
+        client = Client(Profile("test", server.url, Secret("sandbox-free"), PATIENT), home)
+        for _ in range(2):
+            with pytest.raises(errors.ResultLost, match="answered 503 .* without another job"):
+                client.send(XL)
+    assert asked.count("/generate-xl") == 1
+
+
+@pytest.mark.parametrize("reason", ["off", "full"])
+def test_nobody_is_told_that_something_is_kept_where_nothing_is(reason: str, home: Path):
+    faults = [parse("results=500*4")]
+    with Sandbox(faults=faults, shapes={"generate-xl": "links"}) as sandbox:
+        if reason == "full":
+            home.mkdir(parents=True)
+            (home / "store").write_text("in the way")
+        key = Secret("sandbox-free")
+        profile = Profile("test", sandbox.url, key, PATIENT, store=reason != "off")
+        with pytest.raises(errors.ResultLost, match="not kept here: another run begins another"):
+            Client(profile, home).send(XL)
+
+
+def test_what_an_ended_sandbox_did_not_deliver_is_asked_for_again(home: Path):
+    code = """
+import sys
+from pathlib import Path
+from visioncraft.visioncraft_core import Client, Generate, errors
+from visioncraft.visioncraft_core.config import embedded_sandbox
+four = Generate(model="anything_V5", sampler="Euler", prompt="a fox", image_count=4)
+said = []
+def cancel():
+    return sys.argv[2] == "1" and any("fetching" in text for text in said)
+client = Client(embedded_sandbox(), Path(sys.argv[1]))
+try:
+    print(len(client.send(four, on_progress=said.append, should_cancel=cancel).files))
+except errors.Cancelled:
+    print("cancelled")
+"""
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code, str(home), turn],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout.split()
+        for turn in "12"
+    ]
+    assert said == [["cancelled"], ["4"]]
+
+
 def test_links_that_died_are_paid_for_again(home: Path):
     with Sandbox(faults=[parse("results=404*8")], shapes={"generate-xl": "links"}) as sandbox:
         client = client_of(sandbox, home)
@@ -200,7 +286,17 @@ def test_a_job_that_takes_too_long_is_waited_for_again_without_paying(home: Path
         assert len([line for line in sandbox.requests if line == "POST /generate-xl"]) == 1
 
 
-@pytest.mark.parametrize("fault", ["403-key*1", "500*4", "429:86400*1", "429*4", "reset*4"])
+@pytest.mark.parametrize("fault", ["html*2", "empty*4", "null*1", "redirect:http://a.test/*1"])
+def test_an_odd_answer_about_a_job_is_no_end_of_it(fault: str, home: Path):
+    faults = [parse(f"job-status={fault}")]
+    with Sandbox(shapes={"generate-xl": "job"}, faults=faults) as sandbox:
+        assert client_of(sandbox, home).send(XL).files
+        assert len([line for line in sandbox.requests if line == "POST /generate-xl"]) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", ["403-key*1", "500*4", "429:86400*1", "429*4", "reset*4", "html*5"]
+)
 def test_a_job_that_cannot_be_asked_about_is_not_paid_for_again(fault: str, home: Path):
     faults = [parse(f"job-status={fault}")]
     with Sandbox(shapes={"generate-xl": "job"}, faults=faults) as sandbox:
@@ -208,6 +304,7 @@ def test_a_job_that_cannot_be_asked_about_is_not_paid_for_again(fault: str, home
         with pytest.raises(errors.VisionCraftError) as caught:
             client.send(XL)
         assert caught.value.charged == "maybe"
+        assert "run again to go on waiting" in str(caught.value)
         assert client.send(XL).files
         assert len([line for line in sandbox.requests if line == "POST /generate-xl"]) == 1
 
@@ -285,7 +382,7 @@ def test_a_part_that_came_damaged_in_a_kept_answer_stays_so(home: Path):
         for _ in range(2):
             result = client.send(FOUR, opener=decode)
             assert (len(result.files), result.missing) == (3, 0)
-            assert STAYS_NOTE in result.notes
+            assert "The others are kept. Change seed" in result.notes[-1]
         assert posts(sandbox) == 1
 
 

@@ -7,16 +7,19 @@ the key, follows redirects by hand under the same rule, and sends no cookie, log
 
 from __future__ import annotations
 
+import time
+from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
 from .addresses import check_url, is_public
 from .config import Profile, origin_of
 from .errors import BadReply, BlockedURL, Cancelled, ResultLost, VisionCraftError, clip
-from .retry import FETCH_SECONDS, persist, quota_of, sleep, tries_to_fetch
+from .retry import FETCH_SECONDS, persist, quota_of, retry_after, sleep, tries_to_fetch
 from .transport import LIST_LIMIT, Call, Response, Session, ShouldCancel, exchange, never
 
 MOST_REDIRECTS = 3
+MADE = "It was made and may have been counted."
 PATIENCE = 60.0  # seconds before a file begins to arrive; it is finished already
 
 
@@ -27,6 +30,8 @@ class Downloads:
         self._profile = profile
         self._quota = quota_of(origin_of(profile.base_url))
         self._session = Session()
+        # Clearing the jar would be too late: files are fetched side by side.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def fetch(self, url: str, *, should_cancel: ShouldCancel = never) -> bytes:
         """The bytes behind `url`, asked for again when that fails: fetching costs nothing.
@@ -45,13 +50,10 @@ class Downloads:
             raise
         except Cancelled:
             raise Cancelled(
-                "Cancelled; the result was made.",
-                "Its address is kept: run again soon to fetch it, without another job.",
-                phase="download",
-                charged="yes",
+                "Cancelled; the result was made.", phase="download", charged="yes"
             ) from None
         except VisionCraftError as error:
-            raise _lost(url, "did not deliver", str(error).partition(". ")[0] + ".") from None
+            raise _lost(url, "did not deliver", error.what) from None
 
     def _followed(self, url: str, should_cancel: ShouldCancel) -> bytes:
         for _ in range(MOST_REDIRECTS + 1):
@@ -64,7 +66,9 @@ class Downloads:
             if not 300 <= response.status < 400:
                 if response.status < 400 or response.status > 599:
                     raise _odd(url, f"answered {response.status} for a finished result")
-                raise _lost(url, f"answered {response.status} for", status=response.status)
+                wait = retry_after(response.headers.get("Retry-After", ""), time.time())
+                what = f"answered {response.status} for"
+                raise _lost(url, what, status=response.status, wait=wait)
             if not target:
                 raise _odd(url, f"answered {response.status} without saying where to go")
             url = self._next(url, target)
@@ -83,10 +87,7 @@ class Downloads:
             public_only=not own and not self._is_named(url),
             identity_only=True,
         )
-        try:
-            return exchange(self._session, call)
-        finally:
-            self._session.cookies.clear()
+        return exchange(self._session, call)
 
     def _next(self, url: str, target: str) -> str:
         if any(ord(c) <= 0x20 or c == "\x7f" for c in target):  # urljoin would tidy it up
@@ -135,17 +136,19 @@ def _blocked(why: str) -> BlockedURL:
 def _odd(url: str, what: str) -> BadReply:
     return BadReply(
         f"{origin_of(url)} {what}.",
-        "The result was made; run again to ask for it once more.",
+        MADE,
         phase="download",
         charged="yes",
     )
 
 
-def _lost(url: str, what: str, why: str = "", status: int | None = None) -> ResultLost:
+def _lost(
+    url: str, what: str, why: str = "", status: int | None = None, wait: float | None = None
+) -> ResultLost:
     return ResultLost(
         f"{origin_of(url)} {what} a finished result. {why}".strip(),
-        "It was made and may have been counted. Its address is kept: run again soon to ask for it "
-        "once more, without another job.",
+        MADE,
         phase="download",
         status=status,
+        retry_after=wait,
     )

@@ -11,24 +11,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urljoin
 
 from . import replies
 from .config import origin_of
-from .errors import (
-    BadReply,
-    Cancelled,
-    DamagedFile,
-    RateLimited,
-    ServerBusy,
-    UnsafeContent,
-    VisionCraftError,
-)
+from .deliveries import MOST_FILES, Delivery
+from .errors import Cancelled, RateLimited, ServerBusy, VisionCraftError
 from .fields import Picture, Request
 from .jobs import is_over, wait_for
 from .limiter import Visit
 from .media import sniff
-from .results import File, Opener, Part, Result, delivered, unfit, whole_file
+from .results import Opener, Result, unfit
 from .retry import (
     LONGEST_RETRY_AFTER,
     persist,
@@ -38,15 +30,10 @@ from .retry import (
 from .server import Server
 from .store import ABOUT
 from .transport import LOOK_EVERY, Response, ShouldCancel
-from .workers import map_at_once
-
-DOWNLOADS_AT_ONCE = 8
-OPENED_AT_ONCE = 2  # in the whole process: each picture may take half a GB for a moment
-MOST_FILES = 16  # of one answer; the API makes five at most
-MOST_BYTES = 2**30
 
 KEPT_NOTE = "Kept from an earlier run, so nothing was sent; change seed for a new one."
-STAYS_NOTE = "What came damaged in a kept answer stays so; change seed for a new one."
+JOB_KEPT = "The job was begun and may be counted: run again to go on waiting for it."
+JOB_UNKEPT = "The job was begun and may be counted; another run begins another one."
 UNKEPT_NOTE = "The result could not be kept in the store: its disk is full or not writable."
 
 OnProgress = Callable[[str], None]
@@ -78,7 +65,7 @@ class Errand:
         self._should_cancel = should_cancel
         self._timeouts = server.profile.timeouts.for_work(request.patience)
         self._unkept = False
-        self._bytes = 0
+        self._over = False  # whether the answer leads to no result, however often one asks
 
     def run(self) -> Result:
         """What the request makes. Raises the errors of `transport`, `replies`, `downloads` and of
@@ -96,13 +83,10 @@ class Errand:
             return None
         try:
             result = self._result(self._finished(self._understood(response)), kept=True)
-        except VisionCraftError as error:
-            if not is_over(error):
-                raise  # the links may live again, and the server may let us ask again
-            if isinstance(error, BadReply):
-                store.set_aside(self._key)
-            else:
-                store.forget(self._key)
+        except VisionCraftError:
+            if not self._over:
+                raise
+            store.set_aside(self._key)
             return None
         return replace(result, notes=(KEPT_NOTE, *result.notes))
 
@@ -115,7 +99,7 @@ class Errand:
             if isinstance(error, RateLimited | ServerBusy):
                 self._server.limiter.pause(seconds)  # for all; the next try waits there
                 return
-            self._say_delay(f"{_what(error)}; trying again")
+            self._say_delay(f"{error.what.rstrip('.')}; trying again")
             sleep(seconds, self._should_cancel, "wait")
 
         reply = persist(
@@ -137,7 +121,7 @@ class Errand:
                 should_cancel=self._should_cancel,
             )
         if response.status == 200 and self._key:
-            about = {"path": self._request.path, "about": _about(self._request)}
+            about = {"path": self._request.path, "about": self._server.hide(_about(self._request))}
             kept = self._scrubbed(response)
             self._unkept |= not self._server.store.keep_reply(self._key, kept, about)
         try:
@@ -152,13 +136,12 @@ class Errand:
         """What `response` says. Only a good answer stays in the store."""
         try:
             return replies.read(response, self._server.hide)
-        except BadReply:
-            if self._key:  # paid perhaps, and perhaps understood by a later version
-                self._server.store.set_aside(self._key)
-            raise
-        except VisionCraftError:
-            if self._key:
+        except VisionCraftError as error:
+            self._over = True
+            if self._key and error.charged == "no":
                 self._server.store.forget(self._key)
+            elif self._key:  # paid perhaps, and of use to a person perhaps
+                self._server.store.set_aside(self._key)
             raise
 
     def _finished(self, reply: replies.Reply) -> replies.Reply:
@@ -174,10 +157,13 @@ class Errand:
                 "Cancelled here; the server may still finish the job.", phase="job"
             ) from None
         except VisionCraftError as error:
-            if self._key and is_over(error):
-                self._server.store.forget(self._key)
             if error.charged == "no":  # of the question, not of the job
                 error.charged = "maybe"
+            if not is_over(error):
+                raise error.advised(JOB_KEPT if self._is_kept else JOB_UNKEPT) from None
+            self._over = True
+            if self._key:
+                self._server.store.set_aside(self._key)
             raise
         if self._key:
             self._server.store.keep_job(self._key, self._scrubbed(response))
@@ -195,65 +181,31 @@ class Errand:
         links = sum(isinstance(part, str) for part in reply.parts)
         if links and not kept:
             self._say(f"fetching {links} file(s)")
-        outcomes = map_at_once(self._part, reply.parts[:MOST_FILES], DOWNLOADS_AT_ONCE)
-        parts, lost = delivered(outcomes, strict=self._server.profile.strict)
-        missing = len(lost)
-        if self._key:  # the answer is kept as it came, so only links can bring something else
-            failed = zip(outcomes, reply.parts, strict=False)
-            missing = sum(not isinstance(o, Part) and isinstance(part, str) for o, part in failed)
-        stays = (STAYS_NOTE,) if len(lost) > missing else ()
+        delivery = Delivery(
+            self._server,
+            self._request,
+            self._key,
+            self._open,
+            self._should_cancel,
+            kept=self._is_kept,
+        )
+        try:
+            parts, lost, missing = delivery.collect(reply)
+        finally:
+            self._over |= delivery.over
+            self._unkept |= delivery.unkept
         return replace(
             result,
             files=tuple(part.file for part in parts),
             opened=tuple(part.opened for part in parts),
-            notes=(*_count_note(self._request, len(reply.parts)), *lost, *stays, *self._notes()),
+            notes=(*_count_note(self._request, len(reply.parts)), *lost, *self._notes()),
             missing=missing,
         )
 
-    def _part(self, source: bytes | str | None) -> Part | VisionCraftError:
-        """The file that came with the answer, or that a link names; else why there is none."""
-        try:
-            if source is None:
-                raise unfit(self._server.label, "a part that is neither a file nor a link")
-            if isinstance(source, bytes):
-                return self._opened(self._counted(source))
-            url = _absolute(self._server.profile.base_url + self._request.path, source)
-            return self._fetched(url)
-        except VisionCraftError as error:
-            return error
-
-    def _fetched(self, url: str) -> Part:
-        store = self._server.store
-        content = store.file(self._key, url) if self._key else None
-        if content is None:
-            content = self._server.downloads.fetch(url, should_cancel=self._should_cancel)
-            file = self._counted(content)
-            if self._key:
-                self._unkept |= not store.keep_file(self._key, url, content)
-        else:
-            file = self._counted(content)
-        try:
-            return self._opened(file)
-        except DamagedFile:
-            if self._key:  # asked for again, it may come whole
-                store.forget_file(self._key, url)
-            raise
-
-    def _opened(self, file: File) -> Part:
-        with _opening:
-            if self._should_cancel():
-                raise Cancelled("Cancelled.", phase="decode")
-            return Part(file, self._open(file.content))
-
-    def _counted(self, content: bytes) -> File:
-        self._bytes += len(content)
-        if self._bytes > MOST_BYTES:
-            raise UnsafeContent(
-                f"The files of one answer come to more than {MOST_BYTES // 2**20} MiB.",
-                "Ask for fewer or smaller ones.",
-                phase="download",
-            )
-        return whole_file(content, self._request.makes, self._server.label)
+    @property
+    def _is_kept(self) -> bool:
+        """Whether the answer is in the store, for another run."""
+        return bool(self._key) and not self._unkept
 
     def _scrubbed(self, response: Response) -> Response:
         key = self._server.profile.key
@@ -263,16 +215,6 @@ class Errand:
 
     def _notes(self) -> tuple[str, ...]:
         return (UNKEPT_NOTE,) if self._unkept else ()
-
-
-def _absolute(base: str, url: str) -> str:
-    """`url`, which may name only a path. Others stay as they are: joining would tidy them up
-    before they are checked."""
-    return urljoin(base, url) if url.startswith("/") else url
-
-
-def _what(error: VisionCraftError) -> str:
-    return str(error).partition(". ")[0]
 
 
 def _about(request: Request) -> str:
@@ -300,7 +242,6 @@ def _count_note(request: Request, got: int) -> tuple[str, ...]:
     return (f"The server sent {got} picture(s) where {asked} were asked for.{taken}",)
 
 
-_opening = threading.BoundedSemaphore(OPENED_AT_ONCE)
 _busy: set[str] = set()
 _changed = threading.Condition()
 

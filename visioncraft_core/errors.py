@@ -31,6 +31,7 @@ VisionCraftError
     ConnectionLost         the connection broke
     ServerFailed           the server answered 5xx
   BadReply                 an answer that is not what the API gives
+    JobFailed              a job that the server could not finish
     WebPage                an HTML page: another server, or one under repair
     UnsafeContent          a file that is too large, or not what it says
       DamagedFile          a file that cannot be decoded
@@ -58,7 +59,11 @@ def clip(text: str, length: int) -> str:
 
 
 class VisionCraftError(Exception):
-    """The root. `phase` says how far the call came, `status` is its HTTP status if it had one."""
+    """The root.
+
+    `what` is the message without what to do; `phase` says how far the call came, `status` is its
+    HTTP status if it had one.
+    """
 
     charged: Charged = "no"
 
@@ -75,12 +80,24 @@ class VisionCraftError(Exception):
         # What to do must survive a long account of what happened, so only the latter is clipped.
         advice = clip(advice, LONGEST_MESSAGE // 2 + 30)
         room = LONGEST_MESSAGE - (len(advice) + 1 if advice else 0)
-        super().__init__(f"{clip(what, room)} {advice}".strip())
+        self.what = clip(what, room)
+        super().__init__(f"{self.what} {advice}".strip())
         self.phase = phase
         self.status = status
         self.retry_after = retry_after
         if charged is not None:
             self.charged = charged
+
+    def advised(self, advice: str) -> VisionCraftError:
+        """The same error with something else to do about it."""
+        return type(self)(
+            self.what,
+            advice,
+            phase=self.phase,
+            status=self.status,
+            retry_after=self.retry_after,
+            charged=self.charged,
+        )
 
     def __init_subclass__(cls) -> None:
         # ComfyUI shows "module.ClassName"; inside a custom node the module is a path on the user's
@@ -209,6 +226,10 @@ class ServerFailed(OutcomeUnknown):
 
 class BadReply(VisionCraftError):
     charged = "maybe"
+
+
+class JobFailed(BadReply):
+    pass
 
 
 class WebPage(BadReply):

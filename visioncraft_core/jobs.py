@@ -12,12 +12,10 @@ from . import replies
 from .endpoints import JOB_STATUS_PATH
 from .errors import (
     BadReply,
-    DamagedFile,
     DeadlinePassed,
     EndpointNotFound,
+    JobFailed,
     Refused,
-    ResultLost,
-    UnsafeContent,
     VisionCraftError,
 )
 from .retry import persist, sleep, tries_to_fetch
@@ -25,6 +23,7 @@ from .server import Server
 from .transport import Response, ShouldCancel
 
 POLL_EVERY = 1.5  # seconds between two questions; what clients of the day used
+MOST_ODD = 5  # answers one after the other that say nothing about the job
 PATIENCE = 30.0  # seconds before an answer to one
 
 
@@ -40,6 +39,7 @@ def wait_for(
     Raises DeadlinePassed after `seconds`, Cancelled, and the errors of `transport` and `replies`.
     """
     deadline = time.monotonic() + seconds
+    odd = 0
     while True:
         response = persist(
             lambda: _asked(job, server, should_cancel),
@@ -47,17 +47,35 @@ def wait_for(
             server.quota,
             wait=lambda _, pause: sleep(pause, should_cancel, "job"),
         )
-        reply = replies.read_job(response, server.hide)
+        reply = None
+        try:
+            reply = replies.read_job(response, server.hide)
+            odd = 0
+        except VisionCraftError as error:
+            if not _is_odd(error, response):
+                raise
+            odd += 1
+            if odd == MOST_ODD:
+                raise BadReply(error.what, phase="job", status=error.status) from None
         if reply is not None:
             return response, reply
         if time.monotonic() > deadline:
-            raise DeadlinePassed(
-                f"The job was not done within {seconds:g} s (limit: total).",
-                "It may have been counted; run again to go on waiting for it, or raise the limit.",
-                phase="job",
-            )
+            what = f"The job was not done within {seconds:g} s (limit: total)."
+            raise DeadlinePassed(what, phase="job")
         on_progress("the server is still at work")
         sleep(POLL_EVERY, should_cancel, "job")
+
+
+def _is_odd(error: VisionCraftError, response: Response) -> bool:
+    """Whether this answer to a question need not be the server's own: the page of a proxy, or of a
+    host under repair, says nothing about the job."""
+    if isinstance(error, EndpointNotFound):
+        try:
+            replies.parse_json(response.body)
+        except ValueError:
+            return True
+        return False
+    return isinstance(error, BadReply) and not isinstance(error, JobFailed)
 
 
 def _asked(job: replies.Job, server: Server, should_cancel: ShouldCancel) -> Response:
@@ -72,12 +90,5 @@ def _asked(job: replies.Job, server: Server, should_cancel: ShouldCancel) -> Res
 
 
 def is_over(error: VisionCraftError) -> bool:
-    """Whether `error` means that an answer leads to no result any more, however often one asks.
-
-    What is too large or may not be fetched is not over: other settings may let it through.
-    """
-    if isinstance(error, ResultLost):
-        return 400 <= (error.status or 0) < 500
-    if isinstance(error, UnsafeContent):
-        return isinstance(error, DamagedFile)
-    return isinstance(error, BadReply | EndpointNotFound) or type(error) is Refused
+    """Whether `error` means that the job leads to no result any more, however often one asks."""
+    return isinstance(error, JobFailed | EndpointNotFound) or type(error) is Refused

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import JobFailed
 from .media import sniff
 from .refusals import Refusal
 from .transport import Response
@@ -65,6 +66,7 @@ _MARK_AFTER = re.compile(rf"(?:{_TAG}|(?:{_TAG}|\n)[ \t]*{_SPEAKER})$", re.IGNOR
 MOST_MARKS = 20  # on either side
 LONGEST_MARK = 60
 
+_ENDED_BADLY = re.compile("fail|error|cancel|reject|abort|expire", re.IGNORECASE)
 _ADDRESS = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # What stops a file from being written, moves a terminal's cursor or turns the reading direction.
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
@@ -93,9 +95,9 @@ def read_job(response: Response, hide: Callable[[str], str] = str) -> Reply | No
     if response.status == 200 and not sniff(response.body):
         refusal = Refusal(response, hide)
         answer = _answer(response, refusal)
-        if isinstance(answer, dict) and "status" in answer and not answer.get("image"):
-            if "fail" in str(answer["status"]).lower():
-                raise refusal.bad("could not finish the job")
+        if isinstance(answer, dict) and "status" in answer and not _made(answer):
+            if _ENDED_BADLY.search(str(answer["status"])[:LONGEST_NAME]):
+                raise refusal.bad("could not finish the job", JobFailed)
             return None
     return read(response, hide)
 
@@ -162,14 +164,20 @@ def _understood(answer: Any) -> Reply | None:
         return _files(answer)
     if not isinstance(answer, dict):
         return None
-    for key in ("images", "image", "urls", "url", "output"):
-        if answer.get(key):
-            found = answer[key] if isinstance(answer[key], list) else [answer[key]]
-            if reply := _files(found):
-                return reply
+    if files := _made(answer):
+        return files
     if job := answer.get("job_id"):
         return Job(str(job))
     return _words(answer)
+
+
+def _made(answer: dict[str, Any]) -> Files | None:
+    for key in ("images", "image", "urls", "url", "output"):
+        if answer.get(key):
+            found = answer[key] if isinstance(answer[key], list) else [answer[key]]
+            if files := _files(found):
+                return files
+    return None
 
 
 def _files(entries: list[Any]) -> Files | None:
@@ -204,6 +212,7 @@ def _words(answer: dict[str, Any]) -> Words | None:
         text = next((t for t in (_content(answer.get(k)) for k in keys) if t), "")
     names = ("chat_id", "chatId", "chatCode", "chat_code", "id")
     chat_id = next((str(answer[n]) for n in names if _is_id(answer.get(n))), "")
+    chat_id = _UNFIT.sub("", chat_id[:LONGEST_NAME])
     return Words(text, chat_id) if text else None
 
 
