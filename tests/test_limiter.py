@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from conftest import PATIENT
+from test_transport import answering, raw
 from visioncraft.visioncraft_core import Client, GenerateXL, Profile, Secret
 from visioncraft.visioncraft_core.errors import Cancelled, RateLimited
 from visioncraft.visioncraft_core.limiter import Limiter, Visit, limiter_of
+from visioncraft.visioncraft_core.retry import quota_of
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 from visioncraft.visioncraft_core.transport import ShouldCancel, never
 
@@ -124,3 +126,14 @@ def test_patience_ends_with_how_long_to_wait():
         pass
     assert caught.value.charged == "no"
     assert 29 < (caught.value.retry_after or 0) <= 30
+
+
+def test_a_pause_longer_than_the_patience_ends_the_call_and_costs_no_tries(home: Path):
+    reply = b"HTTP/1.1 429 X\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n"
+    with raw(answering(reply)) as server:
+        profile = Profile("test", server.url, Secret("sandbox-free"), PATIENT, patience=1.0)
+        for _ in range(8):
+            with pytest.raises(RateLimited, match="longer pauses than 1 s"):
+                Client(profile, home).send(GenerateXL(prompt="a fox"))
+        assert server.connections == 1
+        assert all(quota_of(server.url).take() for _ in range(19))

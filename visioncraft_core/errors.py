@@ -19,6 +19,7 @@ VisionCraftError
     PremiumRequired        needs a paid account (or the upload is too large)
     UploadTooLarge         more bytes than the server takes
     RateLimited            too many calls; retry_after says how long to wait
+      OutOfPatience        that is longer than the profile allows
     ServerBusy             503 with a time to come back
     EndpointNotFound       no such path: nearly always a wrong base URL
     FieldRejected          the server did not like a value
@@ -177,6 +178,10 @@ class UploadTooLarge(Refused):
 
 
 class RateLimited(Refused):
+    pass
+
+
+class OutOfPatience(RateLimited):
     pass
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from .errors import Cancelled, RateLimited
+from .errors import Cancelled, OutOfPatience
 from .transport import LOOK_EVERY, ShouldCancel
 
 SPREAD = 0.1  # seconds for each call that waits, so that not all come back at the same moment
@@ -44,7 +44,7 @@ class Limiter:
     def place(self, places: int, visit: Visit) -> Iterator[None]:
         """Waits until fewer than `places` calls are under way and no pause is on; holds a place.
 
-        Raises Cancelled, or RateLimited when the pauses outlast the call's patience.
+        Raises Cancelled, or OutOfPatience when the pauses outlast the call's patience.
         """
         self._enter(places, visit)
         try:
@@ -94,8 +94,8 @@ class Limiter:
         return random.uniform(0, min(LONGEST_SPREAD, SPREAD * self._waiting))  # noqa: S311
 
 
-def _out_of_patience(visit: Visit, left: float) -> RateLimited:
-    return RateLimited(
+def _out_of_patience(visit: Visit, left: float) -> OutOfPatience:
+    return OutOfPatience(
         f"The server asked for longer pauses than {visit.patience:g} s.",
         f"Wait {left:.0f} s and run again, or raise patience in the server profile.",
         phase="queue",

@@ -24,6 +24,7 @@ from .errors import (
     HostNotFound,
     NotSent,
     OutcomeUnknown,
+    OutOfPatience,
     RateLimited,
     ResultLost,
     ServerBusy,
@@ -76,7 +77,7 @@ def quota_of(origin: str) -> Quota:
 
 def tries_to_make(error: VisionCraftError, resend: Resend) -> int:
     """How often a call that makes something may be sent in all when it ends with `error`."""
-    if resend == "never":
+    if resend == "never" or isinstance(error, OutOfPatience):
         return 1
     if isinstance(error, NotSent) and not isinstance(error, HostNotFound | CertificateRejected):
         return UNSENT_TRIES
