@@ -89,6 +89,8 @@ def _oddities(animation: Animation) -> list[str]:
     if not animation.steady:
         times = ", ".join(f"{delay:.2f}" for delay in animation.delays)
         notes.append(f"The frames stay for different times, in seconds: {times}.")
+    if animation.transparent:
+        notes.append("What is transparent is shown white; original keeps it.")
     if animation.left_out:
         notes.append(f"{animation.left_out} frames at the end were left out to save memory.")
     return notes

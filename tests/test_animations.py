@@ -55,6 +55,44 @@ def test_a_frame_that_names_no_time_stays_a_tenth_of_a_second():
     assert decode_animation(moving("GIF", FRAMES, 0)).delays == (0.1,) * 4
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_fast_frames_keep_their_time_where_viewers_do(kind: str):
+    assert decode_animation(moving(kind, FRAMES, 8, lossless=True)).fps == pytest.approx(125)
+
+
+def test_the_picture_for_old_viewers_is_no_frame_of_an_apng():
+    shown = decode_animation(moving("PNG", FRAMES, [80, 160, 240], default_image=True))
+    assert np.array_equal(shown.frames, np.stack(FRAMES[1:]))
+    assert shown.delays == pytest.approx((0.08, 0.16, 0.24))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF"])
+def test_what_is_transparent_shows_white_and_is_told(kind: str):
+    first, second = np.full((2, 8, 8, 4), (255, 0, 0, 255), np.uint8)
+    first[2:4, 2:4] = second[2:6, 2:4] = (0, 0, 0, 0)
+    options = {"disposal": 2} if kind == "GIF" else {"lossless": True}
+    shown = decode_animation(moving(kind, [first, second], 80, **options))
+    assert shown.transparent
+    expected = np.where(np.stack([first, second])[..., 3:] > 0, (255, 0, 0), 255)
+    assert np.array_equal(shown.frames, expected)
+    assert not decode_animation(moving(kind, FRAMES, 80)).transparent
+
+
+@pytest.mark.parametrize(("turns", "size"), [(1, (8, 16)), (2, (16, 8)), (3, (8, 16))])
+def test_a_film_that_lies_on_its_side_is_turned_as_its_file_says(turns: int, size: tuple[int, int]):
+    upright = np.zeros((8, 16, 3), np.uint8)
+    upright[:4, :8] = 255
+    content = bytearray(video(Image.fromarray(upright), seed=1))
+    # The matrix of a track's header: 16.16 numbers, and the last of each row 2.30.
+    place = content.index(struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 2**30), 200)
+    cos, sin = {1: (0, 65536), 2: (-65536, 0), 3: (0, -65536)}[turns]
+    content[place : place + 36] = struct.pack(">9i", cos, -sin, 0, sin, cos, 0, 0, 0, 2**30)
+    turned = decode_animation(bytes(content))
+    plain = decode_animation(video(Image.fromarray(upright), seed=1))
+    assert turned.size == size
+    assert np.array_equal(turned.frames, np.rot90(plain.frames, turns, axes=(1, 2)))
+
+
 def test_a_partial_frame_is_drawn_over_what_was_there():
     changed = FRAMES[0].copy()
     changed[:8, :8] = (255, 0, 0)

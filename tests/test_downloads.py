@@ -12,6 +12,7 @@ from visioncraft.visioncraft_core import Client, Generate
 from visioncraft.visioncraft_core.config import Profile
 from visioncraft.visioncraft_core.downloads import Downloads
 from visioncraft.visioncraft_core.errors import BadReply, BlockedURL, ResultLost
+from visioncraft.visioncraft_core.retry import quota_of
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 from visioncraft.visioncraft_core.secret import Secret
 
@@ -114,6 +115,17 @@ def test_a_dead_link_says_that_the_result_was_made(status: int):
         downloads(server.url).fetch(server.url + "/1.png")
     assert (caught.value.status, caught.value.charged) == (status, "yes")
     assert server.connections == 4
+
+
+def test_dead_links_do_not_keep_a_call_from_being_tried_again():
+    reply = b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n"
+    with raw(answering(reply)) as server:
+        for _ in range(8):
+            with pytest.raises(ResultLost):
+                downloads(server.url).fetch(server.url + "/1.png")
+        # 8 links would have 24 more tries, and there are no more than 20 for all of them.
+        assert server.connections == 28
+        assert all(quota_of(server.url).take() for _ in range(20))
 
 
 def test_a_result_of_the_sandbox_is_fetched_without_a_token(sandbox: Sandbox, home: Path):

@@ -136,4 +136,4 @@ def test_a_pause_longer_than_the_patience_ends_the_call_and_costs_no_tries(home:
             with pytest.raises(RateLimited, match="longer pauses than 1 s"):
                 Client(profile, home).send(GenerateXL(prompt="a fox"))
         assert server.connections == 1
-        assert all(quota_of(server.url).take() for _ in range(19))
+        assert all(quota_of(server.url).take() for _ in range(20))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 from visioncraft.visioncraft_core import media
-from visioncraft.visioncraft_core.errors import UnsafeContent
+from visioncraft.visioncraft_core.errors import InvalidRequest, UnsafeContent
 from visioncraft.visioncraft_core.media import (
     MOST_PIXELS,
     UPLOAD_FORMATS,
@@ -82,6 +83,51 @@ def test_every_mode_becomes_rgb_of_the_same_size(mode: str):
     assert decoded.rgb.shape == (24, 32, 3)
     reference = np.asarray(grey if mode not in ("1", "P") else image.convert("L"), int)
     assert np.abs(decoded.rgb[..., 0].astype(int) - reference).max() <= 4
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "I;16"])
+def test_grey_with_a_profile_of_its_own_is_converted(mode: str):
+    levels = np.tile(np.arange(256, dtype=np.uint8), (4, 1))
+    image = Image.fromarray(levels)
+    if mode == "LA":
+        image.putalpha(255)
+    if mode == "I;16":
+        image = Image.fromarray(levels.astype(np.uint16) * 257)
+    shown = decode(saved(image, "PNG", icc_profile=grey_profile(gamma=1.0))).rgb[0, :, 0]
+    # Linear light in sRGB's curve (IEC 61966-2-1); lcms is coarse where it is dark.
+    light = np.arange(64, 256) / 255
+    assert np.abs(shown[64:] - (1.055 * light ** (1 / 2.4) - 0.055) * 255).max() <= 2
+
+
+def grey_profile(gamma: float) -> bytes:
+    """An ICC profile of grey (ICC.1:2001-04, 6): a header and four tags."""
+    white = struct.pack(">3i", 63190, 65536, 54061)  # D50 in 1/65536
+    tags = {
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", 2) + b"g\0" + bytes(78),
+        b"cprt": b"text" + bytes(4) + b"x\0\0\0",
+        b"wtpt": b"XYZ " + bytes(4) + white,
+        b"kTRC": b"curv" + bytes(4) + struct.pack(">IHxx", 1, round(gamma * 256)),
+    }
+    table, data = struct.pack(">I", len(tags)), b""
+    for name, content in tags.items():
+        table += name + struct.pack(">II", 132 + 12 * len(tags) + len(data), len(content))
+        data += content + bytes(-len(content) % 4)
+    head = struct.pack(">4xI4s4s4s12x4s", 0x02400000, b"mntr", b"GRAY", b"XYZ ", b"acsp")
+    head = head.ljust(64, b"\0") + white
+    body = head.ljust(124, b"\0") + table + data
+    return struct.pack(">I", len(body) + 4) + body
+
+
+def test_grey_of_16_bits_keeps_its_transparent_level():
+    levels = np.array([[0, 1000], [40000, 65535]], np.uint16)
+    picture = decode(saved(Image.fromarray(levels), "PNG", transparency=1000))
+    assert picture.alpha is not None
+    assert picture.alpha.tolist() == [[255, 0], [255, 255]]
+
+
+def test_a_picture_too_wide_for_webp_is_named_before_it_is_sent():
+    with pytest.raises(InvalidRequest, match="upload to png"):
+        encode(np.zeros((1, 16384, 3), np.uint8), "webp")
 
 
 def test_a_photo_is_turned_upright():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import format_datetime
 from typing import Any
@@ -17,6 +18,7 @@ from visioncraft.visioncraft_core.retry import (
     Quota,
     pause_after,
     persist,
+    quota_of,
     retry_after,
     sleep,
     tries_to_fetch,
@@ -48,6 +50,30 @@ def test_a_call_that_makes_something_is_repeated_only_where_it_was_surely_not_ca
     assert tries_to_make(raised(kind), "never") == 1
     doubtful = issubclass(kind, errors.OutcomeUnknown)
     assert (tries_to_make(raised(kind), "unknown") > 1) == (kind in SURE or doubtful)
+
+
+def test_a_wait_that_the_server_asked_for_uses_up_no_quota():
+    answers = iter([0.0, 0.0, None])
+    quota = Quota(1)
+
+    def attempt() -> None:
+        with suppress(StopIteration):
+            raise raised(errors.RateLimited, next(answers))
+
+    def tries(error: errors.VisionCraftError) -> int:
+        return tries_to_make(error, "safe")
+
+    persist(attempt, tries, quota, wait=lambda *_: None)
+    assert [quota.take(), quota.take()] == [True, False]
+    answers = iter([None])
+    with pytest.raises(errors.RateLimited):
+        persist(attempt, tries, quota, wait=lambda *_: None)
+
+
+def test_fetching_uses_up_no_quota_of_the_calls():
+    calls, files = quota_of("https://a.test"), quota_of("https://a.test", "files")
+    assert calls is quota_of("https://a.test") is not files
+    assert files is quota_of("https://a.test", "files")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ from .media import (
     Pixels,
     Size,
     TimedFile,
+    bands,
     rgb_of,
     sniff,
     undecodable,
@@ -39,18 +41,21 @@ if TYPE_CHECKING:
 MOST_FRAMES = 512
 # Viewers show a frame that names no time for a tenth of a second.
 UNTIMED = 0.1
+MOST_UNTIMED_GIF = 10  # milliseconds, which viewers of GIF take for none
 
 
 @dataclass(frozen=True)
 class Animation:
     """`frames` is uint8, frames x height x width x 3; `delays` are seconds, one a frame.
 
-    `left_out` counts frames at the end that did not fit into the budget of pixels.
+    `left_out` counts frames at the end that did not fit into the budget of pixels; of what was
+    `transparent` the frames show white.
     """
 
     frames: Pixels
     delays: tuple[float, ...]
     left_out: int = 0
+    transparent: bool = False
 
     @property
     def size(self) -> Size:
@@ -110,7 +115,7 @@ class _Frames:
 
     def array(self) -> Pixels:
         if not self._count:
-            raise undecodable("is a video without pictures")
+            raise undecodable("has no pictures")
         # In place: for a moment, a copy would need the memory twice.
         self._array.resize((self._count, *self._array.shape[1:]), refcheck=False)
         return self._array
@@ -125,24 +130,48 @@ def _pixels(width: int, height: int) -> int:
 def _from_pillow(content: bytes, kind: FileKind | None) -> Animation:
     delays: list[float] = []
     left_out = 0
+    transparent = False
     file = TimedFile(content)
     with Image.open(file, formats=("GIF", "WEBP", "PNG", "JPEG")) as image:
         width, height = image.size
         frames = _Frames(width, height)
-        for frame in ImageSequence.Iterator(image):
+        # Of an APNG, the picture for viewers that do not know it need not be one of its frames.
+        apart = kind == "png" and bool(image.info.get("default_image"))
+        for frame in islice(ImageSequence.Iterator(image), int(apart), None):
             if frames.full:
                 left_out = max(1, _frame_count(image, content) - frames.room)
                 break
             file.deadline.check()
             _pixels(*frame.size)
+            shown, clear = _on_white(frame)
+            transparent |= clear
             # Pillow grows a GIF for a frame that overhangs the screen; viewers cut it off.
-            frames.append(rgb_of(frame)[:height, :width])
+            frames.append(shown[:height, :width])
             # Only known once the frame is loaded, and for WebP only then.
             milliseconds = float(frame.info.get("duration") or 0)
-            delays.append(milliseconds / 1000 if milliseconds > 10 else UNTIMED)
+            timed = milliseconds > (MOST_UNTIMED_GIF if kind == "gif" else 0)
+            delays.append(max(milliseconds, 1.0) / 1000 if timed else UNTIMED)
             if kind == "jpeg":  # a second picture in one is another view, not a later moment
                 break
-    return Animation(frames.array(), tuple(delays), left_out)
+    return Animation(frames.array(), tuple(delays), left_out, transparent)
+
+
+def _on_white(frame: Image.Image) -> tuple[Pixels, bool]:
+    """The colours of `frame` as a page shows it, and whether the page shows through.
+
+    The colours of what is transparent are accidental.
+    """
+    if "A" not in frame.getbands() and "transparency" not in frame.info:
+        return rgb_of(frame), False
+    pixels = np.empty((frame.height, frame.width, 3), np.uint8)
+    transparent = False
+    for rows, band in bands(frame):
+        over = band.convert("RGBA")
+        transparent |= over.getchannel("A").getextrema() != (255, 255)
+        ground = Image.new("RGBA", over.size, "white")
+        ground.alpha_composite(over)
+        pixels[rows] = np.asarray(ground.convert("RGB"))
+    return pixels, transparent
 
 
 def _frame_count(image: Image.Image, content: bytes) -> int:
@@ -170,15 +199,21 @@ def _from_mp4(content: bytes) -> Animation:
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 1 / UNTIMED)
         width, height = stream.codec_context.width, stream.codec_context.height
-        frames = _Frames(width, height)
+        frames: _Frames | None = None
+        _pixels(width, height)
         # A stream may change its size on the way.
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         for frame in _played(container, stream, deadline):
+            turns = round(frame.rotation / 90) % 4  # a phone's film lies on its side
+            if frames is None:
+                frames = _Frames(height, width) if turns % 2 else _Frames(width, height)
             if frames.full:
                 left_out = max(1, stream.frames - frames.room)
                 break
             pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
-            frames.append(pixels.astype(np.uint8, copy=False))
+            frames.append(np.rot90(pixels.astype(np.uint8, copy=False), turns))
+    if frames is None:
+        raise undecodable("is a video without pictures")
     shown = frames.array()
     return Animation(shown, (1 / rate,) * len(shown), left_out)
 

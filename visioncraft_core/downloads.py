@@ -28,7 +28,7 @@ class Downloads:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._quota = quota_of(origin_of(profile.base_url))
+        self._quota = quota_of(origin_of(profile.base_url), "files")
         self._session = Session()
         # Clearing the jar would be too late: files are fetched side by side.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from .errors import BadReply, DamagedFile, UnsafeContent
+from .errors import BadReply, DamagedFile, InvalidRequest, UnsafeContent
 
 FileKind = Literal["png", "jpeg", "webp", "gif", "mp4"]
 UploadFormat = Literal["png", "webp", "jpeg"]
@@ -27,6 +27,7 @@ Pixels = NDArray[np.uint8]
 # As a float32 tensor this is 1.07 GB; it is also where Pillow begins to warn.
 MOST_PIXELS = 89_478_485
 LONGEST_SIDE = 16384
+WIDEST_WEBP = 16383  # 14 bits in its header
 MOST_SECONDS = 30.0  # for one file
 # Pictures are converted in bands of this many pixels, so that only one copy is whole.
 BAND = 1 << 22
@@ -124,8 +125,15 @@ def decode(content: bytes) -> Picture:
 def encode(pixels: Pixels, file_format: UploadFormat = "png") -> bytes:
     """A file of `pixels`: height x width, or x 3 (RGB), or x 4 (RGBA).
 
-    PNG and WebP lose nothing; JPEG (quality 95) loses a little, and transparency.
+    PNG and WebP lose nothing; JPEG (quality 95) loses a little, and transparency. Raises
+    InvalidRequest for a side that WebP does not know.
     """
+    if file_format == "webp" and max(pixels.shape[:2]) > WIDEST_WEBP:
+        raise InvalidRequest(
+            f"A picture of more than {WIDEST_WEBP} pixels a side cannot be sent as WebP.",
+            "Set upload to png in the server profile, or send a smaller picture.",
+            phase="check",
+        )
     image = Image.fromarray(pixels)
     if file_format == "jpeg" and image.mode == "RGBA":
         image = image.convert("RGB")
@@ -147,28 +155,39 @@ def _check_budget(image: Image.Image) -> None:
 
 
 def _picture(image: Image.Image) -> Picture:
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        # Pillow clips 16-bit grey to white when it converts; the high byte is the picture.
-        grey = (np.asarray(image).astype(np.float64) / 257.0 + 0.5).clip(0, 255).astype(np.uint8)
-        image = Image.fromarray(grey)
-    transparent = "A" in image.getbands() or "transparency" in image.info
     alpha = None
-    if transparent:
+    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
+        image, alpha = _eight_bit(image)
+    elif "A" in image.getbands() or "transparency" in image.info:
         alpha = np.empty((image.height, image.width), np.uint8)
-        for rows, band in _bands(image):
+        for rows, band in bands(image):
             alpha[rows] = np.asarray(band.convert("RGBA"))[..., 3]
     return Picture(rgb_of(_in_srgb(image)), alpha)
+
+
+def _eight_bit(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
+    """Grey of 16 bits as 8, and its transparency.
+
+    Pillow clips such grey to white when it converts; the high byte is the picture.
+    """
+    levels = np.asarray(image)
+    grey = Image.fromarray((levels.astype(np.float64) / 257.0 + 0.5).clip(0, 255).astype(np.uint8))
+    if profile := image.info.get("icc_profile"):
+        grey.info["icc_profile"] = profile
+    clear = image.info.get("transparency")
+    return grey, None if clear is None else np.where(levels == clear, 0, 255).astype(np.uint8)
 
 
 def rgb_of(image: Image.Image) -> Pixels:
     """The colours of `image`, height x width x 3."""
     pixels = np.empty((image.height, image.width, 3), np.uint8)
-    for rows, band in _bands(image):
+    for rows, band in bands(image):
         pixels[rows] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
     return pixels
 
 
-def _bands(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+def bands(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """`image` in pieces of about BAND pixels, each with its rows."""
     height = max(1, BAND // image.width)
     for top in range(0, image.height, height):
         bottom = min(top + height, image.height)
@@ -180,7 +199,9 @@ def _in_srgb(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
     if not profile:
         return image
-    plain = image.convert("RGB") if image.mode in ("P", "PA", "RGBA", "LA") else image
+    # Without transparency, which no profile knows; grey stays grey, or its profile would not fit.
+    flat = {"P": "RGB", "PA": "RGB", "RGBA": "RGB", "LA": "L"}.get(image.mode)
+    plain = image.convert(flat) if flat else image
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         target = ImageCms.createProfile("sRGB")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from .config import Resend
 from .errors import (
@@ -65,14 +65,17 @@ class Quota:
             self._tokens = min(self._tokens + 1, self._most)
 
 
-_quotas: dict[str, Quota] = {}
+Use = Literal["calls", "files"]
+
+_quotas: dict[tuple[str, Use], Quota] = {}
 _lock = threading.Lock()
 
 
-def quota_of(origin: str) -> Quota:
-    """The quota that all calls to `origin` in this process share."""
+def quota_of(origin: str, use: Use = "calls") -> Quota:
+    """The quota that all calls to `origin` in this process share, or all that fetch its files:
+    links may be dead where the API is well."""
     with _lock:
-        return _quotas.setdefault(origin, Quota())
+        return _quotas.setdefault((origin, use), Quota())
 
 
 def tries_to_make(error: VisionCraftError, resend: Resend) -> int:
@@ -120,7 +123,10 @@ def persist(
             done += 1
             pause = pause_after(error, done)
             late = time.monotonic() + (pause or 0) - started > seconds
-            if done >= tries(error) or pause is None or late or not quota.take():
+            if done >= tries(error) or pause is None or late:
+                raise
+            # A server that names a time is alive, and its pause is no lost try.
+            if error.retry_after is None and not quota.take():
                 raise
             wait(error, pause)
         else:
