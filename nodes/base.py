@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,13 +21,13 @@ from ..visioncraft_core.profiles import AUTO
 from ..visioncraft_core.transport import ShouldCancel, never
 from . import comfy, tensors, widgets
 from .server import chosen
+from .unfinished import Unfinished
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..visioncraft_core.media import Picture as Decoded
 
-MOST_INCOMPLETE = 64
 SANDBOX_NOTE = "No key is configured, so the built-in sandbox answers; its results are synthetic."
 
 
@@ -39,13 +38,13 @@ class ApiNode:
     REQUEST: ClassVar[type[Request]]
     HIDDEN_FIELDS: ClassVar[tuple[str, ...]] = ()  # fields that `build` fills by itself
     opener: ClassVar[Opener] = staticmethod(unopened)
-    incomplete: ClassVar[deque[dict[str, Any]]]  # inputs of the runs that gave only a part
+    unfinished: ClassVar[Unfinished]  # the runs that gave only a part
     FUNCTION = "run"
     CATEGORY = "VisionCraft"
     DESCRIPTION = ""
 
     def __init_subclass__(cls) -> None:
-        cls.incomplete = deque(maxlen=MOST_INCOMPLETE)
+        cls.unfinished = Unfinished()
         if hasattr(cls, "REQUEST") and not cls.DESCRIPTION:
             cls.DESCRIPTION = inspect.cleandoc(cls.REQUEST.__doc__ or "")
 
@@ -101,13 +100,9 @@ class ApiNode:
         """How many runs with these inputs gave only a part.
 
         ComfyUI would keep the part for good: another number makes it run the node again, which asks
-        only for what is missing. A linked input comes as None, and may have been anything.
+        only for what is missing.
         """
-        given = {name: value for name, value in constants.items() if value is not None}
-        return sum(
-            all(asked.get(name) == value for name, value in given.items())
-            for asked in cls.incomplete
-        )
+        return cls.unfinished.count(constants)
 
     @classmethod
     def build(cls, **values: Any) -> Request:
@@ -148,7 +143,7 @@ class ApiNode:
             )
             notes = [note, *result.notes] if note else [*result.notes]
             if result.missing:
-                self.incomplete.append(_constants({**values, "server": server, "seed": seed}))
+                self.unfinished.note({**values, "server": server, "seed": seed})
             outputs = self.output(requests[0], result, notes)
             _say_end(say, result.seconds, notes)
             return outputs
@@ -197,11 +192,6 @@ class ImageNode(ApiNode):
         sizes = [f"{p.size.width}x{p.size.height}" for p in pictures]
         told = self.info(request, result, notes, pictures=sizes)
         return tensors.images(pictures), tensors.masks(pictures), told
-
-
-def _constants(values: dict[str, Any]) -> dict[str, Any]:
-    """Those of `values` that a widget can hold."""
-    return {name: v for name, v in values.items() if isinstance(v, str | int | float)}
 
 
 def _say_end(say: OnProgress, seconds: float, notes: list[str]) -> None:
