@@ -339,3 +339,14 @@ def test_a_catalog_is_a_list_of_names_without_repeats():
     for body in ([], {}, [1], "a", None, b"<html>"):
         with pytest.raises(errors.BadReply):
             read_names(response(body))
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 404, 408, 413, 422, 429, 500, 503, 999])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[", {}, {"detail": "no"}, {"error": "no"}])
+def test_a_list_that_does_not_come_is_no_job_and_costs_nothing(body: Any, status: int):
+    with pytest.raises(errors.VisionCraftError) as caught:
+        read_names(response(body, status))
+    assert caught.value.charged == "no"
+    advice = str(caught.value).removeprefix(caught.value.what)
+    assert not [word for word in ("job", "counted", "Change", "picture") if word in advice]
+    assert "again" in advice or "base URL" in advice

@@ -34,6 +34,7 @@ from .transport import Response
 
 EXCERPT = 120  # characters of the server's own words in a message
 WORDS = 2000  # of which so many are looked at
+LIST_ADVICE = "Check that the base URL is the VisionCraft API, or try again later."
 
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
@@ -42,11 +43,15 @@ class Refusal:
     """One response with what is needed to complain about it.
 
     `hide` takes the key out of the server's words: services echo the request in their errors.
+    `of_list` says that only a list was asked for: then nothing can have been counted.
     """
 
-    def __init__(self, response: Response, hide: Callable[[str], str]) -> None:
+    def __init__(
+        self, response: Response, hide: Callable[[str], str], *, of_list: bool = False
+    ) -> None:
         self._response = response
         self._hide = hide
+        self._of_list = of_list
 
     def check(self, answer: Any) -> None:
         """Raises the refusal that `answer` and its status amount to, if any."""
@@ -61,7 +66,7 @@ class Refusal:
                 f"refused the request: {self._quote(words)}.",
                 "Change the request and run again.",
             )
-            if self._status == 200:  # it may have failed only after the work
+            if self._status == 200 and not self._of_list:  # it may have failed only after the work
                 refused.charged = "maybe"
             raise refused
         raise self.bad(f"answered with status {self._status}, which nobody expects")
@@ -84,9 +89,15 @@ class Refusal:
 
     def _error(self, kind: Any, what: str, advice: str, wait: float | None = None) -> Any:
         server = clip(self._response.origin, 80)
-        return kind(
+        error = kind(
             f"{server} {what}", advice, phase="reply", status=self._status, retry_after=wait
         )
+        if self._of_list:
+            error.charged = "no"
+            # The others are about the value, the picture or the job of a call that makes something.
+            if not isinstance(error, KeyRejected | RateLimited | ServerBusy | EndpointNotFound):
+                return error.advised(LIST_ADVICE)
+        return error
 
     def _quote(self, words: str) -> str:
         # Hidden before it is clipped: half a key is still half a key.

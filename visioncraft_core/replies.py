@@ -103,8 +103,8 @@ def read_job(response: Response, hide: Callable[[str], str] = str) -> Reply | No
 
 
 def read_names(response: Response, hide: Callable[[str], str] = str) -> list[str]:
-    """The names in a catalog's answer. Raises like `read`."""
-    refusal = Refusal(response, hide)
+    """The names in a catalog's answer. Raises like `read`, but nothing was counted."""
+    refusal = Refusal(response, hide, of_list=True)
     names = _answer(response, refusal)
     if not (isinstance(names, list) and names and all(_is_plain(n) for n in names)):
         raise refusal.bad("sent something other than a list of names")
