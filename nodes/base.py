@@ -97,7 +97,7 @@ class ApiNode:
 
     @classmethod
     def IS_CHANGED(cls, **constants: Any) -> int:
-        """How many runs with these inputs gave only a part.
+        """Another number after each run with these inputs that gave only a part.
 
         ComfyUI would keep the part for good: another number makes it run the node again, which asks
         only for what is missing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from typing import Any
 
@@ -9,21 +10,24 @@ MOST = 64
 
 
 class Unfinished:
-    """What one node was asked in such runs; its IS_CHANGED tells `count`."""
+    """What one node was asked in such runs; its IS_CHANGED tells its `count`."""
 
     def __init__(self) -> None:
-        self._asked: deque[dict[str, Any]] = deque(maxlen=MOST)
+        self._asked: deque[tuple[int, dict[str, Any]]] = deque(maxlen=MOST)
+        self._numbers = itertools.count(1)
 
     def note(self, inputs: dict[str, Any]) -> None:
         # Only what a widget can hold: pictures are not to be kept.
         held = {name: v for name, v in inputs.items() if isinstance(v, str | int | float)}
-        self._asked.append(held)
+        self._asked.append((next(self._numbers), held))
 
     def count(self, constants: dict[str, Any]) -> int:
-        """How many of them had these inputs. A linked one comes as None, and may have been
-        anything."""
+        """Another number after each of them that had these inputs, else 0. A linked one comes as
+        None, and may have been anything."""
         given = {name: value for name, value in constants.items() if value is not None}
-        return sum(
-            all(asked.get(name) == value for name, value in given.items())
-            for asked in tuple(self._asked)  # another thread may note one meanwhile
+        numbers = (
+            number
+            for number, asked in tuple(self._asked)  # another thread may note one meanwhile
+            if all(asked.get(name) == value for name, value in given.items())
         )
+        return max(numbers, default=0)

@@ -11,6 +11,7 @@ import torch
 from conftest import client_of, gradient
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
 from visioncraft.nodes.base import SANDBOX_NOTE
+from visioncraft.nodes.unfinished import Unfinished
 from visioncraft.visioncraft_core import Result, errors
 from visioncraft.visioncraft_core.media import Picture
 from visioncraft.visioncraft_core.sandbox.faults import parse
@@ -153,3 +154,13 @@ def test_a_node_that_gave_only_a_part_runs_again_and_asks_only_for_the_rest():
         assert len(images) == 3
         assert upscale.IS_CHANGED(image=None, seed=3) == after[0]  # whole now: kept by ComfyUI
         assert sandbox.requests.count("POST /upscale") == 4
+
+
+def test_a_hundred_runs_that_gave_a_part_each_tell_comfyui_to_run_again():
+    runs = Unfinished()
+    told = []
+    for _ in range(100):
+        runs.note({"prompt": "a fox", "seed": 3})
+        told.append(runs.count({"prompt": "a fox", "seed": 3, "image": None}))
+    assert len(set(told)) == 100
+    assert runs.count({"prompt": "a fox", "seed": 4}) == 0
