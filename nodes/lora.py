@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from decimal import Decimal
 
 from ..visioncraft_core.catalogs import bundled
 from ..visioncraft_core.errors import InvalidRequest, clip
@@ -14,7 +16,8 @@ USUAL_MOST = 5  # the service's documentation of 2024-05 names this limit
 
 Weights = dict[str, float]
 
-_TAG = re.compile(r"<\s*lora\s*:\s*([^<>:]+?)\s*:\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*>", re.IGNORECASE)
+_TAG = re.compile(r"<\s*lora\s*:([^<>:]+):([^<>:]+)>", re.IGNORECASE)
+_WEIGHT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 
 
 class LoraStack:
@@ -76,8 +79,17 @@ class LoraStack:
 
 def parse(text: str) -> Weights:
     """The LoRAs in `<lora:name:weight>` text. Raises InvalidRequest for anything else in it."""
-    found = {match[1]: float(match[2]) for match in _TAG.finditer(text)}
-    rest = _TAG.sub(" ", text).replace(",", " ").strip()
+    found: Weights = {}
+
+    def take(tag: re.Match[str]) -> str:
+        name, number = tag[1].strip(), tag[2].strip()
+        weight = float(number) if _WEIGHT.fullmatch(number) else math.nan
+        if not name or not math.isfinite(weight):
+            return tag[0]
+        found[name] = weight
+        return " "
+
+    rest = _TAG.sub(take, text).replace(",", " ").strip()
     if rest:
         raise InvalidRequest(
             f'The LoRA text "{clip(rest, 60)}" is not understood.',
@@ -89,7 +101,12 @@ def parse(text: str) -> Weights:
 
 def written(weights: Weights) -> str:
     """`weights` as text that `parse` reads."""
-    return " ".join(f"<lora:{name}:{weight:g}>" for name, weight in weights.items())
+    return " ".join(f"<lora:{name}:{_plain(weight)}>" for name, weight in weights.items())
+
+
+def _plain(weight: float) -> str:
+    """The fewest digits that are read as `weight` again; no exponent, which few others read."""
+    return f"{Decimal(repr(float(weight))):f}".removesuffix(".0")
 
 
 def _hint(stacked: Weights) -> str:

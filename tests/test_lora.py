@@ -12,7 +12,8 @@ from visioncraft.visioncraft_core import endpoints, errors
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
 STACK: Any = NODE_CLASS_MAPPINGS["VisionCraftLoraStack"]
-names = st.text("abcXYZ019 _-.", min_size=1, max_size=12).map(str.strip).filter(bool)
+names = st.text(st.characters(exclude_characters="<>:"), max_size=12).map(str.strip).filter(bool)
+weights = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def stacked(lora: str = "a", weight: float = 1.0, **more: Any) -> tuple[dict[str, float], str]:
@@ -38,7 +39,13 @@ def test_text_is_read_and_stands_before_the_chosen_one():
     assert loras == {"b": 0.8, "c": -0.5, "a": 1.0}
 
 
-@pytest.mark.parametrize("text", ["<lora:a>", "more_details", "<lora:a:x>", "<lora:a:1", "<a:b:1>"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("<lora:a>", "more_details", "<lora:a:x>", "<lora:a:1", "<a:b:1>", "<lora: :1>"),
+        *(f"<lora:a:{'9' * 400}>", "<lora:a:-1e999>", "<lora:a:nan>", "<lora:a:1_0>"),
+    ],
+)
 def test_text_that_does_not_parse_is_told_before_the_run(text: str):
     with pytest.raises(errors.InvalidRequest, match=r"Write <lora:name:weight>"):
         parse(text)
@@ -46,9 +53,30 @@ def test_text_that_does_not_parse_is_told_before_the_run(text: str):
     assert STACK.VALIDATE_INPUTS(text=None) is True
 
 
-@given(st.dictionaries(names, st.floats(-10, 10).map(lambda w: round(w, 2)), max_size=6))
+@given(st.dictionaries(names, weights, max_size=6))
 def test_what_is_written_is_read_again(weights: dict[str, float]):
-    assert parse(written(weights)) == weights
+    text = written(weights)
+    assert list(parse(text).items()) == list(weights.items())
+    assert written(parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("weight", "text"),
+    [(1e-05, "0.00001"), (99999999.0, "99999999"), (0.12345678, "0.12345678"), (2, "2")],
+)
+def test_a_weight_is_written_in_plain_decimals(weight: float, text: str):
+    assert written({"a": weight}) == f"<lora:a:{text}>"
+
+
+def test_a_weight_may_have_an_exponent():
+    assert parse("<lora:a:1e-05> <lora:b:+2.E+1>") == {"a": 0.00001, "b": 20.0}
+
+
+@pytest.mark.parametrize("filler", [" ", "9", "9 ", "<", "<lora:"])
+def test_a_long_text_takes_no_time(filler: str):
+    for text in (filler * 200_000, f"<lora:a:{filler * 200_000}x>"):
+        with pytest.raises(errors.InvalidRequest):
+            parse(f"<lora:a{text}")
 
 
 @given(st.text(max_size=40))
