@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
 from .addresses import check_url, is_public
+from .body import Budget
 from .config import Profile, origin_of
 from .errors import BadReply, BlockedURL, Cancelled, ResultLost, VisionCraftError, clip
 from .retry import FETCH_SECONDS, persist, quota_of, retry_after, sleep, tries_to_fetch
@@ -33,14 +34,19 @@ class Downloads:
         # Clearing the jar would be too late: files are fetched side by side.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
-    def fetch(self, url: str, *, should_cancel: ShouldCancel = never) -> bytes:
+    def fetch(
+        self, url: str, *, budget: Budget | None = None, should_cancel: ShouldCancel = never
+    ) -> bytes:
         """The bytes behind `url`, asked for again when that fails: fetching costs nothing.
+
+        They are taken off `budget`, which the files of one answer share.
 
         Raises BlockedURL, ResultLost, BadReply for an answer that is no file, or Cancelled.
         """
+        allowed = budget or Budget("video")
         try:
             return persist(
-                lambda: self._followed(url, should_cancel),
+                lambda: self._followed(url, allowed, should_cancel),
                 tries_to_fetch,
                 self._quota,
                 wait=lambda _, seconds: sleep(seconds, should_cancel, "download"),
@@ -55,9 +61,9 @@ class Downloads:
         except VisionCraftError as error:
             raise _lost(url, "did not deliver", error.what) from None
 
-    def _followed(self, url: str, should_cancel: ShouldCancel) -> bytes:
+    def _followed(self, url: str, budget: Budget, should_cancel: ShouldCancel) -> bytes:
         for _ in range(MOST_REDIRECTS + 1):
-            response = self._asked(url, should_cancel)
+            response = self._asked(url, budget, should_cancel)
             if response.status == 200:
                 if not response.body:
                     raise _odd(url, "sent an empty file")
@@ -74,7 +80,7 @@ class Downloads:
             url = self._next(url, target)
         raise _odd(url, "redirects without end")
 
-    def _asked(self, url: str, should_cancel: ShouldCancel) -> Response:
+    def _asked(self, url: str, budget: Budget, should_cancel: ShouldCancel) -> Response:
         self._check(url)
         own = origin_of(url) == origin_of(self._profile.base_url)
         call = Call(
@@ -86,6 +92,7 @@ class Downloads:
             verify=self._profile.verify,
             public_only=not own and not self._is_named(url),
             identity_only=True,
+            budget=budget,
         )
         return exchange(self._session, call)
 

@@ -22,6 +22,7 @@ from requests.adapters import HTTPAdapter
 from . import body, failures
 from .config import Profile, Timeouts, is_loopback, origin_of
 from .errors import Charged, ConfigError, VisionCraftError
+from .fields import Makes
 from .secret import Secret
 from .wire import POOLS, Wire, watched_by
 
@@ -66,6 +67,8 @@ class Call:
     """Whether an address of this computer or its network is refused when it is dialled."""
     identity_only: bool = False
     """Whether a compressed answer is refused."""
+    budget: body.Budget | None = None
+    """What a file may have; without one it has no more than any other answer."""
 
     @property
     def charged(self) -> Charged:
@@ -121,10 +124,12 @@ class Transport:
         path: str,
         content: Mapping[str, Any],
         *,
+        makes: Makes = "video",
         patience: float = 300.0,
         should_cancel: ShouldCancel = never,
     ) -> Response:
-        """Sends `content` with the token to a server that may need `patience` seconds to answer.
+        """Sends `content` with the token to a server that may need `patience` seconds to answer,
+        perhaps with a file.
 
         Raises a NotSent, OutcomeUnknown, BadReply or Cancelled.
         """
@@ -137,6 +142,7 @@ class Transport:
             key=self._profile.require_key(),
             should_cancel=should_cancel,
             verify=self._profile.verify,
+            budget=body.Budget(makes),
         )
         with Session() as session:
             session.headers["Connection"] = "close"
