@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..visioncraft_core.catalogs import Listing
 from ..visioncraft_core.client import OnProgress
 from ..visioncraft_core.endpoints import CATALOGS
@@ -9,6 +11,7 @@ from ..visioncraft_core.errors import InvalidRequest, VisionCraftError, clip
 from ..visioncraft_core.transport import ShouldCancel
 from . import comfy, widgets
 from .base import client_of
+from .unfinished import Unfinished
 
 FIRST, BY_NUMBER, ALL = "first", "by number", "all"
 MOST = 9999
@@ -31,6 +34,7 @@ class CatalogLoader:
         "Where the list comes from and how old it is, then one name a line.",
         "How many names passed the filter.",
     )
+    unfinished = Unfinished()  # the runs whose list was not live
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
@@ -57,10 +61,10 @@ class CatalogLoader:
         }
 
     @classmethod
-    def IS_CHANGED(cls, *, refresh: bool = False, **_values: object) -> float | str:
+    def IS_CHANGED(cls, *, refresh: bool = False, **constants: Any) -> float:
         # ComfyUI runs a node again whose answer differs. A new NaN does, math.nan does not: it is
         # always the same object.
-        return float("nan") if refresh else ""
+        return float("nan") if refresh else cls.unfinished.count(constants)
 
     async def load(
         self,
@@ -82,6 +86,9 @@ class CatalogLoader:
             return listing, problem
 
         listing, problem = await comfy.call(work)
+        if problem:  # the list of an outage must not stay when it is over
+            asked = {"catalog": catalog, "filter": filter, "pick": pick, "number": number}
+            self.unfinished.note({**asked, "server": server})
         names = _filtered(listing.names, filter, catalog)
         picked = _picked(names, pick, number)
         return picked[0], picked, _text(catalog, listing, problem, names), len(names)

@@ -74,6 +74,20 @@ def test_an_outage_gives_the_last_list_and_says_so(home: Path):
         assert "the bundled list of February 2024" in load()[2]
 
 
+def test_a_list_of_an_outage_is_asked_for_again_and_a_live_one_is_kept(home: Path):
+    asked = {"catalog": "models-xl", "filter": "", "pick": "first", "number": 1, "refresh": False}
+    others = {**asked, "catalog": "samplers"}
+    with Sandbox(faults=[parse("models-xl=404*1")]) as sandbox:
+        comfy.use(Host(sandbox.url))
+        before = LOADER.IS_CHANGED(**asked), LOADER.IS_CHANGED(**others)
+        assert "the bundled list" in load(**asked)[2]
+        after = LOADER.IS_CHANGED(**asked), LOADER.IS_CHANGED(**others)
+        assert after[0] != before[0]
+        assert after[1] == before[1]
+        assert "live from the server" in load(**asked)[2]
+        assert LOADER.IS_CHANGED(**asked) == after[0]
+
+
 def test_refresh_makes_comfyui_ask_again_and_without_it_the_result_is_kept():
     assert math.isnan(float(LOADER.IS_CHANGED(refresh=True, catalog="models")))
     assert LOADER.IS_CHANGED(refresh=True) is not LOADER.IS_CHANGED(refresh=True)
