@@ -89,19 +89,24 @@ class CatalogLoader:
         if problem:  # the list of an outage must not stay when it is over
             asked = {"catalog": catalog, "filter": filter, "pick": pick, "number": number}
             self.unfinished.note({**asked, "server": server})
-        names = _filtered(listing.names, filter, catalog)
+        names = _filtered(listing, filter, catalog, problem)
         picked = _picked(names, pick, number)
         return picked[0], picked, _text(catalog, listing, problem, names), len(names)
 
 
-def _filtered(names: tuple[str, ...], words: str, catalog: str) -> list[str]:
-    found = [n for n in names if all(word in n.lower() for word in words.lower().split())]
+def _filtered(
+    listing: Listing, words: str, catalog: str, problem: VisionCraftError | None
+) -> list[str]:
+    found = [n for n in listing.names if all(word in n.lower() for word in words.lower().split())]
     if not found:
+        source = f" ({listing.describe()})" if problem else ""
+        why = f", and no other came: {clip(problem.what, 80)}" if problem else "."
         raise InvalidRequest(
-            f'None of the {len(names)} names in {catalog} has "{clip(words, 60)}" in it.',
-            "Change the filter, or leave it empty.",
+            f"None of the {len(listing.names)} names in {catalog}{source} has "
+            f'"{clip(words, 60)}" in it{why}',
+            f"Change the filter, or {'run again later' if problem else 'leave it empty'}.",
             phase="check",
-        )
+        ) from problem
     return found
 
 

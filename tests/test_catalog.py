@@ -74,6 +74,24 @@ def test_an_outage_gives_the_last_list_and_says_so(home: Path):
         assert "the bundled list of February 2024" in load()[2]
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_a_filter_that_leaves_nothing_of_an_old_list_is_told_with_the_outage(
+    known: bool,  # noqa: FBT001
+    home: Path,
+):
+    with Sandbox() as sandbox:
+        if known:
+            client_of(sandbox, home).catalog("models-xl")
+    comfy.use(Host(sandbox.url))
+    with pytest.raises(errors.InvalidRequest) as caught:
+        load(filter="lightning" * 50)
+    message = str(caught.value)
+    source = "as the server listed it 0 hours ago" if known else "the bundled list of February 2024"
+    for part in (f"names in models-xl ({source}) has", "Nothing answers at", "Change the filter"):
+        assert part in message
+    assert len(message) < 300
+
+
 def test_a_list_of_an_outage_is_asked_for_again_and_a_live_one_is_kept(home: Path):
     asked = {"catalog": "models-xl", "filter": "", "pick": "first", "number": 1, "refresh": False}
     others = {**asked, "catalog": "samplers"}
