@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from conftest import gradient, png_of
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from visioncraft.visioncraft_core import errors
 from visioncraft.visioncraft_core.replies import (
@@ -202,6 +203,54 @@ def test_no_answer_makes_us_show_the_key(place: str, spelling: str, before: str,
         shown = str(error).lower().replace("***", "")
         assert not [form for form in SPELLINGS if form.lower() in shown]
         assert "canary" not in shown
+
+
+# What becomes short on its way into a message, so that the place where it was cut comes into view.
+LONG = [("https://a/", "x"), ("", " "), ("token=", "x"), ("<p class=", "\n")]
+CUTS = (2000, 4096, 65536)
+
+
+@settings(max_examples=400)
+@given(
+    form=st.sampled_from(SPELLINGS + [letter * 200 + " " + KEY for letter in "x "]),
+    long=st.sampled_from(LONG),
+    place=st.sampled_from(["error", "list", "title", "open title"]),
+    length=st.sampled_from(CUTS).flatmap(lambda n: st.integers(n - 30, n)),
+    keys=st.sampled_from([0, 3, 1000]),
+    status=st.sampled_from([200, 403, 422, 500]),
+)
+@example(KEY, LONG[0], "error", 1980, 0, 400)
+@example(KEY, LONG[1], "title", 4070, 0, 500)
+@example(KEY, LONG[0], "error", 65520, 0, 400)
+@example(KEY, LONG[1], "open title", 65510, 1000, 500)
+def test_no_part_of_the_key_is_shown_wherever_a_long_answer_is_cut(
+    form: str, long: tuple[str, str], place: str, length: int, keys: int, status: int
+):
+    start, fill = long
+    before = f"{KEY} " * keys + start
+    before += fill * (length - len(before)) + " "
+    body: Any = {"error": before + form}
+    if place == "list":
+        body = {"detail": [{"loc": ["body", before], "msg": form}] * 2}
+    elif "title" in place:
+        end = "</title>" if place == "title" else ""
+        body = f"<html>{before}<title>{form}{end}".encode()[:65536]  # as much as is read of it
+    with pytest.raises(errors.VisionCraftError) as caught:
+        read(response(body, status), Secret(KEY).hide)
+    shown = re.sub(r"\s", "", str(caught.value)).lower()
+    assert not [f for f in SPELLINGS if re.sub(r"\s", "", f).lower()[:6] in shown]
+
+
+def test_a_name_in_a_complaint_may_not_be_the_key():
+    secret = "CANARY5f3a9"
+    with pytest.raises(errors.Refused) as caught:
+        read(response({"error": f"It doesn't have {secret}"}), Secret(secret).hide)
+    assert "CANARY" not in str(caught.value)
+
+
+def test_a_complaint_without_end_is_one_but_is_not_repeated():
+    with pytest.raises(errors.Refused, match="a text of 70000 characters"):
+        read(response({"error": "x" * 70_000}))
 
 
 @pytest.mark.parametrize(

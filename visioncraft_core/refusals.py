@@ -34,6 +34,7 @@ from .transport import Response
 
 EXCERPT = 120  # characters of the server's own words in a message
 WORDS = 2000  # of which so many are looked at
+LONGEST = 2**16  # characters in which the key is looked for; no complaint is longer
 LIST_ADVICE = "Check that the base URL is the VisionCraft API, or try again later."
 
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
@@ -55,7 +56,7 @@ class Refusal:
 
     def check(self, answer: Any) -> None:
         """Raises the refusal that `answer` and its status amount to, if any."""
-        words = complaint(answer)[:WORDS]
+        words = self._said(complaint(answer))
         if not words and self._status == 200:
             return
         if error := self._by_words(words) or self._by_status(words):
@@ -99,27 +100,34 @@ class Refusal:
                 return error.advised(LIST_ADVICE)
         return error
 
-    def _quote(self, words: str) -> str:
-        # Hidden before it is clipped: half a key is still half a key.
-        said = clip(redact(self._hide(words)), EXCERPT).rstrip(".")
-        return said or f"status {self._status}"
+    def _said(self, words: str) -> str:
+        """The server's `words` without key and logins."""
+        if len(words) > LONGEST:
+            return f"a text of {len(words)} characters"
+        # Hidden before anything is cut off: half a key is still half a key.
+        return redact(self._hide(words))[:WORDS]
+
+    def _quote(self, said: str) -> str:
+        return clip(said, EXCERPT).rstrip(".") or f"status {self._status}"
 
     def _looks(self) -> tuple[str, type[BadReply]]:
         body = self._response.body
         if not body.strip():
             return "sent an empty answer", BadReply
-        if self._title() is not None:
-            named = f' called "{self._quote(self._title() or "")}"' if self._title() else ""
+        title = self._title()
+        if title is not None:
+            named = f' called "{self._quote(title)}"' if title else ""
             return f"sent a web page{named} instead of an answer", WebPage
         return "sent an answer that is neither a file nor JSON", BadReply
 
     def _title(self) -> str | None:
         """The title of a web page, "" if it has none; None for anything else."""
-        start = self._response.body[:4096].decode("utf-8", "replace")
+        start = self._hide(self._response.body[:LONGEST].decode("utf-8", "replace"))[:4096]
         if not re.search(r"<html|<!doctype", start, re.IGNORECASE):
             return None
-        title = re.search(r"<title[^>]*>([^<]*)", start, re.IGNORECASE)
-        return title[1] if title else ""
+        # With its end: where the page is cut off, half a key may stand.
+        title = re.search(r"<title[^>]*>([^<]*)</title", start, re.IGNORECASE)
+        return self._said(title[1]) if title else ""
 
     def _by_words(self, words: str) -> VisionCraftError | None:
         limit = re.search(r"\bper\s+(\d{1,6})?\s*(second|minute|hour)", words, re.IGNORECASE)
