@@ -10,6 +10,7 @@ import threading
 from typing import NamedTuple
 from urllib.parse import urljoin
 
+from .body import Budget
 from .config import origin_of
 from .errors import (
     BadReply,
@@ -30,7 +31,6 @@ from .workers import map_at_once
 DOWNLOADS_AT_ONCE = 8
 OPENED_AT_ONCE = 2  # in the whole process: each picture may take half a GB for a moment
 MOST_FILES = 16  # of one answer; the API makes five at most
-MOST_BYTES = 2**30
 GONE = (404, 410)  # what a server says of a file that it will never have again
 
 UNKEPT = "It may have been counted and is not kept here: another run begins another job."
@@ -72,7 +72,7 @@ class Delivery:
         self._open = opener
         self._should_cancel = should_cancel
         self._kept = kept
-        self._bytes = 0
+        self._budget = Budget(request.makes)
         self.unkept = False
         """Whether the disk refused a file."""
         self.over = False
@@ -104,7 +104,8 @@ class Delivery:
             if source is None:
                 raise unfit(self._server.label, "a part that is neither a file nor a link")
             if isinstance(source, bytes):
-                return self._opened(self._counted(source))
+                self._budget.take(len(source))
+                return self._opened(self._whole(source))
             return self._fetched(
                 _absolute(self._server.profile.base_url + self._request.path, source)
             )
@@ -116,12 +117,15 @@ class Delivery:
         content = store.file(self._key, url) if self._key else None
         if content is None:
             self._refuse_ended_sandbox(url)
-            content = self._server.downloads.fetch(url, should_cancel=self._should_cancel)
-            file = self._counted(content)
+            content = self._server.downloads.fetch(
+                url, budget=self._budget, should_cancel=self._should_cancel
+            )
+            file = self._whole(content)
             if self._key:
                 self.unkept |= not store.keep_file(self._key, url, content)
         else:
-            file = self._counted(content)
+            self._budget.take(len(content))
+            file = self._whole(content)
         try:
             return self._opened(file)
         except DamagedFile:
@@ -138,14 +142,7 @@ class Delivery:
                 status=GONE[-1],
             )
 
-    def _counted(self, content: bytes) -> File:
-        self._bytes += len(content)
-        if self._bytes > MOST_BYTES:
-            raise UnsafeContent(
-                f"The files of one answer come to more than {MOST_BYTES // 2**20} MiB.",
-                "Ask for fewer or smaller ones.",
-                phase="download",
-            )
+    def _whole(self, content: bytes) -> File:
         return whole_file(content, self._request.makes, self._server.label)
 
     def _opened(self, file: File) -> Part:

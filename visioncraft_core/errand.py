@@ -118,6 +118,7 @@ class Errand:
                 self._request.path,
                 self._request.to_json(),
                 patience=self._request.patience,
+                makes=self._request.makes,
                 should_cancel=self._should_cancel,
             )
         if response.status == 200 and self._key:
