@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 PART = ".part"
+# What tempfile opens its files with: a link that somebody left there is not followed.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+_NEW |= getattr(os, "O_BINARY", 0)
 
 
 def write_whole(path: Path, content: bytes, *, secret: bool = False, durable: bool = False) -> None:
@@ -27,21 +30,20 @@ def part_of(
     folder: Path, content: bytes, *, secret: bool = False, durable: bool = False
 ) -> Iterator[Path]:
     """A temporary file in `folder` that holds `content`; at the end it is gone. Raises OSError."""
-    handle, name = tempfile.mkstemp(dir=folder, suffix=PART)
+    # Not mkstemp: its files are the owner's only, and to open them as the user's umask says would
+    # take a look at it, which sets it for all threads meanwhile.
+    name = folder / f"tmp{token_hex(8)}{PART}"
+    handle = os.open(name, _NEW, 0o600 if secret else 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        if not secret:  # mkstemp's own 0600 is for secrets, not for pictures
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(name, 0o666 & ~umask)
-        yield Path(name)
+        yield name
     finally:
         with suppress(OSError):
-            os.unlink(name)
+            name.unlink()
 
 
 def name_first_free(part: Path, candidates: Iterable[Path]) -> Path:
