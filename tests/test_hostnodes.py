@@ -85,6 +85,26 @@ def test_a_saved_picture_holds_its_pixels_prompt_and_workflow(places: Folders):
         assert json.loads(saved.text["workflow"]) == extra["workflow"]
 
 
+def test_what_is_saved_or_shown_is_passed_on():
+    film = call("CreateVideo", images=batch(), fps=8.0)[0]
+    webp = {"lossless": True, "quality": 80, "method": "default"}
+    for name, given, options in [
+        ("SaveImage", batch(), {}),
+        ("PreviewImage", batch(), {}),
+        ("SaveAnimatedWEBP", batch(), {"filename_prefix": "a", "fps": 6.0, **webp}),
+        ("SaveAnimatedPNG", batch(), {"filename_prefix": "a", "fps": 6.0, "compress_level": 4}),
+        ("SaveVideo", film, {"filename_prefix": "a", "format": "auto", "codec": "auto"}),
+        ("SaveText", "hi", {"filename_prefix": "a", "format": "txt"}),
+        ("PreviewAny", "hi", {}),
+    ]:
+        cls: Any = hostnodes.NODE_CLASSES[name]
+        (first, (kind, _)), *_ = cls.INPUT_TYPES()["required"].items()
+        assert kind in (*cls.RETURN_TYPES, "*")
+        saved = call(name, **{first: given}, **options)
+        assert saved["ui"]
+        assert saved["result"][0] is given
+
+
 def test_values_outside_the_range_are_clamped_and_the_rest_is_cut_as_comfyui_does():
     values = torch.tensor([-0.5, 0.999, 1.5]).repeat(3, 1).T.reshape(1, 1, 3, 3)
     shown = call("SaveImage", images=values)["ui"]["images"]

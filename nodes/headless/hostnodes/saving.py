@@ -1,4 +1,7 @@
-"""Nodes that save and show pictures, still and moving."""
+"""Nodes that save and show pictures, still and moving.
+
+They pass the pictures on as those of ComfyUI 0.33 do; those of 0.3.64 have no outputs.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ EXIF_PROMPT = 0x0110  # further members count down from the next lower number
 
 
 class SaveImage:
-    RETURN_TYPES = ()
+    RETURN_TYPES = ("IMAGE",)
     FUNCTION = "save"
     OUTPUT_NODE = True
     PLACE: Place = "output"
@@ -53,7 +56,7 @@ class SaveImage:
         contents = [_png(image, chunks, self.COMPRESSION) for image in images]
         size = (images.shape[2], images.shape[1])
         saved = folders.current.get().save(contents, filename_prefix, "png", self.PLACE, size)
-        return {"ui": {"images": saved}}
+        return {"ui": {"images": saved}, "result": (images,)}
 
 
 class PreviewImage(SaveImage):
@@ -80,7 +83,7 @@ class PreviewImage(SaveImage):
 
 
 class SaveAnimatedWEBP:
-    RETURN_TYPES = ()
+    RETURN_TYPES = ("IMAGE",)
     FUNCTION = "save"
     OUTPUT_NODE = True
 
@@ -127,7 +130,7 @@ class SaveAnimatedWEBP:
 
 
 class SaveAnimatedPNG:
-    RETURN_TYPES = ()
+    RETURN_TYPES = ("IMAGE",)
     FUNCTION = "save"
     OUTPUT_NODE = True
 
@@ -185,7 +188,7 @@ def _shown(buffer: io.BytesIO, images: Tensor, prefix: str, suffix: str, *, move
     size = (images.shape[2], images.shape[1])
     places = folders.current.get()
     saved = places.save([buffer.getvalue()], prefix, suffix, "output", size)
-    return {"ui": {"images": saved, "animated": (moves,)}}
+    return {"ui": {"images": saved, "animated": (moves,)}, "result": (images,)}
 
 
 def _exif(first: Image.Image, prompt: UI | None, extra: UI | None) -> Image.Exif:

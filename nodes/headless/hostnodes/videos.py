@@ -50,7 +50,7 @@ class GetVideoComponents:
 
 
 class SaveVideo:
-    RETURN_TYPES = ()
+    RETURN_TYPES = ("VIDEO",)  # as in ComfyUI 0.33; in 0.3.64 it has none
     FUNCTION = "save"
     OUTPUT_NODE = True
 
@@ -82,4 +82,4 @@ class SaveVideo:
         size = video.get_dimensions()
         places = folders.current.get()
         saved = places.save([buffer.getvalue()], filename_prefix, "mp4", "output", size)
-        return {"ui": {"images": saved, "animated": (True,)}}
+        return {"ui": {"images": saved, "animated": (True,)}, "result": (video,)}
