@@ -120,9 +120,9 @@ STATUSES = [
         xl(f"F39-{number}", f"429:{odd}*1", None, asked=2, within=QUICK + 0.5)
         for number, odd in enumerate(("-1", "1.5", "inf", "nan", "١٢", "9" * 400, "0", "1, 2"))
     ),
-    xl("F40-200", "limited-200", errors.RateLimited, worked=0, settings={"patience": 1.0}),
-    xl("F40-400", "limited-400", errors.RateLimited, worked=0, settings={"patience": 1.0}),
-    xl("F40-403", "403", errors.RateLimited, worked=0, settings={"patience": 1.0}),
+    xl("F40-200", "limited-200", errors.OutOfPatience, worked=0, settings={"patience": 1.0}),
+    xl("F40-400", "limited-400", errors.OutOfPatience, worked=0, settings={"patience": 1.0}),
+    xl("F40-403", "403", errors.OutOfPatience, worked=0, settings={"patience": 1.0}),
     xl("F41-json", "500", errors.ServerFailed),
     xl("F41-html", "500-html", errors.ServerFailed),
     xl("F41-empty", "500-empty", errors.ServerFailed),
