@@ -215,6 +215,17 @@ def test_a_mask_is_one_channel_and_alpha_turns_around(tmp_path: Path):
     assert call("MaskToImage", mask=red[0])[0].shape == (1, 24, 32, 3)
 
 
+@pytest.mark.parametrize(
+    ("first", "length", "picked"),
+    [(-1, 1, [2]), (-2, 9, [1, 2]), (-3, 2, [0, 1]), (-9, 1, [0]), (-16384, 9, [0, 1, 2])],
+)
+def test_a_negative_index_counts_from_the_end(first: int, length: int, picked: list[int]):
+    found = call("ImageFromBatch", image=batch(), batch_index=first, length=length)[0]
+    assert torch.equal(found, batch()[picked])
+    limits = hostnodes.ImageFromBatch.INPUT_TYPES()["required"]["batch_index"][1]
+    assert limits["min"] <= first <= limits["max"]
+
+
 def test_pictures_are_picked_repeated_and_inverted():
     assert torch.equal(
         call("ImageFromBatch", image=batch(), batch_index=1, length=9)[0], batch()[1:]

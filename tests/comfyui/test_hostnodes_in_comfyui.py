@@ -1,7 +1,8 @@
 """Each node of the headless runner against its namesake in a real ComfyUI.
 
 The nodes follow ComfyUI 0.3.64; what later ones do otherwise is compared with a 0.3 only. SaveText
-and ImageGrid are younger: COMFYUI_PATH can name a 0.33 for them.
+and ImageGrid are younger, and ImageFromBatch is the later one: COMFYUI_PATH can name a 0.33 for
+them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from comfyui.test_in_comfyui import assert_same, headless, save, saved
 skip_without_comfyui()
 
 WORKFLOW = {"workflow": {"nodes": [], "extra": {"note": "größer"}}}
-YOUNGER = {"SaveText", "ImageGrid"}
+YOUNGER = {"SaveText", "ImageGrid", "ImageFromBatch"}
 SAVERS = [name for name, cls in NODE_CLASSES.items() if getattr(cls, "OUTPUT_NODE", False)]
 LIMITS = ("default", "min", "max", "step", "forceInput", "multiline")
 
@@ -108,8 +109,7 @@ def call(name: str, **inputs: Any) -> Any:
 def test_a_host_node_declares_the_inputs_of_the_real_one(
     name: str, comfyui: ComfyUI, photo: Path, places: Folders
 ):
-    if name not in YOUNGER:
-        skip_if_newer(comfyui)
+    (skip_if_older if name in YOUNGER else skip_if_newer)(comfyui)
     real = described(name, comfyui)
     declared: Any = NODE_CLASSES[name]
     ours = declared.INPUT_TYPES()
@@ -138,6 +138,21 @@ def test_what_a_saver_passes_on_can_be_used(comfyui: ComfyUI, photo: Path, tmp_p
         "4": save("3", prefix="passed/inverted"),
     }
     workflow = tmp_path / "passed.json"
+    workflow.write_text(json.dumps(graph))
+    ours = headless(workflow, tmp_path / "out")
+    assert_same(ours, comfyui.run(graph), tmp_path / "out", comfyui)
+
+
+@pytest.mark.parametrize("first", [-7, -3, -1, 0, 2, 9])
+def test_a_picture_is_picked_from_either_end(
+    first: int, comfyui: ComfyUI, photo: Path, tmp_path: Path
+):
+    skip_if_older(comfyui)
+    picked = {"image": ["5", 0], "batch_index": first, "length": 2}
+    graph = moving(
+        {"class_type": "ImageFromBatch", "inputs": picked}, save("6", prefix=f"picked/{first}")
+    )
+    workflow = tmp_path / "picked.json"
     workflow.write_text(json.dumps(graph))
     ours = headless(workflow, tmp_path / "out")
     assert_same(ours, comfyui.run(graph), tmp_path / "out", comfyui)

@@ -1,7 +1,7 @@
 """The ComfyUI nodes that a headless run knows, with ComfyUI's names, inputs and results.
 
-What they do is stated by ComfyUI 0.3.64's nodes.py and comfy_extras (SaveText and ImageGrid: by
-those of 0.33); the tests in tests/comfyui hold each one to the real one.
+What they do is stated by ComfyUI 0.3.64's nodes.py and comfy_extras (SaveText, ImageGrid and
+ImageFromBatch: by those of 0.33); the tests in tests/comfyui hold each one to the real one.
 """
 
 from .collages import ImageGrid, ImageStitch

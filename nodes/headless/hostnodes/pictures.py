@@ -117,17 +117,22 @@ class ImageFromBatch:
 
     @classmethod
     def INPUT_TYPES(cls) -> UI:
+        # ComfyUI 0.33 takes its largest side for this limit, too.
+        index = {"default": 0, "min": -LARGEST_SIDE, "max": LARGEST_SIDE}
         return {
             "required": {
                 "image": ("IMAGE", {}),
-                "batch_index": ("INT", {"default": 0, "min": 0, "max": 4095}),
+                "batch_index": ("INT", index),
                 "length": ("INT", {"default": 1, "min": 1, "max": 4096}),
             }
         }
 
     def pick(self, image: Tensor, batch_index: int, length: int) -> tuple[Tensor]:
-        """Up to `length` pictures from `batch_index` on; beyond the end it is the last one."""
-        first = min(image.shape[0] - 1, batch_index)
+        """Up to `length` pictures from `batch_index` on, which counts from the end below 0;
+        beyond either end it is the one there."""
+        if batch_index < 0:  # since ComfyUI 0.33
+            batch_index += image.shape[0]
+        first = max(0, min(image.shape[0] - 1, batch_index))
         return (image[first : first + length].clone(),)
 
 
