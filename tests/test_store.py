@@ -467,6 +467,16 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path):
     assert store.size()[1] == 160
 
 
+def test_what_is_paid_for_again_is_not_the_first_to_go(tmp_path: Path):
+    store = Store(tmp_path, most_bytes=1000)
+    store.keep_reply("ka", answer(b"a" * 400), {})
+    (path,) = (tmp_path / "objects").glob("??/*")
+    os.utime(path, (1, 1))
+    for key, content in (("kb", b"b"), ("kc", b"a"), ("kd", b"d")):
+        store.keep_reply(key, answer(content * 400), {})
+    assert [bool(store.reply(key)) for key in ("kb", "kc", "kd")] == [False, True, True]
+
+
 def test_what_was_never_finished_is_removed_after_a_while(tmp_path: Path):
     store = Store(tmp_path)
     store.keep_reply("k", answer(), {})

@@ -154,6 +154,7 @@ class Store:
         path = self._object(digest)
         record = {**told, "made": time.time(), "sha256": digest, "size": len(content)}
         try:
+            _touch(path)  # first: from here on nobody takes it for the least recently used
             if self._read(path) is None:
                 _make(path.parent)
                 write_whole(path, content, secret=True, durable=True)
@@ -210,8 +211,7 @@ class Store:
             return None
         content = self._read(self._object(digest))
         if content is not None:
-            with suppress(OSError):
-                os.utime(self._object(digest))  # the last use decides what has to go
+            _touch(self._object(digest))  # the last use decides what has to go
         return content
 
     def _read(self, path: Path) -> bytes | None:
@@ -287,6 +287,11 @@ def _make(folder: Path) -> None:
     # Prompts, pictures and signed links: nobody else's business.
     for parent in reversed([folder, *folder.parents][:4]):
         parent.mkdir(mode=0o700, exist_ok=True, parents=True)
+
+
+def _touch(path: Path) -> None:
+    with suppress(OSError):
+        os.utime(path)
 
 
 def _remove(path: Path) -> None:
