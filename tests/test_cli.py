@@ -203,6 +203,47 @@ def test_bad_use_is_told_in_a_sentence_and_runs_nothing(
     assert "[1/" not in printed.out
 
 
+FILM = {"video": ["2", 0], "filename_prefix": "fox"}
+
+
+def film(**options: Any) -> str:
+    """A file with SaveVideo's inputs as ComfyUI 0.33 exports them."""
+    return written(
+        {
+            "1": XL,
+            "2": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 8.0}},
+            "3": {"class_type": "SaveVideo", "inputs": {**FILM, **options}},
+        }
+    )
+
+
+def test_a_video_workflow_of_a_later_comfyui_runs():
+    with Sandbox() as sandbox:
+        codec = {"format.codec": "h264", "format.codec.encoding": "auto", "codec": "auto"}
+        assert main(["run", film(format="mp4", **codec), "--server", sandbox.url]) == 0
+    assert Path("output", "fox_00001_.mp4").is_file()
+
+
+REENCODED = {"format.codec.encoding": "re-encode", "format.codec.encoding.crf": 40.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"format": "webm", "format.codec": "av1"}, "format is webm, which is not one of its"),
+        ({"format": "mp4", "format.codec": "av1", "codec": "auto"}, "codec is av1, which is not"),
+        ({"format": "mp4", "format.codec": "h264", **REENCODED}, "encoding of node 3 is re-encode"),
+    ],
+)
+def test_a_film_that_only_comfyui_can_make_is_refused_before_anything_is_sent(
+    options: dict[str, Any], complaint: str, capsys: pytest.CaptureFixture[str]
+):
+    with Sandbox() as sandbox:
+        assert main(["run", film(**options), "--server", sandbox.url]) == 2
+        assert not sandbox.requests
+    assert complaint in capsys.readouterr().err
+
+
 ANIMATED = {"images": ["1", 0], "fps": 6.0}
 SAVERS: dict[str, dict[str, Any]] = {
     "SaveImage": {"images": ["1", 0]},

@@ -92,6 +92,27 @@ def test_wrapped_lists_are_unwrapped() -> None:
     assert read(content).nodes["1"].inputs == {"tags": ["x", "y"]}
 
 
+@pytest.mark.parametrize(
+    ("inputs", "meant"),
+    [
+        pytest.param({"sampler.steps": 9}, {"steps": 9}, id="part of a choice"),
+        pytest.param({"sampler.kind.steps": 9}, {"steps": 9}, id="part of a part"),
+        pytest.param({"sampler.steps": 9, "steps": 8}, {"steps": 9}, id="before the plain one"),
+        pytest.param({"steps": 8, "sampler.steps": 9}, {"steps": 9}, id="after the plain one"),
+        pytest.param({"sampler.seed": ["8", 1]}, {"seed": Link("8", 1)}, id="link"),
+        pytest.param({"sampler.curve": "auto"}, {}, id="left to the node"),
+        pytest.param({"other.steps": 9, "other.curve": 3}, {}, id="of nothing declared"),
+        pytest.param({".steps": 9, "sampler.": "auto", ".": 1}, {}, id="dots alone"),
+    ],
+)
+def test_a_part_of_a_choice_is_an_input_of_its_own(
+    inputs: dict[str, Any], meant: dict[str, Any]
+) -> None:
+    content = {"3": {"class_type": "Paint", "inputs": {"sampler": "heun", **inputs}}}
+    content["8"] = {"class_type": "Paint", "inputs": {}}
+    assert read(content).nodes["3"].inputs == {"sampler": "heun", **meant}
+
+
 def changed(ident: str, **inputs: Any) -> dict[str, Any]:
     content = copy.deepcopy(API)
     content[ident]["inputs"] |= inputs
@@ -107,6 +128,7 @@ def changed(ident: str, **inputs: Any) -> dict[str, Any]:
         pytest.param(changed("8", images=["3"]), "neither a value nor a link", id="short link"),
         pytest.param(changed("8", images=[[], 0]), "no usable id", id="list for an id"),
         pytest.param(changed("3", seed=float("inf")), "input seed of node 3", id="infinity"),
+        pytest.param(changed("3", **{"seed.x.crf": 40}), "input seed.x.crf of node 3", id="part"),
         pytest.param(API | {"5": {"inputs": {}}}, "node 5 has no class_type", id="no type"),
         pytest.param(API | {"5": 7}, "node 5 has no class_type", id="no object"),
         pytest.param(API | {3: API["3"]}, "two nodes have the id 3", id="id twice"),

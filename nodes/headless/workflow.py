@@ -25,6 +25,7 @@ __all__ = ["Link", "Node", "Workflow", "load", "parse"]
 
 LONGEST_NAME = 40
 WRAPPED = "__value__"
+LEFT_TO_NODE = "auto"
 
 
 @dataclass
@@ -158,13 +159,39 @@ def _by_id(content: dict[Any, Any]) -> dict[str, dict[str, Any]]:
 
 def _api_node(name: str, member: dict[str, Any], types: NodeTypes) -> Node:
     title = _member(member, "_meta").get("title")
+    declared = types.inputs(member["class_type"])
+    given = _without_dots(member.get("inputs", {}), declared, name)
     # ComfyUI ignores entries that the class does not declare, such as an upload button.
     inputs = {
-        known: _api_value(member["inputs"][known], f"input {known} of node {name[:40]}")
-        for known in types.inputs(member["class_type"])
-        if known in member.get("inputs", {})
+        known: _api_value(given[known], f"input {known} of node {name[:40]}")
+        for known in declared
+        if known in given
     }
     return Node(name, member["class_type"], inputs, title if isinstance(title, str) else "")
+
+
+def _without_dots(
+    given: dict[Any, Any], declared: Mapping[str, Input], node: str
+) -> dict[Any, Any]:
+    """`given`, with what ComfyUI 0.33 calls format.codec, a part of the choice format, as codec.
+
+    Such a part counts before a plain codec, as there. One that is not known here is refused unless
+    it leaves all to the node: the result would not be what was asked for.
+    """
+    found = dict(given)
+    for name, value in given.items():
+        choice, *parts = str(name).split(".")
+        if not parts or choice not in declared:
+            continue
+        if parts[-1] in declared:
+            found[parts[-1]] = value
+        elif value != LEFT_TO_NODE:
+            raise Fault(
+                f"input {clip(str(name), LONGEST_NAME)} of node {node[:40]} is "
+                f"{clip(str(value), LONGEST_NAME)}, which only ComfyUI can do.",
+                f"Set it to {LEFT_TO_NODE}, or run the workflow in ComfyUI.",
+            )
+    return found
 
 
 def _member(content: dict[Any, Any], name: str) -> dict[str, Any]:

@@ -158,6 +158,23 @@ def test_a_picture_is_picked_from_either_end(
     assert_same(ours, comfyui.run(graph), tmp_path / "out", comfyui)
 
 
+def test_an_exported_video_workflow_runs_here_and_there(
+    comfyui: ComfyUI, photo: Path, tmp_path: Path
+):
+    skip_if_older(comfyui)
+    codec = {"format.codec": "h264", "format.codec.encoding": "auto", "codec": "auto"}
+    film = {"filename_prefix": "exported/film", "format": "mp4", **codec}
+    graph = moving(
+        {"class_type": "CreateVideo", "inputs": {"images": ["5", 0], "fps": 8.0}},
+        {"class_type": "SaveVideo", "inputs": {"video": ["6", 0], **film}},
+    )
+    workflow = tmp_path / "exported.json"
+    workflow.write_text(json.dumps(graph))
+    (ours,) = headless(workflow, tmp_path / "out")["7"]["images"]
+    (theirs,) = comfyui.run(graph)["7"]["images"]
+    assert {**ours, **theirs} == ours
+
+
 def told(path: Path) -> dict[str, Any]:
     """All that a saved animation or video says beside its pixels."""
     if path.suffix == ".mp4":
