@@ -467,16 +467,6 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path):
     assert store.size()[1] == 160
 
 
-def test_what_is_paid_for_again_is_not_the_first_to_go(tmp_path: Path):
-    store = Store(tmp_path, most_bytes=1000)
-    store.keep_reply("ka", answer(b"a" * 400), {})
-    (path,) = (tmp_path / "objects").glob("??/*")
-    os.utime(path, (1, 1))
-    for key, content in (("kb", b"b"), ("kc", b"a"), ("kd", b"d")):
-        store.keep_reply(key, answer(content * 400), {})
-    assert [bool(store.reply(key)) for key in ("kb", "kc", "kd")] == [False, True, True]
-
-
 def test_what_was_never_finished_is_removed_after_a_while(tmp_path: Path):
     store = Store(tmp_path)
     store.keep_reply("k", answer(), {})
@@ -485,9 +475,59 @@ def test_what_was_never_finished_is_removed_after_a_while(tmp_path: Path):
         folder.mkdir(exist_ok=True)
         (folder / "x.part").write_bytes(b"half")
     os.utime(part / "x.part", (0, 0))
-    Store(tmp_path).keep_reply("other", answer(b"[]"), {})
+    Store(tmp_path, most_bytes=9).keep_reply("other", answer(b"[]"), {})
     assert not (part / "x.part").exists()
     assert (fresh / "x.part").exists()
+
+
+def test_however_short_the_processes_the_whole_store_is_looked_through_now_and_then_only(
+    tmp_path: Path,
+):
+    looked = tmp_path / "objects" / "ab" / "x.part"  # gone after the next look
+    looked.parent.mkdir(parents=True)
+    for _ in range(2):
+        looked.write_bytes(b"half")
+        os.utime(looked, (0, 0))
+        for number in range(30):
+            Store(tmp_path).keep_reply(f"k{number}", answer(bytes([number]) * 1000), {})
+        assert looked.exists()
+        for number in range(30, 34):
+            assert looked.exists()
+            Store(tmp_path).keep_reply("large", answer(bytes([number]) * 8 * 2**20), {})
+        assert not looked.exists()
+
+
+def test_of_small_answers_only_so_many_are_kept(tmp_path: Path):
+    store = Store(tmp_path, most_bytes=800, most_requests=5)
+    for number in range(12):
+        for path in (tmp_path / "requests").glob("??/*"):
+            earlier = path.stat().st_mtime - 1000
+            os.utime(path, (earlier, earlier))
+        for path in (tmp_path / "objects").glob("??/*"):
+            earlier = path.stat().st_mtime - 1000
+            os.utime(path, (earlier, earlier))
+        store.keep_reply(f"k{number:02}", answer(bytes([number])), {})
+        assert store.reply("k00")  # a look counts as use
+    assert [bool(store.reply(f"k{n:02}")) for n in range(12)] == [True, *[False] * 7, *[True] * 4]
+    assert store.size()[0] == 5 + 3  # the file of a request may be an hour older
+    assert len(list((tmp_path / "requests").glob("??/*"))) == 5
+
+
+def test_what_made_room_left_no_record_behind(tmp_path: Path):
+    store = Store(tmp_path, most_bytes=1000)
+    for number in range(10):
+        store.keep_reply(f"k{number}", answer(bytes([number]) * 400), {})
+    assert (store.verify().good, store.verify().missing) == (2, 0)
+
+
+def test_what_is_paid_for_again_is_not_the_first_to_go(tmp_path: Path):
+    store = Store(tmp_path, most_bytes=1000)
+    store.keep_reply("ka", answer(b"a" * 400), {})
+    (path,) = (tmp_path / "objects").glob("??/*")
+    os.utime(path, (1, 1))
+    for key, content in (("kb", b"b"), ("kc", b"a"), ("kd", b"d")):
+        store.keep_reply(key, answer(content * 400), {})
+    assert [bool(store.reply(key)) for key in ("kb", "kc", "kd")] == [False, True, True]
 
 
 @given(st.binary(max_size=400), st.text(max_size=20), st.text(max_size=40))

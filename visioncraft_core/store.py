@@ -5,6 +5,7 @@
         reply.json, job.json                        the answer, and that of a job that ended
         unread.json                                 an answer that gave no result, for people
         <sha256 of a URL>.json                      the file that a result link gave
+    store/untrimmed                                 see `bounds`
 
 A request is its wire body without the token, the base URL and the variation that the user asked
 for; the key is in none of it. Every file appears whole or not at all, and content is checked
@@ -25,12 +26,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from .bounds import MOST_BYTES, MOST_REQUESTS, Bounds
 from .files import PART, write_whole
 from .transport import Response
 
-MOST_BYTES = 2 * 2**30
-TRIM_EVERY = 32 * 2**20  # bytes written between two looks at the size of it all
-FORGOTTEN = 3600.0  # seconds after which a file that was never finished belongs to nobody
 UNREAD = "unread.json"
 ABOUT = 80  # characters of a prompt in the list
 
@@ -63,12 +62,12 @@ class Health:
 class Store:
     """Paid results in `folder`. Safe to share between threads and processes. Raises nothing."""
 
-    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, folder: Path, most_bytes: int = MOST_BYTES, most_requests: int = MOST_REQUESTS
+    ) -> None:
         self._objects = folder / "objects"
         self._requests = folder / "requests"
-        self._most = most_bytes
-        self._every = min(TRIM_EVERY, most_bytes // 8)
-        self._untrimmed = self._every  # so that a new process looks at once
+        self._bounds = Bounds(folder, most_bytes, most_requests)
 
     def keep_reply(self, key: str, response: Response, about: Mapping[str, Any]) -> bool:
         """Keeps an answer under `key`; `about` is for people. Tells whether it could be kept."""
@@ -90,7 +89,7 @@ class Store:
         return self._response(key, "job")
 
     def file(self, key: str, url: str) -> bytes | None:
-        return self._content(self._record(key, _named(url)))
+        return self._content(key, self._record(key, _named(url)))
 
     def forget(self, key: str) -> None:
         """Lets the next such request be sent again."""
@@ -158,45 +157,18 @@ class Store:
             if self._read(path) is None:
                 _make(path.parent)
                 write_whole(path, content, secret=True, durable=True)
-                self._untrimmed += len(content)
             _make(self._folder(key))
             text = json.dumps(record, ensure_ascii=True).encode()
             write_whole(self._folder(key) / f"{name}.json", text, secret=True, durable=True)
         except OSError as error:
             log.warning("A result could not be kept in the store (%s).", error.strerror)
             return False
-        if self._untrimmed >= self._every:
-            self._untrimmed = 0
-            self._trim()
+        self._bounds.count(len(content))
         return True
-
-    def _trim(self) -> None:
-        """Removes what was not used for longest until the rest fits, and what was never done."""
-        found = sorted(self._all_objects(), key=lambda entry: entry[1])
-        total = sum(size for _, _, size in found)
-        for path, _, size in found:
-            if total <= self._most:
-                break
-            _remove(path)
-            total -= size
-        for path in [*self._objects.rglob(f"*{PART}"), *self._requests.rglob(f"*{PART}")]:
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > FORGOTTEN:
-                    path.unlink()
-        for folder in self._all_requests():
-            records = [_json(path).get("sha256") for path in _listed(folder)]
-            if not any(isinstance(d, str) and self._object(d).is_file() for d in records):
-                self._forget_old(folder)
-
-    def _forget_old(self, folder: Path) -> None:
-        with suppress(OSError):
-            # One that another process begins at this moment has no record yet.
-            if time.time() - folder.stat().st_mtime > FORGOTTEN:
-                self.forget(folder.name)
 
     def _response(self, key: str, name: str) -> Response | None:
         record = self._record(key, name)
-        content = self._content(record)
+        content = self._content(key, record)
         origin, status = record.get("server"), record.get("status")
         if content is None or not isinstance(origin, str) or not isinstance(status, int):
             return None
@@ -205,13 +177,14 @@ class Store:
     def _record(self, key: str, name: str) -> dict[str, Any]:
         return _json(self._folder(key) / f"{name}.json")
 
-    def _content(self, record: Mapping[str, Any]) -> bytes | None:
+    def _content(self, key: str, record: Mapping[str, Any]) -> bytes | None:
         digest = record.get("sha256")
         if not isinstance(digest, str):
             return None
         content = self._read(self._object(digest))
         if content is not None:
             _touch(self._object(digest))  # the last use decides what has to go
+            _touch(self._folder(key))
         return content
 
     def _read(self, path: Path) -> bytes | None:
