@@ -125,6 +125,9 @@ def test_an_unknown_profile_lists_the_known_ones(home: Path):
         ("https://a.test/", "https://a.test"),
         (" https://a.test/api// ", "https://a.test/api"),
         ("http://[::1]:8787", "http://[::1]:8787"),
+        ("http://my_pc.local.", "http://my_pc.local."),
+        ("https://bücher.test/ü", "https://bücher.test/ü"),
+        ("https://हिन्दी.test", "https://हिन्दी.test"),
     ],
 )
 def test_trailing_slashes_of_a_base_url_are_dropped(url: str, expected: str):
@@ -143,7 +146,13 @@ def test_any_text_is_a_base_url_or_a_config_error(text: str):
 
 
 @pytest.mark.parametrize(
-    "url", ["", "a.test", "https://", "https://u:p@a.test", "https://a.test?x"]
+    "url",
+    [
+        *("", "a.test", "https://", "https://u:p@a.test", "https://a.test?x", "https://a.test:x"),
+        *("https://exa mple.com", "https://.example", "https://a..b", "https://a.test\\@b.test"),
+        *("https://ex%41mple.com", "https://host\n.evil", "https://a.test/x y", "https://[bad"),
+        *("https://[v1.x]", "https://[::g]", f"https://{'a' * 70}.com", f"https://{'a.' * 200}b"),
+    ],
 )
 def test_what_is_no_base_url_is_refused(url: str):
     with pytest.raises(ConfigError):

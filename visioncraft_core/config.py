@@ -5,6 +5,7 @@ Reads no file and no environment, opens no connection.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Literal
@@ -95,18 +96,31 @@ def embedded_sandbox() -> Profile:
 
 def check_base_url(url: str) -> str:
     """`url` without trailing slashes: a doubled slash answered 404. Raises ConfigError."""
-    try:
-        parts = urlsplit(url.strip())
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        parts, host = urlsplit(""), None
+    url = url.strip()
+    parts = urlsplit(url if has_host(url) else "")
     extra = parts.query or parts.fragment or parts.username or parts.password
-    if parts.scheme not in ("http", "https") or not host or extra:
+    # urlsplit drops line ends, and others read a backslash as a slash.
+    odd = any(c in " \\" or not c.isprintable() for c in url)
+    if not parts.hostname or extra or odd:
         raise ConfigError(
             "The base URL is not usable.",
             "It looks like https://host or http://host:port, without user name and query.",
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def has_host(url: str) -> bool:
+    """Whether `url` is one of http or https with a host that can be looked up."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+        if "[" in parts.netloc:
+            return parts.scheme in ("http", "https") and bool(ip_address(host))
+        name = host.encode("idna").decode() if len(host) <= 253 else ""
+    except ValueError:
+        return False
+    plain = re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", name)
+    return parts.scheme in ("http", "https") and bool(plain)
 
 
 def origin_of(url: str) -> str:
