@@ -183,6 +183,23 @@ def test_f07_the_second_address_serves_where_the_first_is_dead(
         assert server.connections == 1
 
 
+def test_an_address_of_a_kind_that_is_switched_off_is_passed_over(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    real = socket.getaddrinfo
+
+    def resolve(host: Any, port: Any, *rest: Any) -> Any:
+        none = (9999, socket.SOCK_STREAM, 6, "", ("2001:db8::1", port, 0, 0))
+        return [none, *(real("127.0.0.1", port, *rest) if "half" in host else [])]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with raw(answering(b"HTTP/1.1 401 X\r\nContent-Length: 0\r\n\r\n")) as server:
+        half, all_off = (f"http://{name}.test:{port_of(server.url)}" for name in ("half", "off"))
+        failed(lambda: client(half, home).send(XL), errors.KeyRejected)
+        call = client(all_off, home, resend="never")
+        failed(lambda: call.send(XL), errors.ConnectionRefused)
+
+
 @contextmanager
 def tls_server(names: list[str], **issued: Any) -> Iterator[tuple[Raw, trustme.CA]]:
     """A server with a certificate for `names`, and the authority that signed it."""

@@ -166,7 +166,10 @@ class _Reporting:
         for family, kind, protocol, _, address in found:
             if wire.dead:  # since the name was looked up, or since the last address
                 break
-            sock = socket.socket(family, kind, protocol)
+            try:
+                sock = socket.socket(family, kind, protocol)
+            except OSError:  # IPv6 may be switched off where the name has such an address
+                continue
             wire.add(sock)  # before it connects: a peer that never answers can be given up on
             try:
                 for option in _options():
