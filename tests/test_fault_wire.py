@@ -28,6 +28,7 @@ from visioncraft.visioncraft_core import (
     errors,
 )
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
+from visioncraft.visioncraft_core.transport import LIST_LIMIT, Call, Session, exchange
 
 KEY = "vc-CANARY-5f3a9"
 LIMITS = Timeouts(connect=0.6, upload=1.0, first_byte=1.0, stall=1.0, total=3.0)
@@ -198,6 +199,38 @@ def test_an_address_of_a_kind_that_is_switched_off_is_passed_over(
         failed(lambda: client(half, home).send(XL), errors.KeyRejected)
         call = client(all_off, home, resend="never")
         failed(lambda: call.send(XL), errors.ConnectionRefused)
+
+
+def test_a_call_that_is_sent_in_the_moment_its_limit_passes_is_waited_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked, looked_up, arrived = threading.Event(), threading.Event(), threading.Event()
+
+    def resolve(*_: Any, **__: Any) -> Any:
+        asked.set()
+        looked_up.wait(5)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port_of(server.url)))]
+
+    def talk(connection: socket.socket) -> None:
+        read_request(connection)
+        arrived.set()
+        time.sleep(0.2)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    class Moving(Timeouts):
+        def __getattribute__(self, name: str) -> Any:
+            compared = threading.current_thread() is threading.main_thread()
+            if name == "connect" and compared and asked.is_set():
+                looked_up.set()
+                arrived.wait(5)
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    limits = Moving(connect=0.02, upload=5, first_byte=5, total=20)
+    with raw(talk) as server:
+        call = Call("POST", "http://api.test", limits, LIST_LIMIT, json={})
+        assert exchange(Session(), call).body == b"{}"
+        assert server.connections == 1
 
 
 @contextmanager

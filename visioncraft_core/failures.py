@@ -109,11 +109,11 @@ def cancelled(call: Call, phase: Phase) -> Cancelled:
 def timed_out(call: Call, limit: str, phase: Phase) -> VisionCraftError:
     """The error for a limit of `Timeouts` that passed."""
     seconds = getattr(call.timeouts, limit)
-    if phase == "connect":
+    if "connect" in (limit, phase):
         return ConnectTimedOut(
             f"{call.origin} did not pick up within {seconds:g} s (limit: {limit}).",
             "Check the base URL and your connection; nothing was sent.",
-            phase=phase,
+            phase="connect",
         )
     return _LIMITS[limit](
         f"{call.origin} did not answer within {seconds:g} s (limit: {limit}).",

@@ -176,8 +176,9 @@ def exchange(session: Session, call: Call) -> Response:
             if call.should_cancel():
                 wire.kill()
                 raise failures.cancelled(call, wire.phase) from None
-            if limit := _passed(call, wire, time.monotonic() - started):
-                wire.kill()
+            limit = _passed(call, wire, time.monotonic() - started)
+            # The worker goes on meanwhile, and what it has sent may be counted.
+            if limit and wire.kill(unsent_only=limit == "connect"):
                 raise failures.timed_out(call, limit, wire.phase) from None
             continue
         if isinstance(result, Response):

@@ -84,12 +84,22 @@ class Wire:
             with suppress(OSError):  # a plain socket that TLS took over is an empty shell
                 sock.settimeout(seconds)
 
-    def kill(self) -> None:
-        """Ends every socket of the call, now and in the future. Call from any thread."""
+    def begin_to_send(self) -> None:
         with self._lock:
+            self.phase = "send"
+
+    def kill(self, *, unsent_only: bool = False) -> bool:
+        """Ends every socket of the call, now and in the future. Call from any thread.
+
+        With `unsent_only` only as long as nothing of the request was sent; tells whether it did.
+        """
+        with self._lock:
+            if unsent_only and self.phase != "connect":
+                return False
             self._dead = True
             for sock in (*self._sockets, *self._twins):
                 _shut(sock)
+            return True
 
 
 _thread = threading.local()
@@ -202,7 +212,7 @@ class _Reporting:
             self.connect()
         wire = _wire()
         if wire and not self._connecting:  # a proxy's CONNECT is not the request
-            wire.phase = "send"
+            wire.begin_to_send()
             # The connect timeout would otherwise bound the whole upload.
             wire.set_timeout(wire.upload_timeout)
         return super().send(data)  # type: ignore[misc]
