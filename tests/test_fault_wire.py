@@ -279,11 +279,25 @@ def test_an_authority_of_the_users_own_is_trusted(
         failed(lambda: client(server.url, home).send(XL), errors.KeyRejected)
 
 
-def test_a_file_of_authorities_that_is_not_there_is_told(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+@pytest.mark.parametrize("content", [None, "hello", "-----BEGIN CERTIFICATE-----\nx"])
+def test_a_file_of_authorities_that_cannot_be_used_is_told_and_matters_to_https_only(
+    variable: str,
+    content: str | None,
+    sandbox: Sandbox,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    failed(lambda: client("https://127.0.0.1:1", home).send(XL), errors.ConfigError)
+    if content is not None:
+        (tmp_path / "ca.pem").write_text(content)
+    monkeypatch.setenv(variable, str(tmp_path / "ca.pem"))
+    said: list[str] = []
+    call = client("https://127.0.0.1:1", home)
+    error = failed(lambda: call.send(XL, on_progress=said.append), errors.ConfigError)
+    assert "SSL_CERT_FILE" in str(error)
+    assert "trying again" not in "".join(said)
+    assert client_of(sandbox, home).send(XL).files
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -338,6 +352,43 @@ def test_f10_a_proxy_that_does_not_let_us_through_is_named_without_its_password(
         error = failed(lambda: call.send(XL), errors.ProxyFailed)
         assert "PASSWORD" not in repr(error) + str(error.__dict__)
         assert error.charged == "no"
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "socks5://user:PASSWORD@127.0.0.1:9",
+        "socks5h://127.0.0.1:9",
+        "PASSWORD:bar:baz",
+        "http://user:PASSWORD@[bad",
+        "http://user:PASSWORD@",
+        "http://user:PASSWORD@127.0.0.1:99999",
+        "http://user:PASSWORD@two words",
+        "ftp://127.0.0.1:9",
+    ],
+)
+def test_a_proxy_that_is_no_proxy_is_told_at_once_without_its_password(
+    variable: str, address: str, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv(variable, address)
+    said: list[str] = []
+    call = client("https://api.test", home)
+    error = failed(lambda: call.send(XL, on_progress=said.append), errors.ConfigError)
+    assert "PASSWORD" not in repr(error) + str(error.__dict__) + "".join(said)
+    assert "_PROXY" in str(error)
+    assert "trying again" not in "".join(said)
+
+
+@pytest.mark.parametrize("scheme", ["", "http://", "HTTP://"])
+def test_a_proxy_is_found_with_and_without_its_scheme(
+    scheme: str, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("NO_PROXY")
+    with raw(answering(b"HTTP/1.1 401 X\r\nContent-Length: 0\r\n\r\n")) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"{scheme}user:PASSWORD@127.0.0.1:{port_of(proxy.url)}")
+        failed(lambda: client("http://api.test", home).send(XL), errors.KeyRejected)
 
 
 def test_a_proxy_may_be_left_out_for_a_host(home: Path, monkeypatch: pytest.MonkeyPatch):

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import os
 import queue
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from . import body, failures
-from .config import Profile, Timeouts, is_loopback, origin_of
+from .config import Profile, Timeouts, has_host, is_loopback, origin_of
 from .errors import Charged, ConfigError, VisionCraftError
 from .fields import Makes
 from .secret import Secret
@@ -212,6 +214,7 @@ def _work(
 def _perform(session: Session, call: Call, wire: Wire) -> Response:
     # Session.trust_env is off because of netrc; proxies and a company's own CA file still count.
     environment = requests.Session().merge_environment_settings(call.url, {}, None, None, None)
+    checked = call.verify and call.url.startswith("https:")
     response = session.request(
         call.method,
         call.url,
@@ -219,22 +222,48 @@ def _perform(session: Session, call: Call, wire: Wire) -> Response:
         stream=True,
         allow_redirects=False,
         timeout=(call.timeouts.connect, call.timeouts.first_byte),
-        # A proxy knows no server of this computer, least of all the sandbox.
-        proxies={} if is_loopback(call.url) else environment["proxies"],
-        verify=_certificates(environment["verify"]) if call.verify else False,
+        proxies=_proxies(call, environment["proxies"]),
+        verify=_certificates(environment["verify"]) if checked else call.verify,
     )
     with response:
         content = body.read(response, call, wire)
         return Response(response.status_code, response.headers, content, call.origin)
 
 
+def _proxies(call: Call, named: dict[str, str]) -> dict[str, str]:
+    """The one of the `named` proxies that is for this call; SOCKS is not for our sockets."""
+    # A proxy knows no server of this computer, least of all the sandbox.
+    address = None if is_loopback(call.url) else requests.utils.select_proxy(call.url, named)
+    if not address:
+        return {}
+    address = address if "://" in address else f"http://{address}"
+    if not has_host(address):
+        raise ConfigError(
+            "The proxy that the environment names is not usable.",
+            "Write HTTPS_PROXY, HTTP_PROXY or ALL_PROXY as http://host:port, or unset it.",
+            phase="connect",
+        )
+    return {"all": address}
+
+
 def _certificates(named: Any) -> Any:
     """The CA file that requests found in its own variables, else SSL_CERT_FILE, else certifi's."""
     path = named if isinstance(named, str) else os.environ.get("SSL_CERT_FILE")
-    if path and not os.path.exists(path):
+    if not path:
+        return True
+    try:
+        _load(path, os.stat(path).st_mtime_ns)
+    except OSError:
         raise ConfigError(
-            "The file with TLS certificates that the environment names does not exist.",
+            "The file with TLS certificates that the environment names is missing or unusable.",
             "Correct REQUESTS_CA_BUNDLE or SSL_CERT_FILE.",
             phase="connect",
-        )
-    return path or True
+        ) from None
+    return path
+
+
+@cache  # 40 ms for the usual 140 of them
+def _load(path: str, _changed: int) -> None:
+    """Raises OSError where the file or folder holds no certificates."""
+    place = {"capath" if os.path.isdir(path) else "cafile": path}
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(**place)
