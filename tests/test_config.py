@@ -3,12 +3,14 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from visioncraft.nodes.headless.cli import main
 from visioncraft.visioncraft_core.config import (
     DEFAULT_BASE_URL,
     SANDBOX_PREMIUM_KEY,
@@ -193,6 +195,23 @@ def test_the_home_folder_follows_the_environment(tmp_path: Path):
     assert default_home({"XDG_DATA_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}).name == (
         "visioncraft"
     )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows knows each user's folder")
+def test_a_user_without_a_home_is_told_how_to_name_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name in ("HOME", "XDG_DATA_HOME", "VISIONCRAFT_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)  # as in a container
+    with pytest.raises(ConfigError, match="VISIONCRAFT_HOME"):
+        default_home()
+    for command in (["catalog", "models"], ["doctor"], ["store", "size"]):
+        assert main(command) == 2
+        assert "VISIONCRAFT_HOME" in capsys.readouterr().err
+    assert default_home({"VISIONCRAFT_HOME": str(tmp_path)}) == tmp_path
+    if sys.platform == "linux":
+        assert default_home({"XDG_DATA_HOME": str(tmp_path)}) == tmp_path / "visioncraft"
 
 
 def test_a_kept_key_can_be_read_by_its_owner_only_and_is_found_again(home: Path):

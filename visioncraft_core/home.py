@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from .errors import ConfigError
+
 
 def named_home(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The folder that VISIONCRAFT_HOME names, inside ComfyUI and outside."""
@@ -14,13 +16,24 @@ def named_home(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where settings and caches lie outside ComfyUI: the system's folder for a user's data."""
+    """Where settings and caches lie outside ComfyUI: the system's folder for a user's data.
+
+    Raises ConfigError.
+    """
     if named := named_home(environ):
         return named
+    try:
+        return _users_data(environ) / "visioncraft"
+    except RuntimeError:  # a container may run as a user of whom the system knows nothing
+        raise ConfigError(
+            "There is no home folder to keep settings and results in.",
+            "Name a folder for them in VISIONCRAFT_HOME.",
+        ) from None
+
+
+def _users_data(environ: Mapping[str, str]) -> Path:
     if sys.platform == "win32":
-        base = Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "visioncraft"
+        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    return Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
