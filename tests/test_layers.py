@@ -19,7 +19,8 @@ CORE = [
     *("errors", "files", "home", "secret", "fields", "endpoints", "media", "containers"),
     *("config", "settings", "profiles", "addresses", "wire", "failures", "body", "transport"),
     *("workers", "retry", "limiter", "downloads", "animations", "refusals", "replies", "results"),
-    *("catalogs", "bounds", "store", "server", "jobs", "deliveries", "errand", "client", "sandbox"),
+    *("catalogs", "bounds", "claims", "store", "server", "jobs", "deliveries", "errand", "client"),
+    "sandbox",
 ]
 
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "execution", "app"}

@@ -19,7 +19,7 @@ MOST_BYTES = 2 * 2**30
 MOST_REQUESTS = 50_000  # words are so small that they would never come to so many bytes
 TRIM_EVERY = 32 * 2**20  # bytes written between two looks
 BLOCK = 4096  # what the smallest file takes on a disk
-FORGOTTEN = 3600.0  # seconds after which a file that was never finished belongs to nobody
+FORGOTTEN = 3600.0  # seconds after which what was never finished belongs to nobody
 
 
 class Thing(NamedTuple):
@@ -72,6 +72,8 @@ class Bounds:
             # The files of a request may have come long before its last.
             oldest = requests[surplus].used - int(FORGOTTEN * 1e9)
             gone = max(gone, sum(thing.used < oldest for thing in objects))
+        for entry in _entries(self._folder / "claims"):
+            _drop_forgotten(entry)  # of a process that was killed
         for thing in objects[:gone]:
             _drop_file(thing)
         for thing in requests[:surplus]:
@@ -86,14 +88,20 @@ def _used(root: Path) -> Iterator[Thing]:
                 status = entry.stat()
                 if not entry.name.endswith(PART):
                     yield Thing(status.st_mtime_ns, status.st_size, entry.path)
-                elif time.time() - status.st_mtime > FORGOTTEN:
-                    os.unlink(entry)
+                else:
+                    _drop_forgotten(entry)
 
 
 def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     with suppress(OSError), os.scandir(folder) as entries:
         return list(entries)
     return []
+
+
+def _drop_forgotten(entry: os.DirEntry[str]) -> None:
+    with suppress(OSError):
+        if time.time() - entry.stat().st_mtime > FORGOTTEN:
+            os.unlink(entry)
 
 
 def _drop_file(thing: Thing) -> None:

@@ -5,6 +5,7 @@
         reply.json, job.json                        the answer, and that of a job that ended
         unread.json                                 an answer that gave no result, for people
         <sha256 of a URL>.json                      the file that a result link gave
+    store/claims/<sha256 of the request>            while a process works on it
     store/untrimmed                                 see `bounds`
 
 A request is its wire body without the token, the base URL and the variation that the user asked
@@ -20,15 +21,16 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from .bounds import MOST_BYTES, MOST_REQUESTS, Bounds
+from .claims import claimed
 from .files import PART, write_whole
-from .transport import Response
+from .transport import Response, ShouldCancel
 
 UNREAD = "unread.json"
 ABOUT = 80  # characters of a prompt in the list
@@ -60,14 +62,27 @@ class Health:
 
 
 class Store:
-    """Paid results in `folder`. Safe to share between threads and processes. Raises nothing."""
+    """Paid results in `folder`. Safe to share between threads and processes. Where the disk
+    fails, nothing is raised."""
 
     def __init__(
         self, folder: Path, most_bytes: int = MOST_BYTES, most_requests: int = MOST_REQUESTS
     ) -> None:
         self._objects = folder / "objects"
         self._requests = folder / "requests"
+        self._claims = folder / "claims"
         self._bounds = Bounds(folder, most_bytes, most_requests)
+
+    @contextmanager
+    def claimed(self, key: str, should_cancel: ShouldCancel) -> Iterator[None]:
+        """Lets one process at a time work on a request: the second finds what the first brought.
+
+        Raises Cancelled.
+        """
+        with suppress(OSError):
+            _make(self._claims)
+        with claimed(self._claims / key, should_cancel):
+            yield
 
     def keep_reply(self, key: str, response: Response, about: Mapping[str, Any]) -> bool:
         """Keeps an answer under `key`; `about` is for people. Tells whether it could be kept."""
