@@ -24,12 +24,18 @@ def test_a_caller_cannot_change_what_others_see(home: Path):
     assert Catalogs(home, "u").names("models") == bundled()["models"]
 
 
-def test_a_disk_that_refuses_is_no_reason_to_fail(tmp_path: Path):
+def test_a_disk_that_refuses_is_told_once_without_its_path_and_is_no_reason_to_fail(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     catalogs = Catalogs(blocked, "u")
-    catalogs.remember("models", ["x"])
-    assert catalogs.names("models") == ["x"]
+    for name in ("models", "loras", "models"):
+        catalogs.remember(name, ["x"])
+    assert catalogs.names("models") == catalogs.names("loras") == ["x"]
+    (record,) = caplog.records
+    assert "could not be kept" in record.getMessage()
+    assert str(tmp_path) not in caplog.text
 
 
 def test_a_file_is_read_again_only_when_it_has_changed(home: Path):

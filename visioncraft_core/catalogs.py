@@ -77,8 +77,9 @@ class Catalogs:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._path, json.dumps(stored, ensure_ascii=False).encode())
         except OSError as error:
+            if not self._unkept:  # once: the next ones fail for the same reason
+                log.warning("The server's lists could not be kept (%s).", error.strerror)
             self._unkept[catalog] = listing
-            log.warning("The catalog %s could not be kept: %s", catalog, error)
         else:
             self._unkept.clear()
         return Listing(tuple(names), "live", now)
