@@ -44,10 +44,26 @@ def test_a_damaged_store_is_mended_and_told(
     client_of(sandbox, home).send(XL)
     (path,) = (home / "store" / "objects").glob("??/*")
     path.write_bytes(b"changed")
-    assert "1 damaged files and 1 notes of missing ones were removed" in said(
-        capsys, "store", "verify", status=1
-    )
+    told = said(capsys, "store", "verify", status=1)
+    assert "1 damaged files were removed; such results are asked for anew." in told
     assert said(capsys, "store", "verify") == "0 files are whole.\n"
+
+
+@pytest.mark.parametrize("how", ["damaged", "removed for room"])
+def test_damage_is_told_and_what_was_removed_for_room_is_not(
+    how: str, sandbox: Sandbox, home: Path, capsys: pytest.CaptureFixture[str]
+):
+    for command in ("doctor", "store verify"):
+        for seed in range(2):
+            client_of(sandbox, home).send(XL, variation=seed)
+        one, _ = (home / "store" / "objects").glob("??/*")
+        one.write_bytes(b"changed") if how == "damaged" else one.unlink()
+        failed = (how, command) == ("damaged", "store verify")
+        text = said(capsys, *command.split(), status=int(failed))
+        assert ("removed" in text) == (how == "damaged")
+        assert "missing" not in text
+        if command == "doctor":
+            assert report(text)["store"] == ("warning" if how == "damaged" else "ok")
 
 
 def report(text: str) -> dict[str, str]:

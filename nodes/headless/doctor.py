@@ -131,12 +131,12 @@ def _folder(home: Path) -> Check:
 
 
 def _store(home: Path) -> Check:
-    health = Store(home / "store").verify()
-    _, size = Store(home / "store").size()
+    folder = home / "store"
+    health = Store(folder).verify()
+    _, size = Store(folder).size()
     words = f"{health.good} files, {size / 2**20:.1f} MiB"
-    if health.damaged or health.missing:
-        lost = health.damaged + health.missing
-        return Check("warning", "store", f"{words}; {lost} damaged or missing ones were removed")
+    if health.damaged:
+        return Check("warning", "store", f"{words}; {health.damaged} damaged ones were removed")
     return Check("ok", "store", words)
 
 

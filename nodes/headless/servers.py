@@ -76,10 +76,11 @@ def store_clear(_options: argparse.Namespace) -> int:
 def store_verify(_options: argparse.Namespace) -> int:
     health = _store().verify()
     line(sys.stdout, f"{health.good} files are whole.")
-    if health.damaged or health.missing:
-        removed = f"{health.damaged} damaged files and {health.missing} notes of missing ones"
-        line(sys.stdout, f"{removed} were removed; such results are asked for anew.")
-    return FAILED if health.damaged else DONE
+    if not health.damaged:
+        return DONE
+    removed = f"{health.damaged} damaged files were removed"
+    line(sys.stdout, f"{removed}; such results are asked for anew.")
+    return FAILED
 
 
 def _store() -> Store:
