@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,24 @@ def test_damage_is_told_and_what_was_removed_for_room_is_not(
         assert "missing" not in text
         if command == "doctor":
             assert report(text)["store"] == ("warning" if how == "damaged" else "ok")
+
+
+def test_the_doctor_tells_a_home_that_takes_nothing_and_not_where_it_lies(home: Path):
+    command = [str(Path(sys.executable).with_name("visioncraft")), "doctor"]
+    home.write_text("no folder")
+    done = subprocess.run(command, capture_output=True, text=True)
+    found = report(done.stdout)
+    assert (found["store"], found["base URL"], found["catalogs"]) == ("warning", "ok", "ok")
+    assert "Not a directory" in done.stdout or sys.platform == "win32"
+    assert len(done.stderr.splitlines()) == 1
+    for private in (str(home), str(Path.home())):
+        assert private not in done.stdout + done.stderr
+
+
+def test_the_doctor_leaves_no_file_behind(home: Path, capsys: pytest.CaptureFixture[str]):
+    said(capsys, "doctor")
+    found = {path.parent.name for path in home.rglob("*") if path.is_file()}
+    assert "store" not in found
 
 
 def report(text: str) -> dict[str, str]:

@@ -31,6 +31,7 @@ from ...visioncraft_core.errors import (
     ProxyFailed,
     VisionCraftError,
 )
+from ...visioncraft_core.files import part_of
 from ...visioncraft_core.home import default_home
 from ...visioncraft_core.profiles import FILE, Profiles
 from ...visioncraft_core.store import Store
@@ -135,6 +136,12 @@ def _store(home: Path) -> Check:
     health = Store(folder).verify()
     _, size = Store(folder).size()
     words = f"{health.good} files, {size / 2**20:.1f} MiB"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with part_of(folder, b"x"):
+            pass
+    except OSError as error:
+        return Check("warning", "store", f"{words}; no more can be kept ({error.strerror})")
     if health.damaged:
         return Check("warning", "store", f"{words}; {health.damaged} damaged ones were removed")
     return Check("ok", "store", words)
