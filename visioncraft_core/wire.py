@@ -9,6 +9,7 @@ the Wire of their thread. Knows urllib3, not requests.
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import threading
 from contextlib import contextmanager, suppress
@@ -106,14 +107,23 @@ _thread = threading.local()
 
 
 class _Discreet(logging.Filter):
-    """Keeps urllib3's warnings about our calls out of the log.
+    """Keeps queries and urllib3's warnings about our calls out of the log.
 
-    About odd headers it warns with the whole address of a result, which may open it for anyone,
-    and with what the server wrote. Others' calls are none of our business.
+    The query of a result's address may open it for anyone, and urllib3 writes it for each call at
+    DEBUG; about odd headers it warns with what the server wrote. Others' calls are none of our
+    business.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return _wire() is None or record.levelno < logging.WARNING
+        if _wire() is None:
+            return True
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(_without_query, record.args))
+        return record.levelno < logging.WARNING
+
+
+def _without_query(told: Any) -> Any:
+    return re.sub(r"\?\S*", "", told) if isinstance(told, str) else told
 
 
 for _name in ("urllib3.connection", "urllib3.connectionpool"):
