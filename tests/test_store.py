@@ -133,6 +133,22 @@ def test_two_nodes_with_one_request_pay_once(home: Path):
         assert posts(sandbox) == 1
 
 
+def test_two_processes_with_one_request_pay_once(home: Path):
+    code = """
+import sys
+from pathlib import Path
+from visioncraft.visioncraft_core import Client, GenerateXL, Profile, Secret
+profile = Profile("test", sys.argv[1], Secret("sandbox-free"))
+request = GenerateXL(prompt="a red fox in snow", width=64, height=64)
+print(len(Client(profile, Path(sys.argv[2])).send(request).files))
+"""
+    with Sandbox(latency=1.0) as sandbox:
+        command = [sys.executable, "-c", code, sandbox.url, str(home)]
+        both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        assert [process.communicate(timeout=60)[0] for process in both] == ["1\n", "1\n"]
+        assert posts(sandbox) == 1
+
+
 def test_a_lost_link_of_four_is_told_and_only_it_is_fetched_again(home: Path):
     faults = [parse("results=500*4")]  # all tries of the first file that is asked for
     with Sandbox(faults=faults) as sandbox:

@@ -72,7 +72,8 @@ class Errand:
         the opener."""
         if not self._key:
             return self._made()
-        with _alone(self._key, self._should_cancel):
+        claim = self._server.store.claimed(self._key, self._should_cancel)
+        with _alone(self._key, self._should_cancel), claim:
             return self._kept() or self._made()
 
     def _kept(self) -> Result | None:
@@ -249,7 +250,8 @@ _changed = threading.Condition()
 
 @contextmanager
 def _alone(key: str, should_cancel: ShouldCancel) -> Iterator[None]:
-    """Lets one errand at a time work on a request: the second finds what the first brought."""
+    """Lets one errand of this process at a time work on a request, be the disk writable or not:
+    the second finds what the first brought."""
     with _changed:
         while key in _busy:
             _changed.wait(LOOK_EVERY)
