@@ -14,6 +14,7 @@ from conftest import client_of
 from visioncraft.nodes.headless.cli import main
 from visioncraft.nodes.headless.doctor import _comfyui
 from visioncraft.visioncraft_core import GenerateXL
+from visioncraft.visioncraft_core.config import SANDBOX_PREMIUM_KEY
 from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
 
@@ -139,6 +140,21 @@ def test_the_doctor_tells_broken_settings(home: Path, capsys: pytest.CaptureFixt
     home.mkdir()
     (home / "profiles.json").write_text("{")
     assert report(said(capsys, "doctor", status=1))["base URL"] == "failed"
+
+
+def test_the_doctor_names_a_bad_profile_that_nobody_asked_for(
+    sandbox: Sandbox, home: Path, capsys: pytest.CaptureFixture[str]
+):
+    good = {"base_url": sandbox.url, "key": SANDBOX_PREMIUM_KEY}
+    entries = {"bad": {"at_once": 0}, "good": good, "odd": {"at_once": 0}}
+    home.mkdir()
+    (home / "profiles.json").write_text(json.dumps({"profiles": entries}))
+    os.chmod(home / "profiles.json", 0o600)
+    text = said(capsys, "doctor", "--server", "good")
+    assert report(text)["settings"] == "warning"
+    assert "profile bad has a setting" in text
+    assert "profile odd has a setting" in text
+    assert "euler" in said(capsys, "catalog", "samplers", "--server", "good").lower()
 
 
 def test_the_doctor_reads_the_version_of_the_comfyui_around_it(tmp_path: Path):

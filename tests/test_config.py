@@ -116,6 +116,44 @@ def test_broken_settings_are_told_in_a_sentence_and_leave_the_menu_alone(home: P
     assert broken.names()[:2] == ["auto", "sandbox"]
 
 
+BAD = [1, {"base_url": "ftp://a"}, {"at_once": 0}, {"key": "x y"}, {"key_for": "x", "key": KEY}]
+BAD_ENVIRONMENTS = [{"BASE_URL": "ftp://a"}, {"API_KEY": "x y"}, {"API_KEY_FILE": "/none"}]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("first", ["bad", "good"])
+def test_only_the_profile_that_is_asked_for_is_judged(first: str, bad: Any, home: Path):
+    good = {"base_url": "https://a.test", "key": KEY}
+    entries = {"bad": bad, "good": good}
+    stored = {"profiles": {first: entries.pop(first), **entries}}
+    for name in ("good", "https://a.test", "https://b.test", "sandbox"):
+        assert profiles(home, stored).find(name)
+    assert profiles(home, stored).find("https://a.test").key
+    assert profiles(home, {**stored, "default": "good"}).find("auto").name == "good"
+    for asked, default in (("bad", "good"), ("auto", "bad")):
+        with pytest.raises(ConfigError):
+            profiles(home, {**stored, "default": default}).find(asked)
+
+
+@pytest.mark.parametrize("bad", BAD_ENVIRONMENTS)
+def test_a_bad_environment_is_told_where_it_is_asked_for(bad: dict[str, str], home: Path):
+    stored = {"profiles": {"good": {"base_url": "https://a.test", "key": KEY}}}
+    found = profiles(home, stored, **{f"VISIONCRAFT_{name}": v for name, v in bad.items()})
+    for name in ("good", "https://a.test", "https://b.test", "sandbox"):
+        assert found.find(name)
+    for name in ("auto", "environment"):
+        with pytest.raises(ConfigError):
+            found.find(name)
+
+
+def test_a_bad_profile_is_told_where_it_is_the_one_for_a_url_or_the_first_with_a_key(home: Path):
+    entry = {"base_url": "https://a.test", "key": KEY}
+    stored = {"profiles": {"bad": {**entry, "at_once": 0}, "good": {**entry, "key": "other-key"}}}
+    for name in ("https://a.test/", "auto"):
+        with pytest.raises(ConfigError, match="profile bad has a setting"):
+            profiles(home, stored).find(name)
+
+
 def test_an_unknown_profile_lists_the_known_ones(home: Path):
     with pytest.raises(ConfigError, match="no server profile called wrok.*auto, sandbox"):
         profiles(home).find("wrok")

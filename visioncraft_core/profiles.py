@@ -70,7 +70,7 @@ class Profiles:
             return self._sandbox()
         if "://" in name:
             return self._for_url(name)
-        profile = self._configured().get(name)
+        profile = self._configured(name)
         if profile is None:
             raise ConfigError(
                 f"There is no server profile called {name}.",
@@ -111,14 +111,17 @@ class Profiles:
             ) from None
         return profile
 
-    def _configured(self) -> dict[str, Profile]:
+    def _configured(self, name: str) -> Profile | None:
+        """The profile of an entry or of the environment; a mistake in another is no matter."""
+        if name == ENVIRONMENT:
+            return self._from_environment(self._stored()["profiles"].get(ENVIRONMENT, {}))
+        entries = self._entries()
+        return profile_of(name, entries[name]) if name in entries else None
+
+    def _entries(self) -> dict[str, Any]:
+        """The entries of the file that are servers by themselves."""
         stored = self._stored()["profiles"]
-        profiles = {
-            n: profile_of(n, e) for n, e in stored.items() if n not in (ENVIRONMENT, SANDBOX)
-        }
-        if environment := self._from_environment(stored.get(ENVIRONMENT, {})):
-            profiles[ENVIRONMENT] = environment
-        return profiles
+        return {name: stored[name] for name in stored if name not in (ENVIRONMENT, SANDBOX)}
 
     def _from_environment(self, settings: object) -> Profile | None:
         """The server of the environment's variables with the settings of the file, if it has any.
@@ -152,26 +155,37 @@ class Profiles:
         return replace(profile_of(SANDBOX, entry), base_url="", key=sandbox.key, embedded=True)
 
     def _automatic(self) -> Profile:
-        configured = self._configured()
+        if environment := self._configured(ENVIRONMENT):
+            return _with_loopback_key(environment)
+        entries = self._entries()
         default = self._stored().get("default") or ""
-        if ENVIRONMENT in configured:
-            return _with_loopback_key(configured[ENVIRONMENT])
+        if not default:
+            with_key = (n for n, e in entries.items() if isinstance(e, dict) and e.get("key"))
+            default = next(with_key, SANDBOX)
         if default == SANDBOX:
             return self._sandbox()
-        if not default:
-            return next((p for p in configured.values() if p.key), self._sandbox())
-        if not isinstance(default, str) or default not in configured:
+        if not isinstance(default, str) or default not in entries:
             raise ConfigError(
                 f"The default in {FILE} is no server profile.",
-                f"Name one of {', '.join([*configured, SANDBOX])}.",
+                f"Name one of {', '.join([*entries, SANDBOX])}.",
             )
-        return _with_loopback_key(configured[default])
+        return _with_loopback_key(profile_of(default, entries[default]))
 
     def _for_url(self, url: str) -> Profile:
         base_url = check_base_url(url)
-        same = (p for p in self._configured().values() if p.base_url == base_url)
         # A key goes only to the very address that it was stored with.
-        return _with_loopback_key(next(same, Profile(base_url, base_url)))
+        same = (self._configured(n) for n, a in self._addresses().items() if a == base_url)
+        return _with_loopback_key(next(filter(None, same), Profile(base_url, base_url)))
+
+    def _addresses(self) -> dict[str, str]:
+        """The base URL of every profile, "" where it has none that is usable."""
+        given = {
+            name: entry.get("base_url", DEFAULT_BASE_URL) if isinstance(entry, dict) else ""
+            for name, entry in self._entries().items()
+        }
+        named = self._environ.get("VISIONCRAFT_BASE_URL", "").strip()
+        given[ENVIRONMENT] = named or DEFAULT_BASE_URL
+        return {name: _checked(address) for name, address in given.items()}
 
     def _stored(self) -> dict[str, Any]:
         path = self.home / FILE
@@ -188,6 +202,13 @@ class Profiles:
                 'Make it a JSON object like {"profiles": {"work": {"base_url": ..., "key": ...}}}.',
             )
         return {"profiles": {}, **stored}
+
+
+def _checked(address: object) -> str:
+    try:
+        return check_base_url(address) if isinstance(address, str) else ""
+    except ConfigError:
+        return ""
 
 
 def _keep_private(path: Path) -> None:

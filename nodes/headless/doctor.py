@@ -11,7 +11,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -128,7 +128,18 @@ def _folder(home: Path) -> Check:
         return Check("failed", "settings", f"cannot be read ({error.strerror})")
     if readable:
         return Check("warning", "settings", f"{FILE} can be read by other users of this computer")
+    if wrong := dict.fromkeys(_wrong(home, names)):
+        return Check("warning", "settings", " ".join(wrong))
     return Check("ok", "settings", f"servers: {', '.join(names)}")
+
+
+def _wrong(home: Path, names: Iterable[str]) -> Iterator[str]:
+    """What is wrong with each server, also with those that nobody asked for."""
+    for name in names:
+        try:
+            Profiles(home).find(name)
+        except VisionCraftError as error:
+            yield str(error)
 
 
 def _store(home: Path) -> Check:
