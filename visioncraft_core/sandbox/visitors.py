@@ -25,6 +25,8 @@ def check(request: web.Request, address: tuple[str, int], most_bytes: int) -> No
         raise web.HTTPForbidden(reason="Foreign origin")
     if request.headers.get("Sec-Fetch-Site", "").lower() in ("cross-site", "same-site"):
         raise web.HTTPForbidden(reason="Foreign site")
+    if request.method == "OPTIONS":  # a browser asks so on behalf of a foreign page
+        raise web.HTTPForbidden(reason="No web pages")
     _check_body(request, most_bytes)
 
 
