@@ -52,7 +52,8 @@ class Downloads:
                 wait=lambda _, seconds: sleep(seconds, should_cancel, "download"),
                 seconds=FETCH_SECONDS,
             )
-        except (BlockedURL, BadReply, ResultLost):
+        except (BlockedURL, BadReply, ResultLost) as error:
+            error.charged = "yes"  # whatever is wrong with the file, it was made
             raise
         except Cancelled:
             raise Cancelled(

@@ -50,7 +50,7 @@ from typing import Literal
 
 Charged = Literal["no", "maybe", "yes"]
 
-LONGEST_MESSAGE = 299
+LONGEST_MESSAGE = 292  # "Error: " may stand before it
 
 
 def clip(text: str, length: int) -> str:

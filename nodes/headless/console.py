@@ -17,13 +17,16 @@ def complain(error: VisionCraftError, status: int) -> int:
     return status
 
 
-def line(stream: TextIO | None, text: str) -> None:
-    """Prints; a reader that went away must not stop what is already paid."""
+def line(stream: TextIO | None, text: str) -> bool:
+    """Prints, and tells whether that could be done or nobody wants to read it any more: a reader
+    that went away, or a full disk, must not stop what is already paid."""
     if stream is None:
-        return
+        return True
     try:
         stream.write(text + "\n")
         stream.flush()
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
         with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), stream.fileno())
+        return isinstance(error, BrokenPipeError | ValueError)
+    return True

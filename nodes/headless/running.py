@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from ...visioncraft_core.errors import Cancelled, VisionCraftError
+from ...visioncraft_core.errors import Cancelled, SaveFailed, VisionCraftError, clip
 from ...visioncraft_core.home import default_home
 from ...visioncraft_core.profiles import Profiles
 from .. import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, comfy
@@ -24,6 +24,8 @@ from .execution import HeadlessHost, Outcome, Run
 from .folders import Folders, Saved
 from .hostnodes import NODE_CLASSES
 from .workflow import Node, load
+
+LONGEST_TITLE = 60
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,7 +50,15 @@ def run(options: argparse.Namespace) -> int:
     except VisionCraftError as failed:
         status, error = FAILED, failed
     if options.json:
-        line(sys.stdout, json.dumps(_told(task.outcome, status, error, started), indent=2))
+        told = json.dumps(_told(task.outcome, status, error, started), indent=2)
+        if not line(sys.stdout, told) and status == DONE:
+            status, error = (
+                FAILED,
+                SaveFailed(
+                    "The result was made and saved, but could not be printed.",
+                    "Make room where standard output goes; running again sends nothing.",
+                ),
+            )
     if error:
         complain(error, status)
     if status == CANCELLED:
@@ -130,7 +140,7 @@ class _Progress:
 
 def _title(node: Node) -> str:
     title = node.title or NODE_DISPLAY_NAME_MAPPINGS.get(node.class_type, node.class_type)
-    return f"{title} (#{node.id})"
+    return f"{clip(title, LONGEST_TITLE)} (#{node.id})"
 
 
 def _short(path: Path) -> Path:

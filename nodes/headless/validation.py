@@ -8,8 +8,8 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...visioncraft_core.errors import WorkflowError
-from .workflow import Link, Node, Workflow
+from ...visioncraft_core.errors import WorkflowError, clip
+from .workflow import LONGEST_NAME, Link, Node, Workflow
 
 _CONVERSIONS: dict[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 _NO_TEXT: dict[type, str] = {type(None): "null", list: "a list", dict: "an object"}
@@ -58,7 +58,7 @@ def needed_for(workflow: Workflow, outputs: list[str]) -> list[str]:
 
 
 def _name(node: Node) -> str:
-    return f"{node.title or node.class_type} (#{node.id})"
+    return f"{clip(node.title or node.class_type, LONGEST_NAME)} (#{node.id})"
 
 
 def _problems(node: Node, workflow: Workflow, node_classes: NodeClasses) -> Iterator[str]:
