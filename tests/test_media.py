@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 from conftest import gradient, png_of
+from hostile_files import chunk
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
@@ -120,7 +121,10 @@ def grey_profile(gamma: float) -> bytes:
 
 def test_grey_of_16_bits_keeps_its_transparent_level():
     levels = np.array([[0, 1000], [40000, 65535]], np.uint16)
-    picture = decode(saved(Image.fromarray(levels), "PNG", transparency=1000))
+    plain = saved(Image.fromarray(levels), "PNG")
+    end_of_header = 33
+    level = chunk(b"tRNS", struct.pack(">H", 1000))
+    picture = decode(plain[:end_of_header] + level + plain[end_of_header:])
     assert picture.alpha is not None
     assert picture.alpha.tolist() == [[255, 0], [255, 255]]
 
