@@ -351,15 +351,17 @@ def test_ctrl_c_ends_a_run_at_once_and_leaves_no_part_of_a_file(number: signal.S
 PRESSES = """
 import os, signal, sys
 
+moment = sys.argv[1]
+
 class Finger:
     def find_spec(self, name, path=None, target=None):
-        if name == sys.argv[1]:
+        if name == moment:
             os.kill(os.getpid(), signal.SIGINT)
 
-import visioncraft
 sys.meta_path.insert(0, Finger())
-from visioncraft.nodes.headless.cli import main
-sys.exit(main(["run", "flow.json"]))
+from visioncraft_command import main
+sys.argv[1:] = ["run", "flow.json"]
+sys.exit(main())
 """
 
 
@@ -367,6 +369,7 @@ sys.exit(main(["run", "flow.json"]))
 @pytest.mark.parametrize(
     "moment",
     [
+        *("visioncraft", "numpy", "visioncraft.nodes.catalog", "requests"),
         *(f"visioncraft.nodes.headless.{n}" for n in ("commands", "doctor", "running", "canvas")),
         *(f"visioncraft.nodes.headless.hostnodes.{n}" for n in ("pictures", "videos")),
         "torch",  # when the first node needs it

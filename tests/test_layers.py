@@ -31,7 +31,10 @@ ONLY_IN = {
         *("nodes/tensors.py", "nodes/headless/hostnodes/pixels.py"),
         *("nodes/headless/hostnodes/pictures.py", "nodes/headless/hostnodes/collages.py"),
     },
-    "importlib": {"nodes/comfy.py", "nodes/headless/cli.py", "nodes/headless/doctor.py"},
+    "importlib": {
+        *("nodes/comfy.py", "nodes/headless/doctor.py"),
+        *("nodes/headless/cli.py", "nodes/headless/command/__init__.py"),
+    },
 }
 
 

@@ -1,4 +1,4 @@
-"""Where the `visioncraft` command begins: nearly empty, because Ctrl-C counts from here on.
+"""The `visioncraft` command: nearly empty, because Ctrl-C counts while the rest is loaded.
 
 Exit codes: 0 done; 1 it ran and failed; 2 bad use, nothing was run; 130 cancelled.
 """
