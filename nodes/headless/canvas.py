@@ -77,6 +77,7 @@ class Canvas:
     inputs: tuple[Port, ...] = ()
     outputs: tuple[Port, ...] = ()
     subgraphs: dict[str, Canvas] = field(default_factory=dict)
+    name: str = ""
 
 
 def is_canvas(content: object) -> bool:
@@ -123,12 +124,14 @@ def _surface(content: dict[str, Any], subgraphs: dict[str, Canvas]) -> Canvas:
         if node.id in nodes:
             raise Fault(f"two nodes have the id {node.id}.")
         nodes[node.id] = node
+    name = content.get("name")
     return Canvas(
         nodes,
         _wires(content.get("links")),
         tuple(_port(each) for each in _members(content.get("inputs"), "a subgraph's inputs")),
         tuple(_port(each) for each in _members(content.get("outputs"), "a subgraph's outputs")),
         subgraphs,
+        name if isinstance(name, str) else "",
     )
 
 

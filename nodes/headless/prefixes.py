@@ -5,27 +5,67 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from ...visioncraft_core.errors import WorkflowError, clip
+from .. import NODE_DISPLAY_NAME_MAPPINGS
 from .folders import Folders
-from .workflow import Link, Node, Workflow
+from .workflow import Face, Link, Node, Workflow
 
 PREFIX = "filename_prefix"
 LONGEST_SHOWN = 60
+
+# What a node is called whose title nobody changed; a file does not say it. Where two are given,
+# ComfyUI 0.3.64 had the first and 0.33 has the second.
+TITLES: dict[str, tuple[str, ...]] = {
+    **{class_type: (title,) for class_type, title in NODE_DISPLAY_NAME_MAPPINGS.items()},
+    "PrimitiveNode": ("Primitive",),
+    "LoadImage": ("Load Image",),
+    "LoadImageMask": ("Load Image (as Mask)",),
+    "SaveImage": ("Save Image",),
+    "PreviewImage": ("Preview Image",),
+    "SaveAnimatedWEBP": ("Save Animated WEBP",),
+    "SaveAnimatedPNG": ("Save Animated PNG",),
+    "SaveVideo": ("Save Video",),
+    "SaveText": ("Save Text",),
+    "PreviewAny": ("Preview Any", "Preview as Text"),
+    "PrimitiveString": ("String", "Text"),
+    "PrimitiveStringMultiline": ("String (Multiline)", "Text (Multiline)"),
+    "PrimitiveInt": ("Int",),
+    "PrimitiveFloat": ("Float",),
+    "StringConcatenate": ("Concatenate", "Concatenate Text"),
+    "ImageScale": ("Upscale Image",),
+    "ImageBatch": ("Batch Images", "Batch Images (DEPRECATED)"),
+    "ImageFromBatch": ("Get Image from Batch",),
+    "RepeatImageBatch": ("Repeat Image Batch",),
+    "ImageStitch": ("Image Stitch", "Stitch Images"),
+    "ImageGrid": ("Make Image Grid",),
+    "ImageInvert": ("Invert Image", "Invert Image Colors"),
+    "InvertMask": ("Invert Mask",),
+    "MaskToImage": ("Convert Mask to Image",),
+    "CreateVideo": ("Create Video",),
+    "GetVideoComponents": ("Get Video Components",),
+}
 
 _FORBIDDEN = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
 _DATE_PART = re.compile("yyyy|yy|dd?|MM?|hh?|mm?|ss?")
 
 
 def fill(workflow: Workflow, now: datetime | None = None) -> None:
-    """Fills every filename prefix of `workflow`; what means nothing stays as it is."""
+    """Fills every filename prefix of `workflow`; what means nothing stays as it is.
+
+    The front end does so only for ComfyUI's own save nodes; here VisionCraftSaveOriginal and all
+    others with a prefix get the same.
+    """
     now = now or datetime.now()
+    faces = _faces(workflow)
     for node in workflow.nodes.values():
         prefix = node.inputs.get(PREFIX)
         if isinstance(prefix, str):
-            node.inputs[PREFIX] = _filled(prefix, workflow.nodes.values(), now)
+            node.inputs[PREFIX] = _filled(prefix, faces, now)
 
 
 def refuse_unusable(workflow: Workflow, needed: Iterable[str], places: Folders) -> None:
@@ -40,19 +80,70 @@ def refuse_unusable(workflow: Workflow, needed: Iterable[str], places: Folders) 
             )
 
 
-def _filled(prefix: str, nodes: Iterable[Node], now: datetime) -> str:
+def _faces(workflow: Workflow) -> list[Face]:
+    """What is named in prefixes. In the API form a linked input has lost its widget's value."""
+    nodes = workflow.nodes
+    faces = workflow.faces or [
+        Face(node.id, node.class_type, node.title, node.class_type, _links(node))
+        for node in nodes.values()
+    ]
+    return [replace(face, widgets=_widgets(face, nodes.get(face.id))) for face in faces]
+
+
+def _widgets(face: Face, node: Node | None) -> dict[str, Any]:
+    # --set, a primitive and a subgraph's input put a value into the widget. A link does not.
+    given = node.inputs if node else {}
+    return {
+        **face.widgets,
+        **{
+            name: value
+            for name, value in given.items()
+            if value is not None and not isinstance(value, Link)
+        },
+    }
+
+
+def _links(node: Node) -> dict[str, Any]:
+    return {name: value for name, value in node.inputs.items() if isinstance(value, Link)}
+
+
+def _filled(prefix: str, faces: Sequence[Face], now: datetime) -> str:
     def value(match: re.Match[str]) -> str:
         words = match[1]
         if words.startswith("date:"):
             return _date(words.removeprefix("date:"), now)
         title, _, widget = words.partition(".")
-        for node in nodes:
-            found = node.inputs.get(widget)
-            if title in (node.title, node.class_type) and found is not None:
-                return match[0] if isinstance(found, Link) else _FORBIDDEN.sub("_", str(found))
+        for face in _called(title, faces):
+            if widget in face.widgets:
+                found = face.widgets[widget]
+                known = not isinstance(found, Link)
+                return _FORBIDDEN.sub("_", _spelled(found)) if known else match[0]
         return match[0]
 
     return re.sub("%([^%]+)%", value, prefix)
+
+
+def _called(name: str, faces: Sequence[Face]) -> list[Face]:
+    """ComfyUI takes the first of these or nothing (applyTextReplacements)."""
+    aliased = [face for face in faces if face.alias == name]
+    return aliased + [face for face in faces if name in _titles(face)]
+
+
+def _titles(face: Face) -> tuple[str, ...]:
+    return (face.title,) if face.title else TITLES.get(face.class_type, ())
+
+
+def _spelled(value: Any) -> str:
+    """As JavaScript turns a value into text."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, list):
+        return ",".join(_spelled(each) for each in value)
+    return str(value)
 
 
 def _date(form: str, now: datetime) -> str:

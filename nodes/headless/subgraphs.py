@@ -42,10 +42,11 @@ class Scope:
 
 @dataclass(frozen=True)
 class Place:
-    """A node that will run, and where it stands."""
+    """A node and where it stands. Virtual nodes and instances do not run themselves."""
 
     scope: Scope
     node: CanvasNode
+    runs: bool
 
     @property
     def id(self) -> str:
@@ -53,7 +54,7 @@ class Place:
 
 
 def unfold(root: Canvas) -> list[Place]:
-    """In file order the nodes that are neither virtual, muted nor bypassed."""
+    """Every node in file order, the ones inside an instance before it (mapAllNodes)."""
     return _Unfolding(root).places
 
 
@@ -74,8 +75,8 @@ class _Unfolding:
                 # is inside a muted instance inside another one; nobody can mean that.)
                 if active:
                     self._enter_instance(scope, node, chain, runs=runs)
-            elif runs and node.type not in VIRTUAL:
-                self.places.append(Place(scope, node))
+                runs = False
+            self.places.append(Place(scope, node, runs and node.type not in VIRTUAL))
 
     def _enter_instance(
         self, scope: Scope, node: CanvasNode, chain: list[str], *, runs: bool

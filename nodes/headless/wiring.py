@@ -6,8 +6,8 @@ when it queues a workflow (ExecutableNodeDTO). Knows nothing about files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .canvas import (
@@ -23,11 +23,14 @@ from .canvas import (
     Slot,
     Wire,
 )
-from .declared import NO_VALUE, NodeTypes
+from .declared import CONTROL_MODES, NO_VALUE, Input, NodeTypes, widget_values
 from .graph import Fault, Link, Node, cycle_fault, listed
 from .subgraphs import Place, Promotions, Scope, unfold
 
 ANYTHING = "*"
+ALIAS = "Node name for S&R"
+CONTROL = "control_after_generate"
+NEW_CONTROL = "randomize"  # what the front end gives a new one (addValueControlWidget)
 
 
 @dataclass(frozen=True)
@@ -57,20 +60,33 @@ class Constant:
     value: Any = NO_VALUE
 
 
+@dataclass(frozen=True)
+class Face:
+    """What a node shows on the canvas, whether it runs or not. No title: it has its type's."""
+
+    id: str
+    class_type: str
+    title: str
+    alias: str
+    widgets: Mapping[str, Any]
+
+
 Step = Arrival | Departure | Link | Constant
 NOTHING = Constant()
 
 
-def wire_up(canvas: Canvas, types: NodeTypes) -> dict[str, Node]:
+def wire_up(canvas: Canvas, types: NodeTypes) -> tuple[dict[str, Node], list[Face]]:
+    """The nodes that run, and what all of them show."""
     places = unfold(canvas)
-    refuse_unknown([(place.id, place.node.type) for place in places], types)
+    running = [place for place in places if place.runs]
+    refuse_unknown([(place.id, place.node.type) for place in running], types)
     wiring = Wiring(types)
     nodes: dict[str, Node] = {}
-    for place in places:
+    for place in running:
         if place.id in nodes:
             raise Fault(f"two nodes have the id {place.id}.")
         nodes[place.id] = wiring.node(place)
-    return nodes
+    return nodes, [wiring.face(place) for place in places]
 
 
 def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
@@ -107,6 +123,28 @@ class Wiring:
                 # again (front end 1.58; 1.27 left the input out and ComfyUI refused the prompt).
                 inputs[name] = values[name]
         return Node(place.id, place.node.type, inputs, place.node.title)
+
+    def face(self, place: Place) -> Face:
+        node, child = place.node, place.scope.children.get(place.node.id)
+        title = node.title or (child.canvas.name if child else "")
+        # The front end adds the property to every new node, with the type in it.
+        alias = node.properties.get(ALIAS, node.type)
+        widgets = self._widgets(place.scope, node)
+        return Face(place.id, node.type, title, alias if isinstance(alias, str) else "", widgets)
+
+    def _widgets(self, scope: Scope, node: CanvasNode) -> dict[str, Any]:
+        child = scope.children.get(node.id)
+        if child is not None:
+            ports = child.canvas.inputs
+            given = {port.name: self._promotions.of_input(child, port) for port in ports}
+        elif node.type == PRIMITIVE:
+            given = {"value": self._promotions.primitive(scope, node)}
+        elif node.type in self._types:
+            given = self._promotions.own_values(scope, node)
+            given |= _control(self._types.inputs(node.type), node)
+        else:
+            return {}
+        return {name: value for name, value in given.items() if value is not NO_VALUE}
 
     def _trace(self, arrival: Arrival) -> Link | Constant:
         step: Step = arrival
@@ -207,6 +245,20 @@ class Wiring:
                 f"{scope.full_id(node)}, which has {len(outputs)}."
             )
         return outputs[departure.slot]
+
+
+def _control(inputs: Mapping[str, Input], node: CanvasNode) -> dict[str, str]:
+    """The widget that the front end puts after a seed, read as if it were declared."""
+    shown: dict[str, Input] = {}
+    for name, each in inputs.items():
+        shown[name] = each
+        if CONTROL not in shown and any(it.usual == CONTROL_MODES for it in each.followers()):
+            shown[name] = replace(each, options={**each.options, CONTROL: False})
+            shown[CONTROL] = Input(CONTROL, "COMBO", each.optional)
+    if CONTROL not in shown:
+        return {}
+    mode = widget_values(shown, node.saved, node.named)[CONTROL]
+    return {CONTROL: mode if mode in CONTROL_MODES else NEW_CONTROL}
 
 
 def _bypass(slots: Sequence[Slot], output: int, given: str, wanted: str) -> int | None:

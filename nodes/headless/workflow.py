@@ -18,10 +18,10 @@ from ...visioncraft_core.errors import WorkflowError, clip
 from .canvas import is_canvas, key, read_canvas
 from .declared import Input, NodeTypes
 from .graph import Fault, Link, Node, listed, refuse_cycle
-from .wiring import refuse_unknown, wire_up
+from .wiring import Face, refuse_unknown, wire_up
 from .workflow_file import OTHER_FILE, read_json, refuse_depth
 
-__all__ = ["Link", "Node", "Workflow", "load", "parse"]
+__all__ = ["Face", "Link", "Node", "Workflow", "load", "parse"]
 
 LONGEST_NAME = 40
 WRAPPED = "__value__"
@@ -33,6 +33,7 @@ class Workflow:
     nodes: dict[str, Node]
     canvas: dict[str, Any] | None
     types: NodeTypes = field(default_factory=lambda: NodeTypes({}), repr=False, compare=False)
+    faces: list[Face] = field(default_factory=list, repr=False, compare=False)
 
     def prompt(self) -> dict[str, Any]:
         """The API form, as graphToPrompt builds it.
@@ -111,12 +112,14 @@ def parse(data: object, node_classes: Mapping[str, type], *, name: str) -> Workf
     try:
         refuse_depth(data)
         canvas = data if isinstance(data, dict) and is_canvas(data) else None
-        nodes = wire_up(read_canvas(canvas), types) if canvas else _api_nodes(data, types)
+        nodes, faces = (
+            wire_up(read_canvas(canvas), types) if canvas else (_api_nodes(data, types), [])
+        )
         refuse_cycle(nodes)
         _refuse_odd_values(nodes)
     except Fault as fault:
         raise _named(name, fault) from None
-    return Workflow(nodes, canvas, types)
+    return Workflow(nodes, canvas, types, faces)
 
 
 def _shown(path: Path) -> str:
