@@ -75,6 +75,7 @@ def test_every_form_the_service_answered_in_is_understood(body: Any, reply: Any)
         ({"err": "failed"}, 200, errors.Refused),
         ({"error": {"message": "failed", "code": 5}}, 200, errors.Refused),
         ([{"code": 0, "message": "failed"}], 200, errors.Refused),
+        ({"job_id": {"a": 1}}, 200, errors.BadReply),
         ({"job_id": None}, 200, errors.Refused),
         (b"<html><title>Parked</title></html>", 200, errors.WebPage),
         (b"", 200, errors.BadReply),

@@ -166,7 +166,7 @@ def _understood(answer: Any) -> Reply | None:
         return None
     if files := _made(answer):
         return files
-    if job := answer.get("job_id"):
+    if _is_id(job := answer.get("job_id")):
         return Job(str(job))
     return _words(answer)
 
