@@ -5,14 +5,13 @@ Reads words and draws nothing.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from .cast import KINDS
 from .cast.kind import Kind
 from .colour import RGB
+from .wording import is_number, parted, singular, words_of
 from .words import (
     ARTICLES,
     BACKDROPS,
@@ -22,7 +21,6 @@ from .words import (
     LIGHTS,
     NATURAL,
     NIGHTLY,
-    NOT,
     NUMBERS,
     PLAIN,
     PORTRAITS,
@@ -77,8 +75,8 @@ _KIND_WORDS = {word: name for name, kind in KINDS.items() for word in (name, *ki
 
 def read(prompt: str, negative_prompt: str = "") -> Scene:
     """The scene in `prompt`, without what `negative_prompt`, "no ..." or "without ..." name."""
-    wanted, unwanted = _parted(prompt)
-    unwanted |= {form for word in _words(negative_prompt) for form in _singular(word)}
+    wanted, unwanted = parted(prompt)
+    unwanted |= {form for word in words_of(negative_prompt) for form in singular(word)}
     reader = _Reader()
     for word in wanted:
         if not _refused(word, unwanted):
@@ -91,45 +89,10 @@ def digest(text: str) -> int:
     return int.from_bytes(sha256(text.encode("utf-8", "replace")).digest()[:8], "big")
 
 
-def _words(text: str) -> Iterator[str]:
-    text = text.lower().replace("northern lights", "aurora").replace("hot air", "")
-    return (match[0] for match in re.finditer(r"[^\W\d_]+|\d+|[,.;:()]", text))
-
-
-def _parted(prompt: str) -> tuple[list[str], set[str]]:
-    """The words that ask for something, and those behind a "no"."""
-    wanted: list[str] = []
-    unwanted: set[str] = set()
-    refusing = False
-    for word in _words(prompt):
-        if word in NOT:
-            refusing = True
-        elif not refusing:
-            wanted.append(word)
-        elif word not in _ARTICLES and word not in _PLAIN_WORDS:
-            unwanted.update(_singular(word))
-            refusing = False
-    return wanted, unwanted
-
-
 def _refused(word: str, unwanted: set[str]) -> bool:
     """By the word itself, or by the name of its kind: "dog" refuses puppies too."""
-    forms = set(_singular(word))
+    forms = set(singular(word))
     return bool(unwanted & (forms | {_KIND_WORDS[form] for form in forms if form in _KIND_WORDS}))
-
-
-def _singular(word: str) -> Iterable[str]:
-    yield word
-    if word.endswith("ies"):
-        yield word[:-3] + "y"
-    if word.endswith("ves"):
-        yield word[:-3] + "f"
-    if word.endswith("es"):
-        yield word[:-2]
-    if word.endswith("s") and not word.endswith("ss"):
-        yield word[:-1]
-    if word.endswith("men"):
-        yield word[:-3] + "man"
 
 
 class _Reader:
@@ -153,7 +116,7 @@ class _Reader:
         if word in _BREAKS:
             self._fruit(word)
             self._end_group()
-        elif word in _ARTICLES or word in NUMBERS or _is_number(word):
+        elif word in _ARTICLES or word in NUMBERS or is_number(word):
             self._determined = True
             self._count(word)
         elif word in SIZES:
@@ -187,7 +150,7 @@ class _Reader:
         )
 
     def _name(self, word: str) -> None:
-        forms = [form for form in _singular(word) if form in _KIND_WORDS]
+        forms = [form for form in singular(word) if form in _KIND_WORDS]
         if word in SKY_WORDS:
             self._hang(word)
         elif word in _PORTRAITS:
@@ -201,7 +164,7 @@ class _Reader:
             self._wonder(word)
 
     def _count(self, word: str) -> None:
-        if word in NUMBERS or _is_number(word):
+        if word in NUMBERS or is_number(word):
             self._number = NUMBERS.get(word) or int(word)
 
     def _hang(self, word: str) -> None:
@@ -290,10 +253,6 @@ class _Reader:
 
     def _end_group(self) -> None:
         self._row = self._determined = False
-
-
-def _is_number(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) < 3
 
 
 _SITTER = Subject("person", KINDS["person"])
