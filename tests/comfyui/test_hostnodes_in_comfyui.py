@@ -473,15 +473,15 @@ def test_a_gap_of_odd_width_is_stitched_as_the_real_node_does(
     ],
 )
 def test_files_are_counted_as_the_real_one_does(
-    there: list[str], comfyui: ComfyUI, photo: Path, places: Folders
+    there: list[str], reference: ComfyUI, photo: Path, places: Folders
 ):
     prefix = f"counted/{len(there)}{len(there[0])}/cat"
-    for root in (comfyui.base / "output", places.place("output")):
+    for root in (reference.base / "output", places.place("output")):
         (root / prefix).parent.mkdir(parents=True)
         for name in there:
             (root / prefix).with_name(name).touch()
     graph = {"1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}}}
-    theirs = comfyui.run({**graph, "2": save("1", prefix=prefix)})["2"]
+    theirs = reference.run({**graph, "2": save("1", prefix=prefix)})["2"]
     image = call("LoadImage", image="photo.png")[0]
     (mine,) = call("SaveImage", images=image, filename_prefix=prefix)["ui"]["images"]
     assert mine.shown() == theirs["images"][0]

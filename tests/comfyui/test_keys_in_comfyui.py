@@ -36,7 +36,16 @@ ALL = {
     "16": node("VisionCraftImg2Video", image=["11", 0]),
     "17": node("SaveVideo", video=["16", 0], **FILM),
 }
-EVERY_WORD = "import logging\nlogging.getLogger().setLevel(10)\nNODE_CLASS_MAPPINGS = {}\n"
+EVERY_WORD = """
+import logging, urllib3
+
+root = logging.getLogger()
+for each in (root, *root.handlers):
+    each.setLevel(10)
+for name in list(root.manager.loggerDict):  # ComfyUI 0.33's database switches them off
+    logging.getLogger(name).disabled = False
+NODE_CLASS_MAPPINGS = {}
+"""
 SHOWN = (
     *("history", "queue", "object_info", "system_stats", "settings", "workflow_templates"),
     *("userdata?dir=.&recurse=true", "extensions", "internal/logs", "internal/logs/raw"),
