@@ -102,7 +102,7 @@ class ApiNode:
         ComfyUI would keep the part for good: another number makes it run the node again, which asks
         only for what is missing.
         """
-        return cls.unfinished.count(constants)
+        return cls.unfinished.mark(constants)
 
     @classmethod
     def build(cls, **values: Any) -> Request:

@@ -64,7 +64,7 @@ class CatalogLoader:
     def IS_CHANGED(cls, *, refresh: bool = False, **constants: Any) -> float:
         # ComfyUI runs a node again whose answer differs. A new NaN does, math.nan does not: it is
         # always the same object.
-        return float("nan") if refresh else cls.unfinished.count(constants)
+        return float("nan") if refresh else cls.unfinished.mark(constants)
 
     async def load(
         self,

@@ -10,7 +10,7 @@ MOST = 64
 
 
 class Unfinished:
-    """What one node was asked in such runs; its IS_CHANGED tells its `count`."""
+    """What one node was asked in such runs; its IS_CHANGED tells its `mark`."""
 
     def __init__(self) -> None:
         self._asked: deque[tuple[int, dict[str, Any]]] = deque(maxlen=MOST)
@@ -21,7 +21,7 @@ class Unfinished:
         held = {name: v for name, v in inputs.items() if isinstance(v, str | int | float)}
         self._asked.append((next(self._numbers), held))
 
-    def count(self, constants: dict[str, Any]) -> int:
+    def mark(self, constants: dict[str, Any]) -> int:
         """Another number after each of them that had these inputs, else 0. A linked one comes as
         None, and may have been anything."""
         given = {name: value for name, value in constants.items() if value is not None}
