@@ -36,6 +36,41 @@ def share_of(pixels: np.ndarray, colour: str) -> float:
     return float(((away < 0.05) & (hsv[..., 1] > 110) & (hsv[..., 2] > 60)).mean())
 
 
+@pytest.mark.parametrize(
+    ("prompt", "colours"),
+    [
+        ("red", "red"),
+        ("dark blue", "blue"),
+        ("a vibrant red gradient", "red"),
+        ("an abstract painting in red", "red"),
+        ("an abstract painting in purple and orange", "purple orange"),
+        ("orange abstract pattern", "orange"),
+        ("geometric shapes in red, yellow and blue", "red yellow blue"),
+        ("abstract, teal, gold, purple, magenta", "teal gold purple magenta"),
+    ],
+)
+@pytest.mark.parametrize("style", ["", "sdxl-turbo"])
+def test_colours_without_a_thing_fill_the_picture(prompt: str, colours: str, style: str):
+    pictures = [drawn(prompt, seed=seed, style=style) for seed in range(8)]
+    for colour, pixels in itertools.product(colours.split(), pictures):
+        assert share_of(pixels, colour) > 0.15
+    for first, second in itertools.combinations(pictures, 2):
+        assert apart(first, second) > 5
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["a red fox", "abstract red fox", "a red zorblax", "a red meadow", "red sunset", "a red moon"],
+)
+def test_a_colour_of_something_makes_no_abstract_picture(prompt: str):
+    assert read(prompt).setting != "abstract"
+
+
+def test_the_moon_of_a_prompt_is_seen_from_a_room():
+    seen = drawn("black cat at night under the moon")
+    assert (seen.min(axis=2) > 170).mean() > (drawn("black cat at night").min(axis=2) > 170).mean()
+
+
 @pytest.mark.parametrize("size", [(64, 64), (1024, 576), (37, 91), (512, 512), (1, 1)])
 def test_a_picture_has_exactly_the_size_that_was_asked_for(size: tuple[int, int]):
     picture = compose(Brief(prompt="a fox"), width=size[0], height=size[1], seed=1)

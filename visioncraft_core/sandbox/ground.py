@@ -8,6 +8,7 @@ from collections.abc import Callable
 from PIL import Image, ImageDraw
 
 from . import town
+from .abstract import paint_abstract
 from .colour import RGB, mix
 from .stage import Stage, gradient
 
@@ -281,4 +282,5 @@ _GROUNDS: dict[str, Callable[[Stage], None]] = {
     "underwater": _deep,
     "garden": _garden,
     "studio": town.paint_studio,
+    "abstract": paint_abstract,
 }

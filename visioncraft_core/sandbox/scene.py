@@ -17,6 +17,7 @@ from .words import (
     BACKDROPS,
     BREAKS,
     COLOURS,
+    FORMLESS,
     HUELESS,
     LIGHTS,
     NATURAL,
@@ -25,6 +26,7 @@ from .words import (
     PLAIN,
     PORTRAITS,
     SETTINGS,
+    SHADES,
     SIZES,
     SKY_WORDS,
 )
@@ -49,8 +51,9 @@ class Subject:
 class Scene:
     """All that a prompt says. `tints` are colours that belong to no subject.
 
-    `sky` holds what hangs in the sky, `sky_colour` is the colour of sun or moon, `over` that of the
-    sky itself; `banned` are colours that no part of the picture may have.
+    The setting is "abstract" where a prompt names nothing but tints. `sky` holds what hangs in the
+    sky, `sky_colour` is the colour of sun or moon, `over` that of the sky itself; `banned` are
+    colours that no part of the picture may have.
     """
 
     setting: str
@@ -68,6 +71,7 @@ def _index(table: dict[str, str]) -> dict[str, str]:
 
 
 _PLAIN_WORDS, _BREAKS = frozenset(PLAIN.split()), frozenset(BREAKS.split())
+_FORMLESS = frozenset(FORMLESS.split())
 _ARTICLES, _PORTRAITS = frozenset(ARTICLES.split()), frozenset(PORTRAITS.split())
 _SETTING_WORDS, _LIGHT_WORDS = _index(SETTINGS), _index(LIGHTS)
 _KIND_WORDS = {word: name for name, kind in KINDS.items() for word in (name, *kind.words.split())}
@@ -104,6 +108,7 @@ class _Reader:
         self._sure: list[bool] = []  # whether the unknown one stands behind an article
         self._settings: list[str] = []
         self._lights: list[str] = []
+        self._shaded = 0  # how many of the lights may be no more than shades
         self._tints: list[RGB] = []
         self._sky: set[str] = set()
         self._sky_colour: RGB | None = None
@@ -136,8 +141,10 @@ class _Reader:
         subjects = self._subjects or self._emblems()
         if self._portrait:
             subjects = [replace((subjects or [_SITTER])[0], near=True), *subjects[1:]]
+        if abstract := self._names_only_colours(subjects):
+            subjects = []
         own = {s.colour for s in subjects}
-        setting = self._setting(subjects)
+        setting = "abstract" if abstract else self._setting(subjects)
         return Scene(
             setting=setting,
             light=self._light(setting),
@@ -214,6 +221,13 @@ class _Reader:
         if alone and self._colour == COLOURS["orange"]:
             self._add("apple", plural=False)
 
+    def _names_only_colours(self, subjects: list[Subject]) -> bool:
+        if not self._tints or self._portrait or any(s.name not in _FORMLESS for s in subjects):
+            return False
+        if self._settings:
+            return self._setting([]) == "studio"
+        return not self._sky and not self._over and len(self._lights) == self._shaded
+
     def _setting(self, subjects: list[Subject]) -> str:
         for name in [*(s for s in self._settings if s not in BACKDROPS), *self._settings]:
             return name
@@ -235,6 +249,7 @@ class _Reader:
             self._drop_colour()
         if word in _LIGHT_WORDS:
             self._lights.append(_LIGHT_WORDS[word])
+            self._shaded += word in SHADES
         self._forget()  # "golden hour" is a light and no golden ground
 
     def _drop_colour(self) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from .colour import mix
-from .stage import Stage, glow, gradient, paper
+from .colour import RGB, mix
+from .stage import LIGHTS, Stage, glow, gradient, paper
 
 
 def paint_sky(stage: Stage) -> None:
@@ -65,11 +65,15 @@ def _orb(stage: Stage) -> None:
     draw = ImageDraw.Draw(stage.image)
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
     if night or "moon" in wanted:
-        for dx, dy, r in ((-0.3, -0.2, 0.2), (0.25, 0.3, 0.26), (0.3, -0.4, 0.12)):
-            cx, cy, size = x + dx * radius, y + dy * radius, r * radius
-            draw.ellipse(
-                (cx - size, cy - size, cx + size, cy + size), mix(colour, (90, 90, 110), 0.18)
-            )
+        _craters(draw, (x, y), radius, colour)
+
+
+def _craters(
+    draw: ImageDraw.ImageDraw, centre: tuple[float, float], radius: float, colour: RGB
+) -> None:
+    for dx, dy, r in ((-0.3, -0.2, 0.2), (0.25, 0.3, 0.26), (0.3, -0.4, 0.12)):
+        cx, cy, size = centre[0] + dx * radius, centre[1] + dy * radius, r * radius
+        draw.ellipse((cx - size, cy - size, cx + size, cy + size), mix(colour, (90, 90, 110), 0.18))
 
 
 def _rainbow(stage: Stage) -> None:
@@ -177,6 +181,8 @@ def _room_sky(stage: Stage) -> None:
     view = gradient(
         (round(box[2] - box[0]), round(box[3] - box[1])), stage.light.top, stage.light.horizon
     )
+    if "moon" in stage.scene.sky:
+        _moon_outside(stage, view)
     stage.image.paste(view, (round(box[0]), round(box[1])))
     draw = ImageDraw.Draw(stage.image)
     frame, thick = stage.lit((250, 246, 240)), max(2, round(width * 0.012))
@@ -184,6 +190,16 @@ def _room_sky(stage: Stage) -> None:
     middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
     draw.line((middle[0], box[1], middle[0], box[3]), frame, thick // 2 + 1)
     draw.line((box[0], middle[1], box[2], middle[1]), frame, thick // 2 + 1)
+
+
+def _moon_outside(stage: Stage, view: Image.Image) -> None:
+    """In a room a moon that was asked for stands in one pane of the window."""
+    colour = stage.scene.sky_colour or LIGHTS["night"].orb
+    x, y, radius = 0.27 * view.width, 0.26 * view.height, 0.17 * min(view.size)
+    glow(view, (x, y), radius * 3, colour, 0.4)
+    draw = ImageDraw.Draw(view)
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
+    _craters(draw, (x, y), radius, colour)
 
 
 def _deep_sky(stage: Stage) -> None:
@@ -213,9 +229,14 @@ def _plain_sky(stage: Stage) -> None:
     stage.image.paste(gradient(stage.size, mix(base, white, 0.78), mix(base, white, 0.5)))
 
 
+def _no_sky(_stage: Stage) -> None:
+    """An abstract picture is all ground."""
+
+
 _SKIES: dict[str, Callable[[Stage], None]] = {
     "space": _space_sky,
     "room": _room_sky,
     "underwater": _deep_sky,
     "studio": _plain_sky,
+    "abstract": _no_sky,
 }

@@ -137,3 +137,12 @@ SKY_WORDS = {
 }
 NIGHTLY = frozenset(("moon", "stars", "aurora"))
 HUELESS = frozenset(("brown", "beige", "white", "silver", "grey", "gray", "black"))
+# Words that ask for colour itself: with no other thing named, there is nothing but it to show.
+FORMLESS = """
+    colour color coloured colored colorful colourful something anything vibrant vivid bold pure
+    plain solid intense rich warm cool neutral tone tones shade shades tint tints hue hues gradient
+    texture wallpaper backdrop swirl swirls stroke strokes brushstroke brushstrokes brush splash
+    splashes stripe stripes band bands shape shapes form forms line lines dot dots curve curves
+    paint abstraction expressionist expressionism bauhaus modern contemporary canvas artwork
+"""
+SHADES = frozenset(("bright", "dark"))  # lights of a scene, but in "dark red" only a shade
