@@ -83,19 +83,15 @@ class Delivery:
         strict and one is missing."""
         sources = reply.parts[:MOST_FILES]
         outcomes = map_at_once(self._part, sources, DOWNLOADS_AT_ONCE)
-        dead = [
-            _is_dead(outcome, source) for outcome, source in zip(outcomes, sources, strict=True)
-        ]
+        pairs = list(zip(outcomes, sources, strict=True))
+        dead = [_is_dead(*pair) for pair in pairs]
         self.over = all(dead)
-        told = [self._advised(*part) for part in zip(outcomes, sources, strict=True)]
+        told = [self._advised(*pair) for pair in pairs]
         if not any(isinstance(outcome, Part) for outcome in told):
             # Only one is told then, and what may still come says what to do.
             told = [outcome for _, outcome in sorted(zip(dead, told, strict=True), key=_first)]
         parts, notes = delivered(told, strict=self._server.profile.strict)
-        links = sum(
-            isinstance(outcome, VisionCraftError) and isinstance(source, str)
-            for outcome, source in zip(outcomes, sources, strict=True)
-        )
+        links = sum(not isinstance(o, Part) and isinstance(source, str) for o, source in pairs)
         return Collected(parts, notes, links if self._kept else len(notes))
 
     def _part(self, source: bytes | str | None) -> Part | VisionCraftError:
