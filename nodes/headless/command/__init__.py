@@ -12,10 +12,12 @@ from importlib import import_module
 
 
 def main() -> int:
-    # Where a shell has us ignore Ctrl-C, that is kept.
+    # Nothing has begun yet that would have to be tidied. Where a shell has us ignore Ctrl-C, that
+    # is kept.
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if usual:
         signal.signal(signal.SIGINT, _leave)
+    # An exception would not do: some libraries turn those that come while they load into others.
     begin = import_module("visioncraft.nodes.headless.cli").main
     if usual:
         signal.signal(signal.SIGINT, signal.default_int_handler)
