@@ -64,13 +64,14 @@ class Profiles:
 
     def find(self, name: str) -> Profile:
         """The profile called `name`, or one for a URL. Raises ConfigError or KeyMissing."""
-        if name == AUTO:
-            return self._automatic()
-        if name == SANDBOX:
-            return self._sandbox()
         if "://" in name:
             return self._for_url(name)
-        profile = self._configured(name)
+        stored = self._stored()
+        if name == AUTO:
+            return self._automatic(stored)
+        if name == SANDBOX:
+            return self._sandbox(stored)
+        profile = self._configured(name, stored)
         if profile is None:
             raise ConfigError(
                 f"There is no server profile called {name}.",
@@ -111,17 +112,12 @@ class Profiles:
             ) from None
         return profile
 
-    def _configured(self, name: str) -> Profile | None:
+    def _configured(self, name: str, stored: dict[str, Any]) -> Profile | None:
         """The profile of an entry or of the environment; a mistake in another is no matter."""
         if name == ENVIRONMENT:
-            return self._from_environment(self._stored()["profiles"].get(ENVIRONMENT, {}))
-        entries = self._entries()
+            return self._from_environment(stored["profiles"].get(ENVIRONMENT, {}))
+        entries = _entries(stored)
         return profile_of(name, entries[name]) if name in entries else None
-
-    def _entries(self) -> dict[str, Any]:
-        """The entries of the file that are servers by themselves."""
-        stored = self._stored()["profiles"]
-        return {name: stored[name] for name in stored if name not in (ENVIRONMENT, SANDBOX)}
 
     def _from_environment(self, settings: object) -> Profile | None:
         """The server of the environment's variables with the settings of the file, if it has any.
@@ -147,23 +143,23 @@ class Profiles:
             entry["base_url"] = url
         return profile_of(ENVIRONMENT, {**entry, "key": key})
 
-    def _sandbox(self) -> Profile:
-        settings = self._stored()["profiles"].get(SANDBOX, {})
+    def _sandbox(self, stored: dict[str, Any]) -> Profile:
+        settings = stored["profiles"].get(SANDBOX, {})
         entry = settings if isinstance(settings, dict) else {}
         entry = {k: v for k, v in entry.items() if k not in ("key_for", "base_url", "key")}
         sandbox = embedded_sandbox()
         return replace(profile_of(SANDBOX, entry), base_url="", key=sandbox.key, embedded=True)
 
-    def _automatic(self) -> Profile:
-        if environment := self._configured(ENVIRONMENT):
+    def _automatic(self, stored: dict[str, Any]) -> Profile:
+        if environment := self._configured(ENVIRONMENT, stored):
             return _with_loopback_key(environment)
-        entries = self._entries()
-        default = self._stored().get("default") or ""
+        entries = _entries(stored)
+        default = stored.get("default") or ""
         if not default:
             with_key = (n for n, e in entries.items() if isinstance(e, dict) and e.get("key"))
             default = next(with_key, SANDBOX)
         if default == SANDBOX:
-            return self._sandbox()
+            return self._sandbox(stored)
         if not isinstance(default, str) or default not in entries:
             raise ConfigError(
                 f"The default in {FILE} is no server profile.",
@@ -173,15 +169,17 @@ class Profiles:
 
     def _for_url(self, url: str) -> Profile:
         base_url = check_base_url(url)
+        stored = self._stored()
         # A key goes only to the very address that it was stored with.
-        same = (self._configured(n) for n, a in self._addresses().items() if a == base_url)
+        addresses = self._addresses(stored).items()
+        same = (self._configured(name, stored) for name, each in addresses if each == base_url)
         return _with_loopback_key(next(filter(None, same), Profile(base_url, base_url)))
 
-    def _addresses(self) -> dict[str, str]:
+    def _addresses(self, stored: dict[str, Any]) -> dict[str, str]:
         """The base URL of every profile, "" where it has none that is usable."""
         given = {
             name: entry.get("base_url", DEFAULT_BASE_URL) if isinstance(entry, dict) else ""
-            for name, entry in self._entries().items()
+            for name, entry in _entries(stored).items()
         }
         named = self._environ.get("VISIONCRAFT_BASE_URL", "").strip()
         given[ENVIRONMENT] = named or DEFAULT_BASE_URL
@@ -202,6 +200,12 @@ class Profiles:
                 'Make it a JSON object like {"profiles": {"work": {"base_url": ..., "key": ...}}}.',
             )
         return {"profiles": {}, **stored}
+
+
+def _entries(stored: dict[str, Any]) -> dict[str, Any]:
+    """The entries of the file that are servers by themselves."""
+    profiles = stored["profiles"]
+    return {name: profiles[name] for name in profiles if name not in (ENVIRONMENT, SANDBOX)}
 
 
 def _checked(address: object) -> str:
