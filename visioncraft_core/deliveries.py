@@ -7,6 +7,7 @@ whether it costs another job is known only here, where it is known what is kept.
 from __future__ import annotations
 
 import threading
+from operator import itemgetter
 from typing import NamedTuple
 from urllib.parse import urljoin
 
@@ -89,7 +90,9 @@ class Delivery:
         told = [self._advised(*pair) for pair in pairs]
         if not any(isinstance(outcome, Part) for outcome in told):
             # Only one is told then, and what may still come says what to do.
-            told = [outcome for _, outcome in sorted(zip(dead, told, strict=True), key=_first)]
+            told = [
+                outcome for _, outcome in sorted(zip(dead, told, strict=True), key=itemgetter(0))
+            ]
         parts, notes = delivered(told, strict=self._server.profile.strict)
         links = sum(not isinstance(o, Part) and isinstance(source, str) for o, source in pairs)
         return Collected(parts, notes, links if self._kept else len(notes))
@@ -166,10 +169,6 @@ def _is_dead(outcome: Part | VisionCraftError, source: object) -> bool:
     if isinstance(source, str):
         return isinstance(outcome, ResultLost) and outcome.status in GONE
     return isinstance(outcome, BadReply) and type(outcome) is not UnsafeContent
-
-
-def _first(pair: tuple[bool, object]) -> bool:
-    return pair[0]
 
 
 def _absolute(base: str, url: str) -> str:

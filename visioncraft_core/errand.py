@@ -139,12 +139,16 @@ class Errand:
         try:
             return replies.read(response, self._server.hide)
         except VisionCraftError as error:
-            self._over = True
-            if self._key and error.charged == "no":
-                self._server.store.forget(self._key)
-            elif self._key:  # paid perhaps, and of use to a person perhaps
-                self._server.store.set_aside(self._key)
+            self._end(error)
             raise
+
+    def _end(self, error: VisionCraftError) -> None:
+        """The answer leads to no result, because of `error`."""
+        self._over = True
+        if self._key and error.charged == "no":
+            self._server.store.forget(self._key)
+        elif self._key:  # paid perhaps, and of use to a person perhaps
+            self._server.store.set_aside(self._key)
 
     def _finished(self, reply: replies.Reply) -> replies.Reply:
         """What a job made; any other reply as it is."""
@@ -163,9 +167,7 @@ class Errand:
                 error.charged = "maybe"
             if not is_over(error):
                 raise error.advised(JOB_KEPT if self._is_kept else JOB_UNKEPT) from None
-            self._over = True
-            if self._key:
-                self._server.store.set_aside(self._key)
+            self._end(error)
             raise
         if self._key:
             self._server.store.keep_job(self._key, self._scrubbed(response))
