@@ -130,7 +130,7 @@ class Store:
 
     def size(self) -> tuple[int, int]:
         """How many files there are, and their bytes."""
-        found = [size for _, _, size in self._all_objects()]
+        found = [size for _, size in self._all_objects()]
         return len(found), sum(found)
 
     def entries(self) -> list[Entry]:
@@ -143,14 +143,14 @@ class Store:
         _, size = self.size()
         for folder in self._all_requests():
             self.forget(folder.name)
-        for path, _, _ in self._all_objects():
+        for path, _ in self._all_objects():
             _remove(path)
         return size
 
     def verify(self) -> Health:
         """Reads everything once and removes what is damaged."""
         good = damaged = missing = 0
-        for path, _, _ in self._all_objects():
+        for path, _ in self._all_objects():
             if self._read(path) is None:
                 damaged += 1
             else:
@@ -233,13 +233,12 @@ class Store:
     def _folder(self, key: str) -> Path:
         return self._requests / key[:2] / key
 
-    def _all_objects(self) -> Iterator[tuple[Path, float, int]]:
-        """Path, time of the last use and size of each."""
+    def _all_objects(self) -> Iterator[tuple[Path, int]]:
+        """Path and size of each."""
         for path in self._objects.glob("??/*"):
             with suppress(OSError):
                 if path.suffix != PART:
-                    status = path.stat()
-                    yield path, status.st_mtime, status.st_size
+                    yield path, path.stat().st_size
 
     def _all_requests(self) -> list[Path]:
         return list(self._requests.glob("??/*"))
