@@ -11,22 +11,22 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..visioncraft_core.catalogs import Catalogs
+from ..visioncraft_core.api.catalogs import Catalogs
+from ..visioncraft_core.api.fields import Field, Picture, Request
+from ..visioncraft_core.cancellation import ShouldCancel, never
 from ..visioncraft_core.client import Client, OnProgress, Opener, Result, unopened
-from ..visioncraft_core.config import embedded_sandbox
 from ..visioncraft_core.errors import Cancelled, VisionCraftError
-from ..visioncraft_core.fields import Field, Picture, Request
-from ..visioncraft_core.media import UploadFormat, decode, encode
-from ..visioncraft_core.profiles import AUTO
-from ..visioncraft_core.transport import ShouldCancel, never
+from ..visioncraft_core.media.images import UploadFormat, decode, encode
+from ..visioncraft_core.profiles.profile import embedded_sandbox
+from ..visioncraft_core.profiles.profiles import AUTO
 from . import comfy, tensors, widgets
+from .partial_runs import Unfinished
 from .server import chosen
-from .unfinished import Unfinished
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..visioncraft_core.media import Picture as Decoded
+    from ..visioncraft_core.media.images import Picture as Decoded
 
 SANDBOX_NOTE = "No key is configured, so the built-in sandbox answers; its results are synthetic."
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..visioncraft_core.catalogs import Listing
+from ..visioncraft_core.api.catalogs import Listing
+from ..visioncraft_core.api.endpoints import CATALOGS
+from ..visioncraft_core.cancellation import ShouldCancel
 from ..visioncraft_core.client import OnProgress
-from ..visioncraft_core.endpoints import CATALOGS
 from ..visioncraft_core.errors import InvalidRequest, VisionCraftError, clip
-from ..visioncraft_core.transport import ShouldCancel
 from . import comfy, widgets
 from .base import client_of
-from .unfinished import Unfinished
+from .partial_runs import Unfinished
 
 FIRST, BY_NUMBER, ALL = "first", "by number", "all"
 MOST = 9999

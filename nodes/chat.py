@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..visioncraft_core import endpoints
+from ..visioncraft_core.api import endpoints
+from ..visioncraft_core.api.fields import Request
 from ..visioncraft_core.client import Result
-from ..visioncraft_core.fields import Request
 from . import widgets
 from .base import ApiNode
 

@@ -18,14 +18,14 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from ..visioncraft_core.atomic import name_first_free, part_of
+from ..visioncraft_core.cancellation import ShouldCancel
 from ..visioncraft_core.client import OnProgress, quiet
 from ..visioncraft_core.errors import Cancelled, SaveFailed
-from ..visioncraft_core.files import name_first_free, part_of
-from ..visioncraft_core.home import default_home, named_home
-from ..visioncraft_core.profiles import AUTO
-from ..visioncraft_core.transport import ShouldCancel
-from .film import FilmFromBytes, FilmFromFrames
-from .threads import Background
+from ..visioncraft_core.profiles.paths import default_home, named_home
+from ..visioncraft_core.profiles.profiles import AUTO
+from .background import Background
+from .video_input import FilmFromBytes, FilmFromFrames
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..visioncraft_core import endpoints
+from ..visioncraft_core.api import endpoints
 from .base import ImageNode
 
 

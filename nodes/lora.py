@@ -6,7 +6,7 @@ import math
 import re
 from decimal import Decimal
 
-from ..visioncraft_core.catalogs import bundled
+from ..visioncraft_core.api.catalogs import bundled
 from ..visioncraft_core.errors import InvalidRequest, clip
 from . import comfy, widgets
 from .base import catalog_names

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..visioncraft_core.config import Profile
 from ..visioncraft_core.errors import ConfigError, VisionCraftError
-from ..visioncraft_core.profiles import AUTO, Profiles
+from ..visioncraft_core.profiles.profile import Profile
+from ..visioncraft_core.profiles.profiles import AUTO, Profiles
 from . import comfy, widgets
 
 

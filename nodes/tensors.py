@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..visioncraft_core.errors import InvalidRequest
-from ..visioncraft_core.media import Picture, Pixels, Size
+from ..visioncraft_core.media.images import Picture, Pixels, Size
 
 if TYPE_CHECKING:
     from torch import Tensor

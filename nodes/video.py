@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..visioncraft_core import endpoints
-from ..visioncraft_core.animations import Animation, decode_animation
+from ..visioncraft_core.api import endpoints
+from ..visioncraft_core.api.fields import Request
 from ..visioncraft_core.client import File, Result
-from ..visioncraft_core.fields import Request
+from ..visioncraft_core.media.animations import Animation, decode_animation
 from . import comfy, tensors, widgets
 from .base import ApiNode
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..visioncraft_core.fields import (
+from ..visioncraft_core.api.fields import (
     Choice,
     Field,
     Flag,

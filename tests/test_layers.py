@@ -1,93 +1,171 @@
-"""Who may import whom."""
+"""The plan of the house: which room may import which. Read it as a map, from the ground up."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterable
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-FILES = [
-    path.relative_to(ROOT)
-    for folder in ("visioncraft_core", "nodes")
-    for path in sorted((ROOT / folder).rglob("*.py"))
+import pytest
+from support.paths import ROOT
+
+# From low to high: a room imports only rooms that stand before it. A file of its own is a room.
+PLAN = [
+    "visioncraft_core/errors.py",
+    "visioncraft_core/urls.py",
+    "visioncraft_core/cancellation.py",
+    "visioncraft_core/atomic.py",
+    "visioncraft_core/media/",
+    "visioncraft_core/api/",
+    "visioncraft_core/profiles/",
+    "visioncraft_core/http/",
+    "visioncraft_core/store/",
+    "visioncraft_core/generation/",
+    "visioncraft_core/service/engines/painted/",
+    "visioncraft_core/service/faults/",
+    "visioncraft_core/service/",
+    "visioncraft_core/sandbox.py",
+    "visioncraft_core/client.py",
+    "visioncraft_core/__init__.py",
+    "nodes/",
+    "nodes/headless/canvas/",
+    "nodes/headless/",
+    "nodes/headless/hostnodes/",
+    "nodes/headless/commands/",
+    "nodes/headless/cli.py",
+    "nodes/headless/entry_point/",
+    "__init__.py",
 ]
 
-# From low to high: a core module imports only what stands before it.
-CORE = [
-    *("errors", "files", "home", "secret", "fields", "endpoints", "media", "containers"),
-    *("config", "settings", "profiles", "addresses", "wire", "failures", "body", "transport"),
-    *("workers", "retry", "limiter", "downloads", "animations", "refusals", "replies", "results"),
-    *("catalogs", "bounds", "claims", "store", "server", "jobs", "deliveries", "errand", "client"),
-    "sandbox",
-]
+# What the service may know of the pack besides itself: it could serve any other client.
+SERVICE_MAY_USE = ("errors.py", "urls.py", "media/", "api/", "service/")
 
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "execution", "app"}
-ONLY_IN = {
-    "requests": {"visioncraft_core/transport.py"},
-    "urllib3": {f"visioncraft_core/{name}.py" for name in ("addresses", "wire", "failures")},
-    "torch": {
-        *("nodes/tensors.py", "nodes/headless/hostnodes/pixels.py"),
-        *("nodes/headless/hostnodes/pictures.py", "nodes/headless/hostnodes/collages.py"),
-    },
-    "importlib": {
-        *("nodes/comfy.py", "nodes/headless/doctor.py"),
-        *("nodes/headless/cli.py", "nodes/headless/command/__init__.py"),
-    },
+ONLY_IN = {  # a library and the places that may import it
+    "requests": ("visioncraft_core/http/",),
+    "urllib3": ("visioncraft_core/http/",),
+    "aiohttp": ("visioncraft_core/service/", "visioncraft_core/sandbox.py"),
+    "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/"),
+    "importlib": ("nodes/comfy.py", "nodes/headless/"),
 }
 
 
-def imports(path: Path) -> tuple[set[str], set[str]]:
-    """Absolute top-level names, and relative ones as paths from the root."""
+@cache
+def files() -> tuple[str, ...]:
+    folders = [ROOT / "visioncraft_core", ROOT / "nodes"]
+    found = [ROOT / "__init__.py", *(path for folder in folders for path in folder.rglob("*.py"))]
+    return tuple(sorted(path.relative_to(ROOT).as_posix() for path in found))
+
+
+@cache
+def imports(file: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The top-level modules that `file` imports, and the files of this pack."""
+    tree = ast.parse((ROOT / file).read_text("utf-8"))
+    return arrows(file, tree)
+
+
+def arrows(file: str, tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
     absolute: set[str] = set()
-    relative: set[str] = set()
-    tree = ast.parse((ROOT / path).read_text("utf-8"))
+    own: set[str] = set()
     for node in list(ast.walk(tree)):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
+            # Types of libraries cost nothing, but the plan holds for types of our own, too.
+            node.body = [n for n in node.body if isinstance(n, ast.ImportFrom) and n.level]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             absolute |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             absolute.add((node.module or "").split(".")[0])
         elif isinstance(node, ast.ImportFrom):
-            base = path.parents[node.level - 1]
-            target = base.joinpath(*(node.module or "").split("."))
-            relative.add(target.as_posix())
-            relative |= {(target / alias.name).as_posix() for alias in node.names}
-    return absolute, relative
+            base = Path(file).parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            for alias in node.names:
+                candidates = (f"{base / alias.name}.py", f"{base / alias.name}/__init__.py")
+                package = (f"{base}.py", f"{base}/__init__.py", "__init__.py")
+                own.add(next(c for c in (*candidates, *package) if c in files()))
+    return frozenset(absolute), frozenset(own - {file})
+
+
+def room_of(file: str) -> str:
+    """The innermost room of the plan that holds `file`."""
+    rooms = [room for room in PLAN if file == room or (room[-1] == "/" and file.startswith(room))]
+    assert rooms, f"{file} stands in no room of the plan"
+    return max(rooms, key=len)
+
+
+def wrong_arrows(file: str, targets: Iterable[str]) -> list[str]:
+    here = PLAN.index(room_of(file))
+    return [f"{file} -> {to}" for to in targets if PLAN.index(room_of(to)) > here]
+
+
+def ring(graph: dict[str, Iterable[str]]) -> list[str]:
+    """The files of one circle of imports, none where there is no circle."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_arrows_run_down_between_rooms():
+    wrong = [arrow for file in files() for arrow in wrong_arrows(file, imports(file)[1])]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_files_import_each_other_in_a_ring():
+    assert not ring({file: imports(file)[1] for file in files()})
+
+
+def test_every_room_of_the_plan_exists():
+    assert [room for room in PLAN if not (ROOT / room).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "arrow"),
+    [
+        ("visioncraft_core/http/body.py", "from ..store import store", "store/store.py"),
+        ("visioncraft_core/errors.py", "from .urls import origin_of", "urls.py"),
+        ("visioncraft_core/media/images.py", "from ...nodes import comfy", "nodes/comfy.py"),
+    ],
+)
+def test_a_line_that_leads_upwards_is_found(file: str, line: str, arrow: str):
+    _, targets = arrows(file, ast.parse(line))
+    (wrong,) = wrong_arrows(file, targets)
+    assert wrong.endswith(arrow)
+
+
+def test_a_line_that_closes_a_ring_is_found():
+    graph = {file: set(imports(file)[1]) for file in files()}
+    below = "visioncraft_core/http/addresses.py"
+    _, targets = arrows(below, ast.parse("from . import transport"))
+    graph[below] |= targets
+    assert {below, "visioncraft_core/http/transport.py"} <= set(ring(dict(graph)))
+
+
+def test_the_service_could_serve_any_client():
+    allowed = tuple(f"visioncraft_core/{name}" for name in SERVICE_MAY_USE)
+    for file in files():
+        if file.startswith("visioncraft_core/service/"):
+            assert not [to for to in imports(file)[1] if not to.startswith(allowed)], file
 
 
 def test_the_pack_imports_itself_by_relative_paths_only():
-    for path in FILES:
-        absolute, _ = imports(path)
-        assert not absolute & {"visioncraft", "visioncraft_core", "nodes", "tests"}, path
+    for file in files():
+        assert not imports(file)[0] & {"visioncraft", "visioncraft_core", "nodes", "tests"}, file
 
 
 def test_comfyui_is_imported_by_its_bridge_only():
-    for path in FILES:
-        assert not imports(path)[0] & COMFYUI, path
+    for file in files():
+        assert not imports(file)[0] & COMFYUI, file
 
 
-def test_torch_requests_and_dynamic_imports_have_one_home():
-    for path in FILES:
-        for name, homes in ONLY_IN.items():
-            assert name not in imports(path)[0] or path.as_posix() in homes, (path, name)
-
-
-def test_the_core_knows_nothing_of_the_nodes_and_only_what_lies_below():
-    for path in FILES:
-        parts = path.parts
-        if parts[0] != "visioncraft_core" or parts[1] == "__init__.py":
-            continue
-        _, relative = imports(path)
-        assert not [name for name in relative if name.startswith("nodes")], path
-        below = CORE[: CORE.index(parts[1].removesuffix(".py")) + 1]
-        for name in relative:
-            module = name.split("/")[1] if "/" in name else ""
-            if module in CORE and not (path.name == "client.py" and module == "sandbox"):
-                assert module in below, (path, module)
+def test_each_library_has_one_home():
+    for file in files():
+        for library, homes in ONLY_IN.items():
+            assert library not in imports(file)[0] or file.startswith(homes), (file, library)
 
 
 def test_loading_the_pack_starts_nothing_and_needs_no_torch():

@@ -1,8 +1,6 @@
 """The VisionCraft API as plain Python: no ComfyUI, no torch, nothing happens at import."""
 
-from .client import Client, File, Result
-from .config import Profile, Timeouts
-from .endpoints import (
+from .api.endpoints import (
     CATALOGS,
     ENDPOINTS,
     Chat,
@@ -14,10 +12,12 @@ from .endpoints import (
     PremiumChat,
     Upscale,
 )
+from .client import Client, File, Result
 from .errors import VisionCraftError
-from .home import default_home
-from .profiles import Profiles
-from .secret import Secret
+from .profiles.paths import default_home
+from .profiles.profile import Profile, Timeouts
+from .profiles.profiles import Profiles
+from .profiles.secret import Secret
 
 __all__ = [
     "CATALOGS",

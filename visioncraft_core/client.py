@@ -10,21 +10,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import replies
-from .catalogs import Catalogs, Listing
-from .config import Profile, origin_of
-from .downloads import Downloads
-from .endpoints import CATALOGS
-from .errand import Errand, OnProgress
+from .api.catalogs import Catalogs, Listing
+from .api.endpoints import CATALOGS
+from .api.fields import Request
+from .cancellation import ShouldCancel, never, sleep
 from .errors import Cancelled, VisionCraftError
-from .fields import Request
-from .limiter import limiter_of
-from .results import File, Opener, Result, joined
-from .retry import persist, quota_of, sleep, tries_to_fetch
-from .server import Server
-from .store import Store, key_of
-from .transport import ShouldCancel, Transport, never
-from .workers import map_at_once
+from .generation import replies
+from .generation.context import Server
+from .generation.downloads import Downloads
+from .generation.parallel import map_at_once
+from .generation.rate_limiter import limiter_of
+from .generation.results import File, Opener, Result, joined
+from .generation.retry import persist, quota_of, tries_to_fetch
+from .generation.run import Errand, OnProgress
+from .http.transport import Transport
+from .profiles.profile import Profile
+from .store.store import Store, key_of
+from .urls import origin_of
 
 __all__ = ["Client", "File", "OnProgress", "Opener", "Result", "quiet", "unopened"]
 
@@ -202,6 +204,6 @@ def _located(profile: Profile) -> Profile:
     if not profile.embedded:
         return profile
     # Only now: a configured server needs neither aiohttp nor the drawing code.
-    from .sandbox.server import embedded
+    from .sandbox import embedded
 
     return replace(profile, base_url=embedded().url)

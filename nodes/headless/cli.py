@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 
-from .commands import execute
+from .commands.parser import execute
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

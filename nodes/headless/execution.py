@@ -18,11 +18,11 @@ from typing import Any, Protocol
 from ...visioncraft_core.client import OnProgress
 from ...visioncraft_core.errors import VisionCraftError, WorkflowError
 from .. import comfy
-from ..threads import Background
+from ..background import Background
 from . import folders, prefixes
+from .canvas.workflow import Link, Node, Workflow
 from .folders import Folders, Saved
 from .validation import needed_for, output_nodes, validate
-from .workflow import Link, Node, Workflow
 
 _running: ContextVar[Node] = ContextVar("node")
 

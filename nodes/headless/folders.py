@@ -14,9 +14,9 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
+from ...visioncraft_core.atomic import name_first_free, part_of
 from ...visioncraft_core.errors import SaveFailed
-from ...visioncraft_core.files import name_first_free, part_of
-from ...visioncraft_core.home import default_home
+from ...visioncraft_core.profiles.paths import default_home
 from . import previews
 
 Place = Literal["output", "temp"]

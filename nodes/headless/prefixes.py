@@ -12,8 +12,8 @@ from typing import Any
 
 from ...visioncraft_core.errors import WorkflowError, clip
 from .. import NODE_DISPLAY_NAME_MAPPINGS
+from .canvas.workflow import Face, Link, Node, Workflow
 from .folders import Folders
-from .workflow import Face, Link, Node, Workflow
 
 PREFIX = "filename_prefix"
 LONGEST_SHOWN = 60

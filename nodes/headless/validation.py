@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...visioncraft_core.errors import WorkflowError, clip
-from .workflow import LONGEST_NAME, Link, Node, Workflow
+from .canvas.workflow import LONGEST_NAME, Link, Node, Workflow
 
 _CONVERSIONS: dict[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 _NO_TEXT: dict[type, str] = {type(None): "null", list: "a list", dict: "an object"}

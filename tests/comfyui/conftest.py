@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 import requests
-from visioncraft.visioncraft_core.sandbox.server import Sandbox
+from support.paths import ROOT
+from visioncraft.visioncraft_core.sandbox import Sandbox
 
-ROOT = Path(__file__).parent.parent.parent
 HINT = "no ComfyUI found: clone it to ~/comfy/ComfyUI with a .venv, or set COMFYUI_PATH"
 
 

@@ -19,12 +19,12 @@ import av
 import numpy as np
 import pytest
 import requests
-from conftest import gradient, png_of
 from PIL import Image, ImageSequence
-from visioncraft.nodes.film import FilmFromBytes
+from support.pictures import gradient, png_of
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.folders import Folders
 from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
+from visioncraft.nodes.video_input import FilmFromBytes
 
 from comfyui.conftest import ComfyUI, skip_without_comfyui
 from comfyui.test_in_comfyui import assert_same, headless, save, saved

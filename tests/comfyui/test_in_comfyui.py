@@ -13,20 +13,21 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
+from support.paths import EXAMPLES
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import folders
+from visioncraft.nodes.headless.canvas.workflow import load
 from visioncraft.nodes.headless.folders import Folders
 from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
-from visioncraft.nodes.headless.workflow import load
-from visioncraft.visioncraft_core.animations import decode_animation
-from visioncraft.visioncraft_core.sandbox.faults import parse
-from visioncraft.visioncraft_core.sandbox.server import Sandbox
+from visioncraft.visioncraft_core.media.animations import decode_animation
+from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.service.faults.rules import parse
 
 from comfyui.conftest import ComfyUI, skip_without_comfyui
 
 skip_without_comfyui()
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "example_workflows").glob("*.json"))
+WORKFLOWS = sorted(EXAMPLES.glob("*.json"))
 
 
 def xl(**inputs: Any) -> dict[str, Any]:
@@ -96,10 +97,10 @@ def test_the_nodes_are_there_with_all_their_inputs(comfyui: ComfyUI):
 
 def test_the_example_workflows_are_offered_as_templates(comfyui: ComfyUI):
     offered = requests.get(f"{comfyui.url}/api/workflow_templates", timeout=30).json()
-    assert set(offered["ComfyUI-VisionCraft"]) == {path.stem for path in EXAMPLES}
+    assert set(offered["ComfyUI-VisionCraft"]) == {path.stem for path in WORKFLOWS}
 
 
-@pytest.mark.parametrize("workflow", EXAMPLES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda p: p.stem)
 def test_an_example_gives_the_same_as_the_headless_run(
     workflow: Path, comfyui: ComfyUI, tmp_path: Path
 ):

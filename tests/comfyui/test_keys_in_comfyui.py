@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import requests
-from test_keys import GRAPH, KEY, Relay, assert_hidden, node, relay, shown_of
+from support.relay import GRAPH, KEY, Relay, assert_hidden, node, relay, shown_of
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
-from visioncraft.visioncraft_core.sandbox.faults import parse
-from visioncraft.visioncraft_core.sandbox.server import Sandbox
+from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.service.faults.rules import parse
 
 from comfyui import conftest
 from comfyui.conftest import ComfyUI, skip_without_comfyui

@@ -12,12 +12,12 @@ from __future__ import annotations
 import driver
 
 with driver.instrumented():
-    from visioncraft.visioncraft_core.animations import MOST_FRAMES, decode_animation
-    from visioncraft.visioncraft_core.containers import check_whole
     from visioncraft.visioncraft_core.errors import BadReply, UnsafeContent
-    from visioncraft.visioncraft_core.media import decode, sniff
+    from visioncraft.visioncraft_core.media.animations import MOST_FRAMES, decode_animation
+    from visioncraft.visioncraft_core.media.images import decode, sniff
+    from visioncraft.visioncraft_core.media.integrity import check_whole
 
-from hostile_files import CASES
+from support.hostile_files import CASES
 
 
 def target(content: bytes) -> None:

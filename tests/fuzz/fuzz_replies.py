@@ -16,10 +16,10 @@ import driver
 
 with driver.instrumented():
     from visioncraft.visioncraft_core.errors import VisionCraftError
-    from visioncraft.visioncraft_core.replies import read, read_job, read_names
-    from visioncraft.visioncraft_core.transport import Response
+    from visioncraft.visioncraft_core.generation.replies import read, read_job, read_names
+    from visioncraft.visioncraft_core.http.call import Response
 
-from hostile_files import CASES
+from support.hostile_files import CASES
 
 KEY = "vc-CANARY-0123456789"
 STATUSES = [200, 201, 204, 302, 308, 400, 401, 402, 403, 404, 413, 418, 422, 429, 500, 503, 999]

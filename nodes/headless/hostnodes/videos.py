@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ....visioncraft_core.errors import WorkflowError
-from ...film import FilmFromFrames
+from ...video_input import FilmFromFrames
 from .. import folders
 from .pixels import UI
 

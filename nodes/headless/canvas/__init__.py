@@ -1,0 +1,1 @@
+"""A saved workflow file becomes a graph."""

@@ -1,0 +1,284 @@
+"""Links followed to where a value really comes from, and the runnable nodes that result.
+
+Passes through reroutes, bypassed nodes and the borders of subgraphs, as ComfyUI's front end does
+when it queues a workflow (ExecutableNodeDTO). Knows nothing about files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .canvas import (
+    BYPASSED,
+    INPUT_SIDE,
+    MUTED,
+    PRIMITIVE,
+    REROUTE,
+    VIRTUAL,
+    Canvas,
+    CanvasNode,
+    Port,
+    Slot,
+    Wire,
+)
+from .graph import Fault, Link, Node, cycle_fault, listed
+from .input_specs import CONTROL_MODES, NO_VALUE, Input, NodeTypes, widget_values
+from .subgraphs import Place, Promotions, Scope, unfold
+
+ANYTHING = "*"
+ALIAS = "Node name for S&R"
+CONTROL = "control_after_generate"
+NEW_CONTROL = "randomize"  # what the front end gives a new one (addValueControlWidget)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An input of a node, waiting to be traced back. `wanted` is the type the final input has."""
+
+    scope: Scope
+    node: CanvasNode
+    slot: Slot
+    wanted: str = ""
+
+
+@dataclass(frozen=True)
+class Departure:
+    """An output of a node."""
+
+    scope: Scope
+    node: CanvasNode
+    slot: int
+    wanted: str
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value that comes from a widget elsewhere; NO_VALUE when nothing arrives."""
+
+    value: Any = NO_VALUE
+
+
+@dataclass(frozen=True)
+class Face:
+    """What a node shows on the canvas, whether it runs or not. No title: it has its type's."""
+
+    id: str
+    class_type: str
+    title: str
+    alias: str
+    widgets: Mapping[str, Any]
+
+
+Step = Arrival | Departure | Link | Constant
+NOTHING = Constant()
+
+
+def wire_up(canvas: Canvas, types: NodeTypes) -> tuple[dict[str, Node], list[Face]]:
+    """The nodes that run, and what all of them show."""
+    places = unfold(canvas)
+    running = [place for place in places if place.runs]
+    refuse_unknown([(place.id, place.node.type) for place in running], types)
+    wiring = Wiring(types)
+    nodes: dict[str, Node] = {}
+    for place in running:
+        if place.id in nodes:
+            raise Fault(f"two nodes have the id {place.id}.")
+        nodes[place.id] = wiring.node(place)
+    return nodes, [wiring.face(place) for place in places]
+
+
+def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
+    unknown: dict[str, list[str]] = {}
+    for node, class_type in found:
+        if class_type not in types:
+            unknown.setdefault(class_type, []).append(node)
+    if unknown:
+        names = [f"{each[:40]} (node {listed(ids, 40)})" for each, ids in unknown.items()]
+        raise Fault(
+            f"these nodes cannot run without ComfyUI: {listed(names, 110)}.",
+            "Run it in ComfyUI, or replace them: here only VisionCraft's nodes and a few of "
+            "ComfyUI's own run.",
+        )
+
+
+class Wiring:
+    def __init__(self, types: NodeTypes) -> None:
+        self._types = types
+        self._promotions = Promotions(types)
+
+    def node(self, place: Place) -> Node:
+        values = self._promotions.own_values(place.scope, place.node)
+        slots = {slot.name: slot for slot in self._promotions.slots(place.scope, place.node)}
+        inputs: dict[str, Any] = {}
+        for name in self._types.inputs(place.node.type):
+            fed = self._trace(Arrival(place.scope, place.node, slots[name]))
+            if isinstance(fed, Link):
+                inputs[name] = fed
+            elif fed.value is not NO_VALUE:
+                inputs[name] = fed.value
+            elif name in values:
+                # Nothing arrives, for example because the origin is muted: the widget counts
+                # again (front end 1.58; 1.27 left the input out and ComfyUI refused the prompt).
+                inputs[name] = values[name]
+        return Node(place.id, place.node.type, inputs, place.node.title)
+
+    def face(self, place: Place) -> Face:
+        node, child = place.node, place.scope.children.get(place.node.id)
+        title = node.title or (child.canvas.name if child else "")
+        # The front end adds the property to every new node, with the type in it.
+        alias = node.properties.get(ALIAS, node.type)
+        widgets = self._widgets(place.scope, node)
+        return Face(place.id, node.type, title, alias if isinstance(alias, str) else "", widgets)
+
+    def _widgets(self, scope: Scope, node: CanvasNode) -> dict[str, Any]:
+        child = scope.children.get(node.id)
+        if child is not None:
+            ports = child.canvas.inputs
+            given = {port.name: self._promotions.of_input(child, port) for port in ports}
+        elif node.type == PRIMITIVE:
+            given = {"value": self._promotions.primitive(scope, node)}
+        elif node.type in self._types:
+            given = self._promotions.own_values(scope, node)
+            given |= _control(self._types.inputs(node.type), node)
+        else:
+            return {}
+        return {name: value for name, value in given.items() if value is not NO_VALUE}
+
+    def _trace(self, arrival: Arrival) -> Link | Constant:
+        step: Step = arrival
+        seen: dict[tuple[str, Slot | int], str] = {}
+        while not isinstance(step, Link | Constant):
+            full_id = step.scope.full_id(step.node)
+            mark = (full_id, step.slot)
+            if mark in seen:
+                ids = list(dict.fromkeys(seen.values()))
+                raise cycle_fault([*ids[ids.index(full_id) :], full_id])
+            if step.node.type == PRIMITIVE and any(isinstance(slot, int) for _, slot in seen):
+                # It writes into the widgets it is linked to itself, not through a reroute or
+                # out of a subgraph (PrimitiveNode.applyToGraph).
+                return NOTHING
+            seen[mark] = full_id
+            step = self._back(step) if isinstance(step, Arrival) else self._inside(step)
+        return step
+
+    def _back(self, arrival: Arrival) -> Step:
+        """From an input along its link to the output where it starts."""
+        if arrival.slot.link is None:
+            return NOTHING
+        wanted = arrival.wanted or arrival.slot.type
+        wire = arrival.scope.canvas.wires.get(arrival.slot.link)
+        if wire is None:
+            raise Fault(f"node {arrival.scope.full_id(arrival.node)} has a link that is missing.")
+        return self._start(arrival.scope, wire, wanted)
+
+    def _start(self, scope: Scope, wire: Wire, wanted: str) -> Step:
+        if wire.origin == INPUT_SIDE and scope.host is not None and scope.parent is not None:
+            return self._outside(scope, scope.host, scope.parent, wire)
+        origin = scope.canvas.nodes.get(wire.origin)
+        if origin is None:
+            raise Fault(
+                f"node {scope.prefix}{wire.target} is linked to node {scope.prefix}{wire.origin}, "
+                "which does not exist."
+            )
+        return Departure(scope, origin, wire.origin_slot, wanted)
+
+    def _outside(self, scope: Scope, host: CanvasNode, parent: Scope, wire: Wire) -> Step:
+        """Out of a subgraph: what the instance's own input gets."""
+        port = _port(scope.canvas.inputs, wire.origin_slot, f"subgraph node {scope.prefix[:-1]}")
+        slot = self._promotions.slots(parent, host)[wire.origin_slot]
+        if slot.link is None:
+            return Constant(self._promotions.of_input(scope, port))
+        return Arrival(parent, host, slot)
+
+    def _inside(self, departure: Departure) -> Step:
+        """From an output to what stands behind it."""
+        scope, node = departure.scope, departure.node
+        if node.type == REROUTE:
+            # Front end 1.27 passes through a muted reroute too; 1.58 cuts there.
+            slots = self._promotions.slots(scope, node)
+            return Arrival(scope, node, slots[0], departure.wanted) if slots else NOTHING
+        if node.type == PRIMITIVE:
+            return Constant(self._promotions.primitive(scope, node))
+        if node.mode == MUTED or node.type in VIRTUAL:
+            return NOTHING
+        if node.mode == BYPASSED:
+            return self._around(departure)
+        child = scope.children.get(node.id)
+        if child is not None:
+            return self._into(child, departure)
+        self._output_type(departure)
+        return Link(scope.full_id(node), departure.slot)
+
+    def _into(self, child: Scope, departure: Departure) -> Step:
+        owner = f"subgraph node {child.prefix[:-1]}"
+        port = _port(child.canvas.outputs, departure.slot, owner)
+        if not port.links:
+            return NOTHING
+        wire = child.canvas.wires.get(port.links[0])
+        if wire is None:
+            raise Fault(f"{owner} has a link inside that is missing.")
+        return self._start(child, wire, departure.wanted)
+
+    def _around(self, departure: Departure) -> Step:
+        """Past a bypassed node: in at the input that fits the output (#getBypassSlotIndex)."""
+        slots = self._promotions.slots(departure.scope, departure.node)
+        given = self._output_type(departure)
+        index = _bypass(slots, departure.slot, given, departure.wanted)
+        if index is None:
+            return NOTHING
+        return Arrival(departure.scope, departure.node, slots[index])
+
+    def _output_type(self, departure: Departure) -> str:
+        node, scope = departure.node, departure.scope
+        child = scope.children.get(node.id)
+        if child is not None:
+            outputs: Sequence[str] = [port.type for port in child.canvas.outputs]
+        elif node.type in self._types:
+            outputs = self._types.outputs(node.type)
+        else:
+            outputs = node.outputs
+        if departure.slot >= len(outputs):
+            raise Fault(
+                f"a link starts at output {departure.slot} of node "
+                f"{scope.full_id(node)}, which has {len(outputs)}."
+            )
+        return outputs[departure.slot]
+
+
+def _control(inputs: Mapping[str, Input], node: CanvasNode) -> dict[str, str]:
+    """The widget that the front end puts after a seed, read as if it were declared."""
+    shown: dict[str, Input] = {}
+    for name, each in inputs.items():
+        shown[name] = each
+        if CONTROL not in shown and any(it.usual == CONTROL_MODES for it in each.followers()):
+            shown[name] = replace(each, options={**each.options, CONTROL: False})
+            shown[CONTROL] = Input(CONTROL, "COMBO", each.optional)
+    if CONTROL not in shown:
+        return {}
+    mode = widget_values(shown, node.saved, node.named)[CONTROL]
+    return {CONTROL: mode if mode in CONTROL_MODES else NEW_CONTROL}
+
+
+def _bypass(slots: Sequence[Slot], output: int, given: str, wanted: str) -> int | None:
+    if wanted == ANYTHING:
+        return output if output < len(slots) else 0 if slots else None
+    fits = [_connects(slot.type, given) and _connects(slot.type, wanted) for slot in slots]
+    if output < len(slots) and fits[output]:
+        return output
+    exact = [index for index, slot in enumerate(slots) if slot.type == wanted]
+    return next(iter(exact), fits.index(True) if True in fits else None)
+
+
+def _connects(one: str, other: str) -> bool:
+    """LiteGraph.isValidConnection: `*` fits all, a comma separates alternatives."""
+    if ANYTHING in (one, other):
+        return True
+    return bool(set(one.lower().split(",")) & set(other.lower().split(",")))
+
+
+def _port(ports: Sequence[Port], slot: int, owner: str) -> Port:
+    if slot >= len(ports):
+        raise Fault(f"a link uses slot {slot} of {owner}, which does not exist.")
+    return ports[slot]

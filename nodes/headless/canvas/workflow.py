@@ -1,0 +1,263 @@
+"""A saved ComfyUI workflow, read into the graph that ComfyUI would run.
+
+Takes what ComfyUI writes: the canvas form (Save), the API form (Export API, or the body of a POST
+to /prompt) and pictures with either inside. Does not know how nodes run, which values a service
+takes, or how a required input without a value is reported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ....visioncraft_core.errors import WorkflowError, clip
+from .canvas import is_canvas, key, read_canvas
+from .graph import Fault, Link, Node, listed, refuse_cycle
+from .input_specs import Input, NodeTypes
+from .link_resolver import Face, refuse_unknown, wire_up
+from .workflow_file import OTHER_FILE, read_json, refuse_depth
+
+__all__ = ["Face", "Link", "Node", "Workflow", "load", "parse"]
+
+LONGEST_NAME = 40
+WRAPPED = "__value__"
+LEFT_TO_NODE = "auto"
+
+
+@dataclass
+class Workflow:
+    nodes: dict[str, Node]
+    canvas: dict[str, Any] | None
+    types: NodeTypes = field(default_factory=lambda: NodeTypes({}), repr=False, compare=False)
+    faces: list[Face] = field(default_factory=list, repr=False, compare=False)
+
+    def prompt(self) -> dict[str, Any]:
+        """The API form, as graphToPrompt builds it.
+
+        For a node without a title of its own ComfyUI writes the display name, which is known only
+        to ComfyUI; here it is the type.
+        """
+        return {
+            node.id: {
+                "class_type": node.class_type,
+                "inputs": {name: _for_prompt(value) for name, value in node.inputs.items()},
+                "_meta": {"title": node.title or node.class_type},
+            }
+            for node in self.nodes.values()
+        }
+
+    def set(self, assignment: str) -> None:
+        """`NODE.INPUT=VALUE`: gives an input a value, whatever it had or was linked to."""
+        for reference, name, text in _readings(assignment):
+            node = self._find(reference)
+            inputs = self.types.inputs(node.class_type) if node else {}
+            if node and name in inputs:
+                node.inputs[name] = _converted(node, inputs[name], text)
+                # The file no longer says what is run; a picture must not claim that it does.
+                self.canvas = None
+                return
+        raise self._refusal(assignment)
+
+    def _find(self, reference: str) -> Node | None:
+        if reference in self.nodes:
+            return self.nodes[reference]
+        titled = [node for node in self.nodes.values() if reference and node.title == reference]
+        if len(titled) > 1:
+            ids = listed([node.id for node in titled])
+            raise WorkflowError(
+                f'Several nodes have the title "{clip(reference, LONGEST_NAME)}": {ids}.',
+                "Use the node id.",
+            )
+        return titled[0] if titled else None
+
+    def _refusal(self, assignment: str) -> WorkflowError:
+        """Why no reading of an assignment fits, told for the plainest reading."""
+        reading = next(_readings(assignment), None)
+        if reading is None:
+            return WorkflowError(
+                f'"{clip(assignment, LONGEST_NAME)}" is not NODE.INPUT=VALUE.',
+                "Write for example 3.steps=20.",
+            )
+        reference, name, _ = reading
+        node = self._find(reference)
+        if node is None:
+            nodes = self.nodes.values()
+            have = listed([f"{each.id} {each.title or each.class_type}" for each in nodes])
+            return WorkflowError(
+                f'There is no node "{clip(reference, LONGEST_NAME)}".',
+                f"Use one of: {have}." if have else "The workflow has no nodes.",
+            )
+        have = listed(self.types.inputs(node.class_type))
+        return WorkflowError(
+            f'Node {node.id} ({node.class_type}) has no input "{clip(name, LONGEST_NAME)}".',
+            f"Use one of: {have}." if have else "It has no inputs at all.",
+        )
+
+
+def load(path: str | Path, node_classes: Mapping[str, type]) -> Workflow:
+    path = Path(path)
+    try:
+        content = read_json(path)
+    except Fault as fault:
+        raise _named(_shown(path), fault) from None
+    return parse(content, node_classes, name=_shown(path))
+
+
+def parse(data: object, node_classes: Mapping[str, type], *, name: str) -> Workflow:
+    types = NodeTypes(node_classes)
+    try:
+        refuse_depth(data)
+        canvas = data if isinstance(data, dict) and is_canvas(data) else None
+        nodes, faces = (
+            wire_up(read_canvas(canvas), types) if canvas else (_api_nodes(data, types), [])
+        )
+        refuse_cycle(nodes)
+        _refuse_odd_values(nodes)
+    except Fault as fault:
+        raise _named(name, fault) from None
+    return Workflow(nodes, canvas, types, faces)
+
+
+def _shown(path: Path) -> str:
+    # "." and ".." have no name of their own, the root has none at all.
+    return os.path.basename(os.path.abspath(path)) or str(path)
+
+
+def _named(name: str, fault: Fault) -> WorkflowError:
+    return WorkflowError(f"{clip(name, LONGEST_NAME)}: {fault.what}", fault.advice)
+
+
+def _api_nodes(content: object, types: NodeTypes) -> dict[str, Node]:
+    if isinstance(content, dict) and "class_type" not in _member(content, "prompt"):
+        content = content.get("prompt", content)
+    if not isinstance(content, dict) or not any(
+        isinstance(value, dict) and "class_type" in value for value in content.values()
+    ):
+        raise Fault("this JSON is not a workflow.", OTHER_FILE)
+    members = _by_id(content)
+    refuse_unknown([(name, member["class_type"]) for name, member in members.items()], types)
+    nodes = {name: _api_node(name, member, types) for name, member in members.items()}
+    for node in nodes.values():
+        _refuse_loose_links(node, nodes, types)
+    return nodes
+
+
+def _by_id(content: dict[Any, Any]) -> dict[str, dict[str, Any]]:
+    members: dict[str, dict[str, Any]] = {}
+    for name, member in content.items():
+        name = key(name, "a node")
+        if name in members:
+            raise Fault(f"two nodes have the id {name}.")
+        if not isinstance(member, dict) or not isinstance(member.get("class_type"), str):
+            raise Fault(f"node {name[:40]} has no class_type.")
+        if not isinstance(member.get("inputs", {}), dict):
+            raise Fault(f"the inputs of node {name[:40]} are not an object.")
+        members[name] = member
+    return members
+
+
+def _api_node(name: str, member: dict[str, Any], types: NodeTypes) -> Node:
+    title = _member(member, "_meta").get("title")
+    declared = types.inputs(member["class_type"])
+    given = _without_dots(member.get("inputs", {}), declared, name)
+    # ComfyUI ignores entries that the class does not declare, such as an upload button.
+    inputs = {
+        known: _api_value(given[known], f"input {known} of node {name[:40]}")
+        for known in declared
+        if known in given
+    }
+    return Node(name, member["class_type"], inputs, title if isinstance(title, str) else "")
+
+
+def _without_dots(
+    given: dict[Any, Any], declared: Mapping[str, Input], node: str
+) -> dict[Any, Any]:
+    """`given`, with what ComfyUI 0.33 calls format.codec, a part of the choice format, as codec.
+
+    Such a part counts before a plain codec, as there. One that is not known here is refused unless
+    it leaves all to the node: the result would not be what was asked for.
+    """
+    found = dict(given)
+    for name, value in given.items():
+        choice, *parts = str(name).split(".")
+        if not parts or choice not in declared:
+            continue
+        if parts[-1] in declared:
+            found[parts[-1]] = value
+        elif value != LEFT_TO_NODE:
+            raise Fault(
+                f"input {clip(str(name), LONGEST_NAME)} of node {node[:40]} is "
+                f"{clip(str(value), LONGEST_NAME)}, which only ComfyUI can do.",
+                f"Set it to {LEFT_TO_NODE}, or run the workflow in ComfyUI.",
+            )
+    return found
+
+
+def _member(content: dict[Any, Any], name: str) -> dict[str, Any]:
+    member = content.get(name)
+    return member if isinstance(member, dict) else {}
+
+
+def _api_value(value: Any, owner: str) -> Any:
+    if isinstance(value, dict) and isinstance(value.get(WRAPPED), list):
+        return value[WRAPPED]
+    if not isinstance(value, list):
+        return value
+    if len(value) != 2 or isinstance(value[1], bool) or not isinstance(value[1], int):
+        # ComfyUI's bad_linked_input: a bare list is always meant as a link.
+        raise Fault(f"{owner} is neither a value nor a link.")
+    return Link(key(value[0], owner), value[1])
+
+
+def _refuse_loose_links(node: Node, nodes: Mapping[str, Node], types: NodeTypes) -> None:
+    for link in node.inputs.values():
+        if not isinstance(link, Link):
+            continue
+        if link.node not in nodes:
+            raise Fault(
+                f"node {node.id[:40]} is linked to node {link.node[:40]}, which does not exist."
+            )
+        outputs = types.outputs(nodes[link.node].class_type)
+        if not 0 <= link.slot < len(outputs):
+            raise Fault(
+                f"node {node.id[:40]} is linked to an output that node {link.node[:40]} does not "
+                f"have; it has {len(outputs)}."
+            )
+
+
+def _refuse_odd_values(nodes: Mapping[str, Node]) -> None:
+    """NaN and infinity are no JSON: ComfyUI's browser could not read the picture's metadata."""
+    for node in nodes.values():
+        for name, value in node.inputs.items():
+            try:
+                json.dumps(None if isinstance(value, Link) else value, allow_nan=False)
+            except (TypeError, ValueError):
+                raise Fault(f"input {name} of node {node.id[:40]} is not a usable value.") from None
+
+
+def _for_prompt(value: Any) -> Any:
+    if isinstance(value, Link):
+        return [value.node, value.slot]
+    return {WRAPPED: value} if isinstance(value, list) else value
+
+
+def _readings(assignment: str) -> Iterator[tuple[str, str, str]]:
+    """Every (node, input, value) an assignment may mean; titles too may contain `=` and dots."""
+    for equals in (at for at, character in enumerate(assignment) if character == "="):
+        head = assignment[:equals]
+        for dot in (at for at in reversed(range(len(head))) if head[at] == "."):
+            yield head[:dot].strip(), head[dot + 1 :].strip(), assignment[equals + 1 :]
+
+
+def _converted(node: Node, wanted: Input, text: str) -> Any:
+    try:
+        return wanted.read(text)
+    except ValueError as error:
+        raise WorkflowError(
+            f'"{clip(text, LONGEST_NAME)}" does not fit input {wanted.name} of node {node.id}.',
+            f"It takes {error}.",
+        ) from None

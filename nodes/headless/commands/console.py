@@ -1,0 +1,32 @@
+"""What every command prints with, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from ....visioncraft_core.errors import VisionCraftError
+
+DONE, FAILED, BAD_USE, CANCELLED = 0, 1, 2, 130
+
+
+def complain(error: VisionCraftError, status: int) -> int:
+    line(sys.stderr, f"Error: {error}" if status != CANCELLED else str(error))
+    return status
+
+
+def line(stream: TextIO | None, text: str) -> bool:
+    """Prints, and tells whether that could be done or nobody wants to read it any more: a reader
+    that went away, or a full disk, must not stop what is already paid."""
+    if stream is None:
+        return True
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except (OSError, ValueError) as error:
+        with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
+        return isinstance(error, BrokenPipeError | ValueError)
+    return True

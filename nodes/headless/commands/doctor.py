@@ -1,0 +1,196 @@
+"""`visioncraft doctor`: looks at everything a call depends on and prints a report.
+
+The report is made to be pasted into an issue: no key, no path with a user's name, no address but
+the server's host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from ....visioncraft_core.api.endpoints import CATALOGS, Chat
+from ....visioncraft_core.atomic import part_of
+from ....visioncraft_core.client import Client
+from ....visioncraft_core.errors import (
+    CertificateRejected,
+    ConnectionRefused,
+    ConnectTimedOut,
+    HandshakeFailed,
+    HostNotFound,
+    LookupFailed,
+    NotSent,
+    ProxyFailed,
+    VisionCraftError,
+)
+from ....visioncraft_core.profiles.paths import default_home
+from ....visioncraft_core.profiles.profile import Profile
+from ....visioncraft_core.profiles.profiles import FILE, Profiles
+from ....visioncraft_core.store.store import Store
+from .console import DONE, FAILED, line
+
+Verdict = Literal["ok", "warning", "failed", "skipped"]
+
+# Below these, known holes are open in what we are built on; we stay safe by our own checks.
+FLOORS = {"requests": (2, 32, 4), "urllib3": (2, 7, 0), "pillow": (12, 2, 0)}
+
+_STEPS: list[tuple[str, tuple[type[VisionCraftError], ...]]] = [
+    ("DNS", (HostNotFound, LookupFailed)),
+    ("connection", (ConnectionRefused, ConnectTimedOut, ProxyFailed)),
+    ("TLS", (CertificateRejected, HandshakeFailed)),
+]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report."""
+
+    verdict: Verdict
+    name: str
+    words: str
+
+
+def examine(options: argparse.Namespace) -> int:
+    verdicts: set[Verdict] = set()
+    for check in checks(options.server):
+        verdicts.add(check.verdict)
+        line(sys.stdout, f"{check.verdict:<8} {check.name:<11} {check.words}")
+    return FAILED if "failed" in verdicts else DONE
+
+
+def checks(server: str) -> Iterator[Check]:
+    """Each check as it ends. Raises nothing."""
+    home = default_home()
+    yield Check("ok", "visioncraft", f"{version('visioncraft')} on Python {_python()}")
+    yield _packages()
+    yield _comfyui(Path(__file__).parents[3])
+    yield _folder(home)
+    yield _store(home)
+    try:
+        profile = Profiles(home).find(server)
+    except VisionCraftError as error:
+        yield Check("failed", "base URL", str(error))
+        return
+    client = Client(profile, home)
+    yield Check("ok", "base URL", f"{client.describe()} ({profile.name})")
+    if not profile.verify:
+        yield Check("warning", "TLS", "certificates are not checked (verify is off)")
+    reached = True
+    for check in _connection(client):
+        reached = reached and check.verdict != "failed"
+        yield check
+    yield _key(client, profile) if reached else Check("skipped", "key", "the server is not reached")
+
+
+def _python() -> str:
+    return f"{platform.python_version()}, {platform.system()} {platform.machine()}"
+
+
+def _packages() -> Check:
+    found: list[str] = []
+    old: list[str] = []
+    for name, floor in FLOORS.items():
+        try:
+            installed = version(name)
+        except PackageNotFoundError:
+            continue
+        found.append(f"{name} {installed}")
+        numbers = tuple(int(n) for n in re.findall(r"\d+", installed)[:3])
+        if numbers < floor:
+            old.append(f"{name} below {'.'.join(map(str, floor))} has known holes")
+    return Check("warning" if old else "ok", "packages", "; ".join([", ".join(found), *old]))
+
+
+def _comfyui(pack: Path) -> Check:
+    """The ComfyUI that this pack lies in, read and not imported."""
+    try:
+        text = (pack.parent.parent / "comfyui_version.py").read_text("utf-8")
+    except (OSError, ValueError):
+        return Check("skipped", "ComfyUI", "this pack does not lie in one")
+    found = re.search(r"""__version__\s*=\s*["']([\w.+-]{1,40})""", text)
+    return Check("ok", "ComfyUI", found[1] if found else "of an unknown version")
+
+
+def _folder(home: Path) -> Check:
+    path = home / FILE
+    try:
+        names = Profiles(home).names()
+        readable = path.is_file() and path.stat().st_mode & 0o077 and sys.platform != "win32"
+    except OSError as error:
+        return Check("failed", "settings", f"cannot be read ({error.strerror})")
+    if readable:
+        return Check("warning", "settings", f"{FILE} can be read by other users of this computer")
+    if wrong := dict.fromkeys(_wrong(home, names)):
+        return Check("warning", "settings", " ".join(wrong))
+    return Check("ok", "settings", f"servers: {', '.join(names)}")
+
+
+def _wrong(home: Path, names: Iterable[str]) -> Iterator[str]:
+    """What is wrong with each server, also with those that nobody asked for."""
+    for name in names:
+        try:
+            Profiles(home).find(name)
+        except VisionCraftError as error:
+            yield str(error)
+
+
+def _store(home: Path) -> Check:
+    folder = home / "store"
+    health = Store(folder).verify()
+    _, size = Store(folder).size()
+    words = f"{health.good} files, {size / 2**20:.1f} MiB"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with part_of(folder, b"x"):
+            pass
+    except OSError as error:
+        return Check("warning", "store", f"{words}; no more can be kept ({error.strerror})")
+    if health.damaged:
+        return Check("warning", "store", f"{words}; {health.damaged} damaged ones were removed")
+    return Check("ok", "store", words)
+
+
+def _connection(client: Client) -> Iterator[Check]:
+    """DNS, connection, TLS and catalogs; one request tells of the first three."""
+    started = time.monotonic()
+    answered, problem = 0, None
+    for name in CATALOGS:
+        listing, error = client.listing(name)
+        answered += listing.source == "live"
+        problem = problem or error
+        if isinstance(error, NotSent):
+            break
+    seconds = time.monotonic() - started
+    for step, classes in _STEPS:
+        if step == "TLS" and client.profile.base_url.startswith("http:"):
+            continue
+        if isinstance(problem, classes):
+            yield Check("failed", step, str(problem))
+            return
+        yield Check("ok", step, "fine")
+    verdict: Verdict = (
+        "ok" if answered == len(CATALOGS) else "failed" if not answered else "warning"
+    )
+    words = f"{answered} of {len(CATALOGS)} answered in {seconds:.1f} s"
+    words = f"{words}. {problem}" if problem else words
+    yield Check(verdict if answered else "failed", "catalogs", words)
+
+
+def _key(client: Client, profile: Profile) -> Check:
+    """Whether the server takes the key: one word to a language model tells."""
+    listing, _ = client.listing("models-llm")
+    word = {"role": "user", "content": "Say OK."}
+    try:
+        profile.require_key()
+        client.send(Chat(model=listing.names[0], messages=(word,)), variation=None)
+    except VisionCraftError as error:
+        return Check("failed", "key", str(error))
+    return Check("ok", "key", "accepted")

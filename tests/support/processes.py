@@ -1,0 +1,25 @@
+"""Several processes that begin together."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def run_together(program: str, folder: Path, amount: int = 4) -> None:
+    """Runs `program` in `amount` processes, whose loops begin at the same time."""
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", program, str(folder)]
+    processes = [subprocess.Popen([*command, str(n)], **pipes) for n in range(amount)]
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0

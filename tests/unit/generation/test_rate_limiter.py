@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from support.clients import PATIENT
+from support.raw_server import answering, raw
+from visioncraft.visioncraft_core import Client, GenerateXL, Profile, Secret
+from visioncraft.visioncraft_core.cancellation import ShouldCancel, never
+from visioncraft.visioncraft_core.errors import Cancelled, RateLimited
+from visioncraft.visioncraft_core.generation.rate_limiter import Limiter, Visit, limiter_of
+from visioncraft.visioncraft_core.generation.retry import quota_of
+from visioncraft.visioncraft_core.sandbox import Sandbox
+
+
+def client_at(sandbox: Sandbox, home: Path, at_once: int) -> Client:
+    profile = Profile("test", sandbox.url, Secret("sandbox-free"), PATIENT, at_once=at_once)
+    return Client(profile, home)
+
+
+@pytest.mark.parametrize(("at_once", "rounds"), [(1, 4), (2, 2), (4, 1)])
+def test_all_clients_of_a_server_share_its_places(at_once: int, rounds: int, home: Path):
+    with Sandbox(latency=0.3) as sandbox:
+        calls = [
+            threading.Thread(
+                target=client_at(sandbox, home, at_once).send,
+                args=(GenerateXL(prompt=f"idea {number}", width=64, height=64),),
+            )
+            for number in range(4)
+        ]
+        started = time.monotonic()
+        for call in calls:
+            call.start()
+        for call in calls:
+            call.join()
+        assert time.monotonic() - started >= 0.3 * rounds
+
+
+def visit(
+    should_cancel: ShouldCancel = never, patience: float = 600.0, said: list[str] | None = None
+) -> Visit:
+    return Visit(should_cancel, (said if said is not None else []).append, patience)
+
+
+def test_who_waits_for_a_place_can_be_cancelled_and_was_charged_nothing():
+    limiter, said = Limiter(), []
+    with limiter.place(1, visit()):
+        asked = time.monotonic() + 0.2
+        second = visit(lambda: time.monotonic() > asked, said=said)
+        with pytest.raises(Cancelled) as caught, limiter.place(1, second):
+            pass
+        assert time.monotonic() - asked < 0.25
+        assert (caught.value.charged, caught.value.phase) == ("no", "queue")
+    assert said == ["waiting for an earlier call to end"]
+
+
+def test_a_place_is_free_again_after_an_error():
+    limiter = Limiter()
+    with pytest.raises(KeyError), limiter.place(1, visit()):
+        raise KeyError
+    with limiter.place(1, visit(lambda: True)):
+        pass
+
+
+def test_every_server_has_its_own_places():
+    assert limiter_of("https://a.test") is limiter_of("https://a.test")
+    assert limiter_of("https://a.test") is not limiter_of("https://b.test")
+
+
+def entered_after(limiter: Limiter, amount: int) -> list[float]:
+    """When each of `amount` calls got its place, in seconds from now."""
+    started, times = time.monotonic(), []
+
+    def enter() -> None:
+        with limiter.place(64, visit()):
+            times.append(time.monotonic() - started)
+
+    threads = [threading.Thread(target=enter) for _ in range(amount)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(times)
+
+
+def test_a_pause_holds_every_call_and_lets_them_come_back_one_after_the_other():
+    limiter = Limiter()
+    limiter.pause(0.4)
+    times = entered_after(limiter, 12)
+    assert times[0] >= 0.39
+    assert times[-1] - times[0] > 0.1
+    assert times[-1] < 0.4 + 12 * 0.1 + 0.3
+
+
+def test_a_longer_pause_wins_and_is_told_with_its_length():
+    limiter, said = Limiter(), []
+    limiter.pause(0.5)
+    limiter.pause(0.1)
+    started = time.monotonic()
+    with limiter.place(1, visit(said=said)):
+        assert time.monotonic() - started >= 0.49
+    assert said == ["waiting 0 s, because the server asked for it"]
+
+
+def test_a_pause_can_be_cancelled():
+    limiter = Limiter()
+    limiter.pause(30)
+    asked = time.monotonic() + 0.2
+    with (
+        pytest.raises(Cancelled),
+        limiter.place(1, visit(lambda: time.monotonic() > asked)),
+    ):
+        pass
+    assert time.monotonic() - asked < 0.25
+
+
+def test_patience_ends_with_how_long_to_wait():
+    limiter = Limiter()
+    limiter.pause(30)
+    with (
+        pytest.raises(RateLimited, match="Wait 30 s") as caught,
+        limiter.place(1, visit(patience=5)),
+    ):
+        pass
+    assert caught.value.charged == "no"
+    assert 29 < (caught.value.retry_after or 0) <= 30
+
+
+def test_a_pause_longer_than_the_patience_ends_the_call_and_costs_no_tries(home: Path):
+    reply = b"HTTP/1.1 429 X\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n"
+    with raw(answering(reply)) as server:
+        profile = Profile("test", server.url, Secret("sandbox-free"), PATIENT, patience=1.0)
+        for _ in range(8):
+            with pytest.raises(RateLimited, match="longer pauses than 1 s"):
+                Client(profile, home).send(GenerateXL(prompt="a fox"))
+        assert server.connections == 1
+        assert all(quota_of(server.url).take() for _ in range(20))

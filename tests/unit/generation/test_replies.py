@@ -1,0 +1,402 @@
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from support.pictures import gradient, png_of
+from visioncraft.visioncraft_core import errors
+from visioncraft.visioncraft_core.generation.replies import (
+    Files,
+    Job,
+    Words,
+    read,
+    read_job,
+    read_names,
+)
+from visioncraft.visioncraft_core.http.call import Response
+from visioncraft.visioncraft_core.profiles.secret import Secret
+
+PNG = png_of(gradient(4, 4))
+BASE64 = base64.b64encode(PNG).decode()
+KEY = "vc-CANARY-5f3a9/+=key"
+
+
+def response(body: Any, status: int = 200, **headers: str) -> Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(status, names, content, "https://api.test")
+
+
+@pytest.mark.parametrize(
+    ("body", "reply"),
+    [
+        (PNG, Files((PNG,))),
+        ({"images": ["https://x.test/1.png"]}, Files(("https://x.test/1.png",))),
+        (["https://x.test/1.png"], Files(("https://x.test/1.png",))),
+        ({"image": "https://x.test/1.png"}, Files(("https://x.test/1.png",))),
+        ({"images": [BASE64, BASE64]}, Files((PNG, PNG))),
+        ([BASE64], Files((PNG,))),
+        ({"images": [f"data:image/png;base64,{BASE64}"]}, Files((PNG,))),
+        ({"job_id": 17}, Job("17")),
+        ({"choices": [{"message": {"role": "assistant", "content": " Hi "}}]}, Words("Hi")),
+        ({"message": "Hi", "chat_id": 7}, Words("Hi", "7")),
+        ({"message": {"content": "Hi"}, "chatCode": "c"}, Words("Hi", "c")),
+        ({"response": "Hi"}, Words("Hi")),
+        ({"text": "Hi", "id": "a"}, Words("Hi", "a")),
+    ],
+)
+def test_every_form_the_service_answered_in_is_understood(body: Any, reply: Any):
+    assert read(response(body)) == reply
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        ({"error": "Invalid API key."}, 403, errors.KeyRejected),
+        ({"detail": "nope"}, 401, errors.KeyRejected),
+        ({"error": "Free users can send 1 request per 30 seconds."}, 403, errors.RateLimited),
+        ({"error": "Free users can send 1 request per 30 seconds."}, 200, errors.RateLimited),
+        ({"detail": "slow"}, 429, errors.RateLimited),
+        ({"error": "subscription"}, 413, errors.PremiumRequired),
+        ({"error": "subscription"}, 402, errors.PremiumRequired),
+        ({"detail": "Not Found"}, 404, errors.EndpointNotFound),
+        ({"detail": [{"loc": ["body", "steps"], "msg": "too big"}]}, 422, errors.FieldRejected),
+        ({"error": "We doesn't have model called x"}, 200, errors.FieldRejected),
+        ({"detail": "oops"}, 500, errors.ServerFailed),
+        (b"Internal Server Error", 500, errors.ServerFailed),
+        (b"<html><title>Bad gateway</title></html>", 502, errors.ServerFailed),
+        ({"error": "failed"}, 200, errors.Refused),
+        ({"err": "failed"}, 200, errors.Refused),
+        ({"error": {"message": "failed", "code": 5}}, 200, errors.Refused),
+        ([{"code": 0, "message": "failed"}], 200, errors.Refused),
+        ({"job_id": {"a": 1}}, 200, errors.BadReply),
+        ({"job_id": None}, 200, errors.Refused),
+        (b"<html><title>Parked</title></html>", 200, errors.WebPage),
+        (b"", 200, errors.BadReply),
+        (b"[" * 100_000, 200, errors.BadReply),
+        ({"images": []}, 200, errors.BadReply),
+        ({"images": "https://x.test/1.png" * 0}, 200, errors.BadReply),
+        ({"images": [None, 1]}, 200, errors.BadReply),
+        ({"images": ["not base64"]}, 200, errors.BadReply),
+        ({"choices": []}, 200, errors.BadReply),
+        ({"choices": [{"message": {"content": None}}]}, 200, errors.BadReply),
+        (None, 200, errors.BadReply),
+        ({}, 200, errors.BadReply),
+        ({"images": ["https://x.test/1.png"]}, 404, errors.EndpointNotFound),
+    ],
+)
+def test_every_refusal_has_its_own_class(
+    body: Any, status: int, error: type[errors.VisionCraftError]
+):
+    with pytest.raises(error) as caught:
+        read(response(body, status))
+    assert type(caught.value) is error
+    assert caught.value.status == status
+
+
+def test_the_waiting_time_comes_from_the_text_or_the_header():
+    for body, headers, seconds in [
+        ({"error": "Free users can do it 2 times per 3 minutes"}, {}, 180),
+        ({"error": "Free users can do it once per hour"}, {}, 3600),
+        ({"detail": "slow"}, {"Retry_After": "7"}, 7),
+        ({"detail": "slow"}, {"Retry_After": "9" * 400}, None),
+    ]:
+        with pytest.raises(errors.RateLimited) as caught:
+            read(response(body, 429, **headers))
+        assert caught.value.retry_after == seconds
+
+
+def test_the_field_and_reason_of_a_422_are_told():
+    body = {"detail": [{"loc": ["body", "steps"], "msg": "too big", "input": {"token": KEY}}]}
+    with pytest.raises(errors.FieldRejected, match="steps too big") as caught:
+        read(response(body, 422))
+    assert KEY not in str(caught.value)
+
+
+def test_a_redirect_names_the_base_url_to_set():
+    with pytest.raises(errors.EndpointNotFound, match=r"Set the base URL to https://new\.test"):
+        read(response(b"", 308, Location="https://new.test/generate"))
+
+
+def test_the_title_of_a_web_page_is_told():
+    with pytest.raises(errors.BadReply, match='web page called "Maintenance"'):
+        read(response(b"<!doctype html><html><title> Maintenance </title>"))
+
+
+@given(st.integers(0, 90))
+def test_a_key_in_the_servers_words_is_hidden_even_where_the_text_is_cut(before: int):
+    body = {"detail": "x" * before + KEY + "y" * 200}
+    with pytest.raises(errors.Refused) as caught:
+        read(response(body, 400), Secret(KEY).hide)
+    assert "CANARY" not in str(caught.value)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["images", "image", "error", "detail", "job_id", "choices", "message", "msg", "loc"]
+            )
+            | st.text(max_size=8),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+HEADERS = st.fixed_dictionaries(
+    {}, optional={name: st.text(max_size=40) for name in ("Location", "Retry_After")}
+)
+
+
+@given(
+    body=json_values | st.binary(max_size=200),
+    status=st.sampled_from([200, 204, 301, 304, 401, 403, 409, 413, 422, 429, 500, 503, 999]),
+    headers=HEADERS,
+)
+def test_any_answer_is_a_reply_or_one_of_our_errors(
+    body: Any, status: int, headers: dict[str, str]
+):
+    for reader in (read, read_job, read_names):
+        try:
+            reader(response(body, status, **headers))
+        except errors.VisionCraftError as error:
+            assert 0 < len(str(error)) < 300
+            assert str(error).isprintable()
+
+
+SPELLINGS = [
+    KEY,
+    KEY.upper(),
+    KEY.replace("A", "A\n"),
+    quote(KEY, safe=""),
+    json.dumps(KEY)[1:-1],
+    base64.b64encode(KEY.encode()).decode(),
+    KEY.encode().hex(),
+]
+
+
+@given(
+    place=st.sampled_from(["error", "detail", "message", "title", "Location"]),
+    spelling=st.sampled_from(SPELLINGS),
+    before=st.text(max_size=40),
+    status=st.sampled_from([200, 302, 400, 403, 413, 429, 500]),
+)
+def test_no_answer_makes_us_show_the_key(place: str, spelling: str, before: str, status: int):
+    words = before + spelling
+    body: Any = {place: words} if place != "message" else {"error": {"message": words}}
+    if place == "title":
+        body = f"<html><title>{words}</title></html>".encode("utf-8", "replace")
+    headers = {"Location": f"https://{spelling}.test/{words}"} if place == "Location" else {}
+    try:
+        read(response(body, status, **headers), Secret(KEY).hide)
+    except errors.VisionCraftError as error:
+        shown = str(error).lower().replace("***", "")
+        assert not [form for form in SPELLINGS if form.lower() in shown]
+        assert "canary" not in shown
+
+
+# What becomes short on its way into a message, so that the place where it was cut comes into view.
+LONG = [("https://a/", "x"), ("", " "), ("token=", "x"), ("<p class=", "\n")]
+CUTS = (2000, 4096, 65536)
+
+
+@settings(max_examples=400)
+@given(
+    form=st.sampled_from(SPELLINGS + [letter * 200 + " " + KEY for letter in "x "]),
+    long=st.sampled_from(LONG),
+    place=st.sampled_from(["error", "list", "title", "open title"]),
+    length=st.sampled_from(CUTS).flatmap(lambda n: st.integers(n - 30, n)),
+    keys=st.sampled_from([0, 3, 1000]),
+    status=st.sampled_from([200, 403, 422, 500]),
+)
+@example(KEY, LONG[0], "error", 1980, 0, 400)
+@example(KEY, LONG[1], "title", 4070, 0, 500)
+@example(KEY, LONG[0], "error", 65520, 0, 400)
+@example(KEY, LONG[1], "open title", 65510, 1000, 500)
+def test_no_part_of_the_key_is_shown_wherever_a_long_answer_is_cut(
+    form: str, long: tuple[str, str], place: str, length: int, keys: int, status: int
+):
+    start, fill = long
+    before = f"{KEY} " * keys + start
+    before += fill * (length - len(before)) + " "
+    body: Any = {"error": before + form}
+    if place == "list":
+        body = {"detail": [{"loc": ["body", before], "msg": form}] * 2}
+    elif "title" in place:
+        end = "</title>" if place == "title" else ""
+        body = f"<html>{before}<title>{form}{end}".encode()[:65536]  # as much as is read of it
+    with pytest.raises(errors.VisionCraftError) as caught:
+        read(response(body, status), Secret(KEY).hide)
+    shown = re.sub(r"\s", "", str(caught.value)).lower()
+    assert not [f for f in SPELLINGS if re.sub(r"\s", "", f).lower()[:6] in shown]
+
+
+def test_a_name_in_a_complaint_may_not_be_the_key():
+    secret = "CANARY5f3a9"
+    with pytest.raises(errors.Refused) as caught:
+        read(response({"error": f"It doesn't have {secret}"}), Secret(secret).hide)
+    assert "CANARY" not in str(caught.value)
+
+
+def test_a_complaint_without_end_is_one_but_is_not_repeated():
+    with pytest.raises(errors.Refused, match="a text of 70000 characters"):
+        read(response({"error": "x" * 70_000}))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b"[" * 33 + b"]" * 33,
+        b'{"images": [' + b"[]," * 200_000 + b"[]]}",
+        b'{"x": ' + b"9" * 5000 + b"}",
+        b'{"x": 1e999}',
+        b'{"x": NaN}',
+        b'{"x": -Infinity}',
+        b'{"a": 1} {"b": 2}',
+        b'{"a": 1} trailing',
+        b'{"images": ["https://x.test/1.png"',
+    ],
+    ids=lambda body: body[:12].decode(),
+)
+def test_json_that_is_too_deep_too_heavy_or_none_is_a_bad_reply(body: bytes):
+    with pytest.raises(errors.BadReply):
+        read(response(body))
+
+
+def test_a_byte_order_mark_utf_16_and_a_repeated_name_are_read():
+    text = '{"images": ["https://x.test/0.png"], "images": ["https://x.test/1.png"]}'
+    for encoding in ("utf-8-sig", "utf-16", "utf-32"):
+        assert read(response(text.encode(encoding))) == Files(("https://x.test/1.png",))
+
+
+def test_odd_characters_of_a_server_are_not_shown():
+    for odd in ("\ud800", "\x00", "\u202e", "\x1b[31m", "\x9b", "\r\n"):
+        body = json.dumps({"detail": f"no{odd}pe"}).encode()
+        with pytest.raises(errors.Refused) as caught:
+            read(response(body, 400))
+        assert odd not in str(caught.value)
+        assert str(caught.value).isprintable()
+
+
+def test_a_text_keeps_its_lines_and_emoji_and_loses_what_would_move_a_terminal():
+    text = "a \U0001f468\u200d\U0001f469\tfox\n<script>alert(1)</script>"
+    assert read(response({"message": f"{text}\x1b[2J\x00\u202e\ud800"})) == Words(f"{text}[2J")
+
+
+def test_a_text_without_end_is_cut():
+    reply = read(response({"message": "x" * 5_000_000}))
+    assert isinstance(reply, Words)
+    assert len(reply.text) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["see https://user:pw@x.test/a/b?sig=1", "token=abcdef", "Authorization: Bearer abcdef"],
+)
+def test_addresses_and_logins_in_a_servers_words_are_shortened(words: str):
+    with pytest.raises(errors.Refused) as caught:
+        read(response({"detail": words}, 400))
+    assert not [part for part in ("pw", "sig", "abcdef") if part in str(caught.value)]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"<html><title>413 Request Entity Too Large</title></html>", errors.UploadTooLarge),
+        ({"detail": "Request body too large"}, errors.UploadTooLarge),
+        ({"error": "This needs a premium subscription."}, errors.PremiumRequired),
+        (b"", errors.PremiumRequired),
+    ],
+)
+def test_a_413_means_a_paid_account_or_the_size_of_a_picture(
+    body: Any, error: type[errors.VisionCraftError]
+):
+    with pytest.raises(error) as caught:
+        read(response(body, 413))
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("USER: a fox", "ASSISTANT:  a fox\n\nUSER:", "<|assistant|> a fox</s>"),
+        *("### Response: a fox", "<s>[INST] a fox</s> user:", "a fox<|im_end|>\n<|im_start|>"),
+    ],
+)
+def test_the_marks_of_a_chat_template_are_taken_off_an_answer(text: str):
+    assert read(response({"message": text})) == Words("a fox")
+
+
+def test_words_that_only_look_like_a_mark_stay():
+    for text in (
+        *("The user: a fox", "user interface", "a < b > c", "<b>A fox</b> on a mat"),
+        *("<think>red or grey</think> a fox", "a robot that says bot:"),
+    ):
+        assert read(response({"message": text})) == Words(text)
+
+
+def test_a_chat_id_has_no_character_that_breaks_a_file_or_a_terminal():
+    body = {"message": "Hi", "chat_id": "a\ud800b\x1b[31m" + "c" * 1000}
+    reply = read(response(body))
+    assert isinstance(reply, Words)
+    assert reply.chat_id.startswith("ab[31mc")
+    assert len(reply.chat_id) <= 300
+
+
+def test_a_text_of_blanks_takes_no_time():
+    with pytest.raises(errors.BadReply):
+        read(response({"message": " \n" * 500_000}))
+    assert read(response({"message": "a" + " \n" * 400_000 + "b"}))
+
+
+@pytest.mark.parametrize("chat_id", [0, 7, "0", "a-b"])
+def test_a_chat_may_have_any_number_or_name(chat_id: object):
+    assert read(response({"message": "Hi", "chat_id": chat_id})) == Words("Hi", str(chat_id))
+
+
+@pytest.mark.parametrize("odd", [None, "", "!!!", 7, {}, base64.b64encode(b"hello").decode()])
+def test_an_odd_entry_takes_no_other_with_it(odd: object):
+    link = "https://x.test/1.png"
+    assert read(response({"images": [BASE64, odd, link]})) == Files((PNG, None, link))
+
+
+def test_a_job_is_over_when_it_names_its_picture():
+    assert read_job(response({"status": "generating", "image": ""})) is None
+    done = response({"status": "success", "image": "https://x.test/1.png"})
+    assert read_job(done) == Files(("https://x.test/1.png",))
+    several = response({"status": "success", "images": ["https://x.test/1.png"]})
+    assert read_job(several) == Files(("https://x.test/1.png",))
+    for status in ("failed", "error", "Cancelled", "rejected"):
+        with pytest.raises(errors.JobFailed):
+            read_job(response({"status": status, "image": None, "message": "out of memory"}))
+
+
+def test_a_catalog_is_a_list_of_names_without_repeats():
+    assert read_names(response(["a", "b", "a"])) == ["a", "b"]
+    for body in ([], {}, [1], "a", None, b"<html>"):
+        with pytest.raises(errors.BadReply):
+            read_names(response(body))
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 404, 408, 413, 422, 429, 500, 503, 999])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[", {}, {"detail": "no"}, {"error": "no"}])
+def test_a_list_that_does_not_come_is_no_job_and_costs_nothing(body: Any, status: int):
+    with pytest.raises(errors.VisionCraftError) as caught:
+        read_names(response(body, status))
+    assert caught.value.charged == "no"
+    advice = str(caught.value).removeprefix(caught.value.what)
+    assert not [word for word in ("job", "counted", "Change", "picture") if word in advice]
+    assert "again" in advice or "base URL" in advice

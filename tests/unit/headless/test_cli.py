@@ -1,0 +1,476 @@
+"""The command as a user starts it: a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from PIL import Image
+from support.paths import EXAMPLES
+from support.pictures import gradient, png_of
+from visioncraft.nodes.headless.cli import main
+from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.service.faults.rules import parse
+
+COMMAND = str(Path(sys.executable).with_name("visioncraft"))
+
+XL = {
+    "class_type": "VisionCraftGenerateXL",
+    "inputs": {"prompt": "a fox", "width": 96, "height": 64},
+}
+SAVE = {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "fox"}}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def written(graph: Any, name: str = "flow.json") -> str:
+    Path(name).write_text(graph if isinstance(graph, str) else json.dumps(graph), "utf-8")
+    return name
+
+
+def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([COMMAND, *arguments], **pipes, **options)
+
+
+def test_a_workflow_runs_from_any_folder_without_key_and_network():
+    done = subprocess.run(
+        [COMMAND, "run", str(EXAMPLES / "llm_prompt_to_image.json"), "--set", "3.width=256"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "No key is configured, so the built-in sandbox answers" in done.stdout
+    assert done.stdout.count("No key is configured") == 1
+    for line in ("[1/4] LLM Prompt (#2): done", "SDXL Generate (#3): done", "robot"):
+        assert line in done.stdout
+    assert "Saved output/VisionCraft/llm_00001_.png" in done.stdout.replace("\\", "/")
+    with Image.open("output/VisionCraft/llm_00001_.png") as picture:
+        assert picture.size == (256, 1024)
+        assert "workflow" not in picture.text  # the file does not say what was run
+        assert json.loads(picture.text["prompt"])["3"]["inputs"]["width"] == 256
+
+
+def test_only_files_and_texts_are_printed(capsys: pytest.CaptureFixture[str]):
+    moving = {"fps": 8.0, "lossless": False, "quality": 50, "method": "fastest"}
+    inputs = {"images": ["1", 0], "filename_prefix": "moving", **moving}
+    graph = {
+        "1": XL,
+        "2": {"class_type": "SaveAnimatedWEBP", "inputs": inputs},
+        "3": {"class_type": "PreviewAny", "inputs": {"source": "hi"}},
+    }
+    assert main(["run", written(graph)]) == 0
+    plain = [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if not line.startswith(("[", " ", "Note: "))
+    ]
+    assert sorted(plain) == [f"Saved {Path('output/moving_00001_.webp')}", "hi"]
+
+
+def test_json_tells_files_and_texts_for_programs(capsys: pytest.CaptureFixture[str]):
+    graph = {"1": XL, "2": SAVE, "3": {"class_type": "PreviewAny", "inputs": {"source": "hi"}}}
+    assert main(["run", written(graph), "--json", "--out", "made"]) == 0
+    printed = capsys.readouterr()
+    told = json.loads(printed.out)
+    assert told["status"] == "done"
+    assert told["outputs"]["3"]["text"] == ["hi"]
+    image = told["outputs"]["2"]["images"][0]
+    assert (image["filename"], image["type"]) == ("fox_00001_.png", "output")
+    assert Path(image["path"]) == Path("made/fox_00001_.png").absolute()
+    assert Path(image["path"]).is_file()
+    assert "[1/3]" in printed.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full disk at hand")
+def test_json_that_could_not_be_written_is_a_failure(home: Path):
+    graph = {"1": XL, "2": SAVE}
+    with open("/dev/full", "w") as full:
+        run = [COMMAND, "run", written(graph), "--json"]
+        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 1
+    assert b"could not be printed" in done.stderr
+    assert Path("output/fox_00001_.png").is_file()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there previews are kept for a day")
+@pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
+def test_previews_last_until_the_next_run_and_leave_nothing_else(
+    end: str, home: Path, tmp_path: Path
+):
+    (tmp_path / "tmp").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    Path("photo.png").write_bytes(png_of(gradient()))
+    graph = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
+        "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+    }
+    if end != "done":
+        graph |= {"3": XL, "4": {**SAVE, "inputs": {**SAVE["inputs"], "images": ["3", 0]}}}
+    fault = [parse("generate-xl=500")] if end == "failed" else []
+    with Sandbox(latency=30 if end == "cancelled" else 0, faults=fault) as sandbox:
+        server = ("--server", sandbox.url)
+        process = start("run", written(graph), "--json", *server, env=environment)
+        if end == "cancelled":
+            until = time.monotonic() + 30
+            while not (sandbox.requests and list(home.rglob("*.png"))):
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    told = json.loads(out)
+    assert told["status"] == end
+    preview = Path(told["outputs"]["2"]["images"][0]["path"])
+    assert preview.is_file()
+    assert list((tmp_path / "tmp").iterdir()) == []
+    text = {"1": {"class_type": "PreviewAny", "inputs": {"source": "hi"}}}
+    assert main(["run", written(text)]) == 0
+    assert not preview.exists()
+
+
+def test_an_input_is_set_and_a_picture_is_loaded_from_beside_the_workflow():
+    Path("photo.png").write_bytes(png_of(gradient(64, 48)))
+    scale = {"upscale_method": "area", "width": 16, "height": 0, "crop": "disabled"}
+    graph = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
+        "2": {"class_type": "ImageScale", "inputs": {"image": ["1", 0], **scale}},
+        "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "x"}},
+    }
+    assert main(["run", written(graph), "--set", "2.width=32"]) == 0
+    with Image.open("output/x_00001_.png") as picture:
+        assert picture.size == (32, 24)
+
+
+def test_a_running_sandbox_is_used_by_its_url(capsys: pytest.CaptureFixture[str]):
+    with Sandbox() as sandbox:
+        assert main(["run", written({"1": XL, "2": SAVE}), "--server", sandbox.url]) == 0
+        assert "POST /generate-xl" in sandbox.requests
+    assert "No key is configured" not in capsys.readouterr().out
+
+
+def failing(path: str) -> dict[str, Any]:
+    return {"1": {**XL, "inputs": {**XL["inputs"], **json.loads(path or "{}")}}, "2": SAVE}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "graph", "complaint"),
+    [
+        (["gone.json"], None, "gone.json"),
+        (["."], None, "folder"),
+        (["flow.json"], "{not json", "JSON"),
+        (["flow.json"], [1, 2], "workflow"),
+        (["flow.json"], {}, "workflow"),
+        (["flow.json"], {"1": {"class_type": "KSampler", "inputs": {}}}, "KSampler"),
+        (
+            ["flow.json"],
+            {"1": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}},
+            "cycle|circle|loop",
+        ),
+        (["flow.json"], {"1": XL}, "saves or shows"),
+        (["flow.json"], failing('{"prompt": "  "}'), "prompt is empty"),
+        (["flow.json"], failing('{"prompt": null}'), r"\(#1\): prompt must be text, not null"),
+        (["flow.json"], failing('{"model": {}}'), r"\(#1\): model must be text, not an object"),
+        (["flow.json"], failing('{"width": 5000}'), "width is 5000, but must be 64 to 1024"),
+        (["flow.json", "--set", "1.width"], failing(""), "1.width"),
+        (["flow.json", "--set", "1.widht=5"], failing(""), "widht"),
+        (["flow.json", "--set", "7.width=5"], failing(""), "7"),
+        (["flow.json", "--set", "1.width=x"], failing(""), "x"),
+        (["flow.json", "--server", "nobody"], failing(""), "no server profile called nobody"),
+        (
+            ["flow.json", "--server", "https://keyless.invalid"],
+            failing(""),
+            "No key is configured for https://keyless.invalid",
+        ),
+        (["flow.json", "--server", "ftp://x"], failing(""), "base URL is not usable"),
+        (["flow.json", "--out", "flow.json"], failing(""), "not writable"),
+        (["flow.json", "--server", "s" * 5000], failing(""), "no server profile called s"),
+        (
+            ["flow.json"],
+            {"1": {**failing('{"width": 5000}')["1"], "_meta": {"title": "T" * 5000}}, "2": SAVE},
+            r"T\.\.\. \(#1\): width is 5000, but must be 64 to 1024",
+        ),
+    ],
+)
+def test_bad_use_is_told_in_a_sentence_and_runs_nothing(
+    arguments: list[str], graph: Any, complaint: str, capsys: pytest.CaptureFixture[str]
+):
+    if graph is not None:
+        written(graph)
+    assert main(["run", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert re.search(complaint, printed.err)
+    assert len(printed.err) < 301
+    assert "Traceback" not in printed.err
+    assert "[1/" not in printed.out
+
+
+FILM = {"video": ["2", 0], "filename_prefix": "fox"}
+
+
+def film(**options: Any) -> str:
+    """A file with SaveVideo's inputs as ComfyUI 0.33 exports them."""
+    return written(
+        {
+            "1": XL,
+            "2": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 8.0}},
+            "3": {"class_type": "SaveVideo", "inputs": {**FILM, **options}},
+        }
+    )
+
+
+def test_a_video_workflow_of_a_later_comfyui_runs():
+    with Sandbox() as sandbox:
+        codec = {"format.codec": "h264", "format.codec.encoding": "auto", "codec": "auto"}
+        assert main(["run", film(format="mp4", **codec), "--server", sandbox.url]) == 0
+    assert Path("output", "fox_00001_.mp4").is_file()
+
+
+REENCODED = {"format.codec.encoding": "re-encode", "format.codec.encoding.crf": 40.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"format": "webm", "format.codec": "av1"}, "format is webm, which is not one of its"),
+        ({"format": "mp4", "format.codec": "av1", "codec": "auto"}, "codec is av1, which is not"),
+        ({"format": "mp4", "format.codec": "h264", **REENCODED}, "encoding of node 3 is re-encode"),
+    ],
+)
+def test_a_film_that_only_comfyui_can_make_is_refused_before_anything_is_sent(
+    options: dict[str, Any], complaint: str, capsys: pytest.CaptureFixture[str]
+):
+    with Sandbox() as sandbox:
+        assert main(["run", film(**options), "--server", sandbox.url]) == 2
+        assert not sandbox.requests
+    assert complaint in capsys.readouterr().err
+
+
+ANIMATED = {"images": ["1", 0], "fps": 6.0}
+SAVERS: dict[str, dict[str, Any]] = {
+    "SaveImage": {"images": ["1", 0]},
+    "SaveAnimatedWEBP": {**ANIMATED, "lossless": True, "quality": 80, "method": "default"},
+    "SaveAnimatedPNG": {**ANIMATED, "compress_level": 4},
+    "SaveVideo": {"video": ["2", 0], "format": "auto", "codec": "auto"},
+    "SaveText": {"text": ["1", 2], "format": "txt"},
+    "VisionCraftSaveOriginal": {"original": ["3", 3]},
+}
+
+
+@pytest.mark.parametrize("saver", SAVERS)
+def test_a_prefix_that_cannot_work_is_told_before_anything_is_sent(
+    saver: str, capsys: pytest.CaptureFixture[str]
+):
+    graph = {
+        "1": XL,
+        "2": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "fps": 8.0}},
+        "3": {"class_type": "VisionCraftGif", "inputs": {"prompt": "a fox", "sampler": "Euler"}},
+        "4": {"class_type": saver, "inputs": {**SAVERS[saver], "filename_prefix": "a/../../b"}},
+    }
+    with Sandbox() as sandbox:
+        assert main(["run", written(graph), "--server", sandbox.url]) == 2
+        assert not sandbox.requests
+    err = capsys.readouterr().err
+    assert err.startswith(
+        f'Error: {saver} (#4): filename_prefix "a/../../b" leads outside the output folder. '
+    )
+    assert len(err) < 300
+
+
+def test_a_prefix_that_comes_over_a_link_is_judged_when_it_is_known(
+    capsys: pytest.CaptureFixture[str],
+):
+    linked = {"images": ["1", 0], "filename_prefix": ["2", 0]}
+    graph = {
+        "1": XL,
+        "2": {"class_type": "PrimitiveString", "inputs": {"value": "../b"}},
+        "3": {"class_type": "SaveImage", "inputs": linked},
+    }
+    assert main(["run", written(graph)]) == 1
+    assert "filename prefix leads outside the output folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("server", "complaint"),
+    [
+        ("http://127.0.0.1:9", "Nothing answers at http://127.0.0.1:9"),
+        ("{sandbox}/v2", "Check the base URL"),
+        ("wrong-key", "did not accept the key"),
+    ],
+)
+def test_a_server_that_does_not_serve_ends_with_1(
+    server: str, complaint: str, home: Path, capsys: pytest.CaptureFixture[str]
+):
+    with Sandbox() as sandbox:
+        home.mkdir()
+        stored = {"base_url": sandbox.url, "key": "vc-CANARY-wrong"}
+        (home / "profiles.json").write_text(json.dumps({"profiles": {"wrong-key": stored}}))
+        server = server.format(sandbox=sandbox.url)
+        assert main(["run", written({"1": XL, "2": SAVE}), "--server", server]) == 1
+    printed = capsys.readouterr()
+    assert complaint in printed.err
+    assert "CANARY" not in printed.err + printed.out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_a_run_at_once_and_leaves_no_part_of_a_file(number: signal.Signals):
+    with Sandbox(latency=30) as sandbox:
+        process = start("run", written({"1": XL, "2": SAVE}), "--server", sandbox.url)
+        end = time.monotonic() + 30
+        while not sandbox.requests and time.monotonic() < end:
+            time.sleep(0.02)
+        time.sleep(0.2)
+        pressed = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+        took = time.monotonic() - pressed
+    assert process.returncode == 130
+    assert "Cancelled" in err
+    assert "[1/2] SDXL Generate (#1): stopped" in out
+    assert took < 0.25 + 0.1  # the end of the process itself is counted in
+    assert list(Path("output").rglob("*")) == []
+
+
+# Presses Ctrl-C at the moment when a certain module is about to be loaded.
+PRESSES = """
+import os, signal, sys
+
+moment = sys.argv[1]
+
+class Finger:
+    def find_spec(self, name, path=None, target=None):
+        if name == moment:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finger())
+from visioncraft_command import main
+sys.argv[1:] = ["run", "flow.json"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.parametrize(
+    "moment",
+    [
+        *("visioncraft", "numpy", "visioncraft.nodes.catalog", "requests"),
+        *(f"visioncraft.nodes.headless.{n}" for n in ("commands", "doctor", "running", "canvas")),
+        *(f"visioncraft.nodes.headless.hostnodes.{n}" for n in ("pictures", "videos")),
+        "torch",  # when the first node needs it
+    ],
+)
+def test_ctrl_c_while_it_loads_prints_one_line(moment: str):
+    Path("photo.png").write_bytes(png_of(gradient()))
+    inputs = {"images": ["1", 0], "filename_prefix": "x"}
+    written(
+        {
+            "1": {"class_type": "LoadImage", "inputs": {"image": "photo.png"}},
+            "2": {"class_type": "SaveImage", "inputs": inputs},
+        }
+    )
+    command = [sys.executable, "-c", PRESSES, moment]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 130
+    assert re.fullmatch(r"Cancelled\.[^\n]*\n", done.stderr)
+
+
+def test_a_failed_call_ends_with_1_and_keeps_what_was_saved():
+    graph = {
+        "1": XL,
+        "2": SAVE,
+        "3": {
+            "class_type": "VisionCraftLLM",
+            "inputs": {"model": "openchat-7b", "prompt": ["1", 2]},
+        },
+        "4": {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}},
+    }
+    process = start("run", written(graph), "--json")
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    with Sandbox(latency=0.5, faults=[]) as sandbox:
+        graph["3"]["inputs"]["model"] = "no-such-model"
+        process = start("run", written(graph), "--json", "--server", sandbox.url)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert json.loads(out)["status"] == "failed"
+    assert "no-such-model" in err
+    assert Path("output/fox_00002_.png").is_file()
+
+
+def test_the_sandbox_prints_its_address_first_and_ends_on_a_signal():
+    process = start("sandbox", "--port", "0", "--fault", "llm=500", "--shape", "upscale=bytes")
+    try:
+        assert process.stdout
+        line = process.stdout.readline().strip()
+        assert line.startswith("VisionCraft sandbox on http://127.0.0.1:")
+        url = line.rpartition(" ")[2]
+        assert "sdxl-turbo" in requests.get(url + "/models-xl", timeout=5).json()
+        assert requests.post(url + "/llm", json={}, timeout=5).status_code == 500
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
+def test_a_catalog_is_listed(capsys: pytest.CaptureFixture[str]):
+    assert main(["catalog", "img2img/refiners"]) == 0
+    assert capsys.readouterr().out.split() == [
+        "no_refiner",
+        "expert_ensemble_refiner",
+        "base_image_refiner",
+    ]
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["run"], ["sandbox", "--port", "x"]])
+def test_a_wrong_command_line_ends_with_2(arguments: list[str]):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def test_the_command_is_installed():
+    assert shutil.which(COMMAND)
+
+
+def test_a_key_is_kept_from_standard_input_and_tried(home: Path):
+    with Sandbox() as sandbox:
+        for key, verdict, status in [
+            ("sandbox-free", "valid", 0),
+            ("vc-CANARY-wrong", "wrong", 1),
+        ]:
+            kept = start("key", "set", "mine", "--base-url", sandbox.url, stdin=subprocess.PIPE)
+            out, err = kept.communicate(key + "\n", timeout=30)
+            assert (kept.returncode, out) == (0, f"The key for {sandbox.url} is kept as mine.\n")
+            tried = start("key", "test", "mine")
+            out, err = tried.communicate(timeout=30)
+            assert tried.returncode == status
+            assert out.startswith(f"The key of mine is {verdict}: ")
+            assert key not in out + err
+    tried = start("key", "test", "mine")
+    out, _ = tried.communicate(timeout=30)
+    assert (tried.returncode, out.startswith("The key of mine is unreachable: ")) == (1, True)
+
+
+def test_what_cannot_be_a_key_is_not_kept(home: Path):
+    kept = start("key", "set", "mine", stdin=subprocess.PIPE)
+    _, err = kept.communicate("two words\n", timeout=30)
+    assert kept.returncode == 2
+    assert "not a VisionCraft key" in err
+    assert "two words" not in err
+    assert not (home / "profiles.json").exists()

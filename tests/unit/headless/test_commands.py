@@ -1,0 +1,165 @@
+"""The commands about servers, keys and the store, and the doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.clients import client_of
+from visioncraft.nodes.headless.cli import main
+from visioncraft.nodes.headless.commands.doctor import _comfyui
+from visioncraft.visioncraft_core import GenerateXL
+from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
+from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.service.faults.rules import parse
+
+XL = GenerateXL(prompt="a red fox in snow", width=64, height=64)
+KEY = "vc-CANARY-5f3a9"
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
+    assert main(arguments) == status
+    return capsys.readouterr().out
+
+
+def test_the_store_tells_its_size_and_content_and_can_be_emptied(
+    sandbox: Sandbox, home: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert said(capsys, "store", "size").startswith("0 files, 0.0 MiB of at most 2048.0 MiB")
+    client_of(sandbox, home).send(XL)
+    assert said(capsys, "store", "size").startswith("1 files")
+    (line,) = said(capsys, "store", "list").splitlines()
+    assert "/generate-xl" in line
+    assert "a red fox in snow" in line
+    assert said(capsys, "store", "verify") == "1 files are whole.\n"
+    assert "free again" in said(capsys, "store", "clear")
+    assert said(capsys, "store", "list") == ""
+
+
+def test_a_damaged_store_is_mended_and_told(
+    sandbox: Sandbox, home: Path, capsys: pytest.CaptureFixture[str]
+):
+    client_of(sandbox, home).send(XL)
+    (path,) = (home / "store" / "objects").glob("??/*")
+    path.write_bytes(b"changed")
+    told = said(capsys, "store", "verify", status=1)
+    assert "1 damaged files were removed; such results are asked for anew." in told
+    assert said(capsys, "store", "verify") == "0 files are whole.\n"
+
+
+@pytest.mark.parametrize("how", ["damaged", "removed for room"])
+def test_damage_is_told_and_what_was_removed_for_room_is_not(
+    how: str, sandbox: Sandbox, home: Path, capsys: pytest.CaptureFixture[str]
+):
+    for command in ("doctor", "store verify"):
+        for seed in range(2):
+            client_of(sandbox, home).send(XL, variation=seed)
+        one, _ = (home / "store" / "objects").glob("??/*")
+        one.write_bytes(b"changed") if how == "damaged" else one.unlink()
+        failed = (how, command) == ("damaged", "store verify")
+        text = said(capsys, *command.split(), status=int(failed))
+        assert ("removed" in text) == (how == "damaged")
+        assert "missing" not in text
+        if command == "doctor":
+            assert report(text)["store"] == ("warning" if how == "damaged" else "ok")
+
+
+def test_the_doctor_tells_a_home_that_takes_nothing_and_not_where_it_lies(home: Path):
+    command = [str(Path(sys.executable).with_name("visioncraft")), "doctor"]
+    home.write_text("no folder")
+    done = subprocess.run(command, capture_output=True, text=True)
+    found = report(done.stdout)
+    assert (found["store"], found["base URL"], found["catalogs"]) == ("warning", "ok", "ok")
+    assert "Not a directory" in done.stdout or sys.platform == "win32"
+    assert len(done.stderr.splitlines()) == 1
+    for private in (str(home), str(Path.home())):
+        assert private not in done.stdout + done.stderr
+
+
+def test_the_doctor_leaves_no_file_behind(home: Path, capsys: pytest.CaptureFixture[str]):
+    said(capsys, "doctor")
+    found = {path.parent.name for path in home.rglob("*") if path.is_file()}
+    assert "store" not in found
+
+
+def report(text: str) -> dict[str, str]:
+    """Verdicts by check."""
+    return {line[9:20].strip(): line[:9].strip() for line in text.splitlines()}
+
+
+def test_the_doctor_finds_a_newcomer_in_good_health(capsys: pytest.CaptureFixture[str]):
+    found = report(said(capsys, "doctor"))
+    good = ("visioncraft", "settings", "store", "base URL", "DNS", "connection", "catalogs", "key")
+    assert {name: found[name] for name in good} == dict.fromkeys(good, "ok")
+
+
+def test_the_doctor_names_the_step_that_fails(capsys: pytest.CaptureFixture[str]):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dead = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    found = report(said(capsys, "doctor", "--server", dead, status=1))
+    assert (found["DNS"], found["connection"], found["key"]) == ("ok", "failed", "skipped")
+    found = report(said(capsys, "doctor", "--server", "http://no-such-host.invalid", status=1))
+    assert found["DNS"] == "failed"
+    with Sandbox() as sandbox:
+        tls = sandbox.url.replace("http:", "https:")
+        found = report(said(capsys, "doctor", "--server", tls, status=1))
+    assert (found["connection"], found["TLS"]) == ("ok", "failed")
+
+
+def test_the_doctor_tells_a_wrong_key_and_a_partial_outage(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    with Sandbox(faults=[parse("loras=500")]) as sandbox:
+        entry = {"base_url": sandbox.url, "key": KEY}
+        home.mkdir()
+        (home / "profiles.json").write_text(json.dumps({"profiles": {"work": entry}}))
+        os.chmod(home / "profiles.json", 0o600)
+        text = said(capsys, "doctor", "--server", "work", status=1)
+    found = report(text)
+    assert (found["catalogs"], found["key"]) == ("warning", "failed")
+    assert "9 of 10 answered" in text
+    assert "did not accept the key" in text
+
+
+def test_the_report_is_safe_to_paste(home: Path, capsys: pytest.CaptureFixture[str]):
+    with Sandbox(faults=[parse("llm=echo")]) as sandbox:
+        entry = {"base_url": sandbox.url, "key": KEY}
+        home.mkdir()
+        (home / "profiles.json").write_text(json.dumps({"profiles": {"work": entry}}))
+        text = said(capsys, "doctor", "--server", "work", status=1)
+    for private in ("CANARY", str(home), str(Path.home())):
+        assert private not in text
+
+
+def test_the_doctor_tells_broken_settings(home: Path, capsys: pytest.CaptureFixture[str]):
+    home.mkdir()
+    (home / "profiles.json").write_text("{")
+    assert report(said(capsys, "doctor", status=1))["base URL"] == "failed"
+
+
+def test_the_doctor_names_a_bad_profile_that_nobody_asked_for(
+    sandbox: Sandbox, home: Path, capsys: pytest.CaptureFixture[str]
+):
+    good = {"base_url": sandbox.url, "key": SANDBOX_PREMIUM_KEY}
+    entries = {"bad": {"at_once": 0}, "good": good, "odd": {"at_once": 0}}
+    home.mkdir()
+    (home / "profiles.json").write_text(json.dumps({"profiles": entries}))
+    os.chmod(home / "profiles.json", 0o600)
+    text = said(capsys, "doctor", "--server", "good")
+    assert report(text)["settings"] == "warning"
+    assert "profile bad has a setting" in text
+    assert "profile odd has a setting" in text
+    assert "euler" in said(capsys, "catalog", "samplers", "--server", "good").lower()
+
+
+def test_the_doctor_reads_the_version_of_the_comfyui_around_it(tmp_path: Path):
+    pack = tmp_path / "custom_nodes" / "pack"
+    pack.mkdir(parents=True)
+    assert _comfyui(pack).verdict == "skipped"
+    (tmp_path / "comfyui_version.py").write_text('__version__ = "0.3.64"\n')
+    assert (_comfyui(pack).verdict, _comfyui(pack).words) == ("ok", "0.3.64")

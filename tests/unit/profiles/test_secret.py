@@ -1,0 +1,176 @@
+"""The key does not print, and is found in any text that might show it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import string
+import traceback
+from typing import Any
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from support.leaks import leaks, spellings
+from visioncraft.visioncraft_core.errors import ConfigError
+from visioncraft.visioncraft_core.profiles.secret import MASK, Secret, redact
+
+SIGNS = string.ascii_letters + string.digits + string.punctuation.replace("*", "")
+# Twelve letters at least: shorter keys stand in other texts by chance.
+KEYS = st.text(SIGNS, min_size=12, max_size=40).filter(lambda key: len(set(key)) > 6)
+HARMLESS = st.text(st.characters(codec="utf-8"), max_size=60)
+NEWLINES = st.sampled_from(["\n", "\r\n", "\\n", " ", "\t", "\n    "])
+AWKWARD = 'vc-CANARY-/+"\\&%=?#<'
+
+few = settings(max_examples=50)  # each makes a long pattern
+
+
+def broken(text: str, places: list[int], by: str) -> str:
+    """`text` with `by` at some places."""
+    for place in sorted({p % (len(text) + 1) for p in places}, reverse=True):
+        text = text[:place] + by + text[place:]
+    return text
+
+
+@few
+@given(KEYS, HARMLESS, HARMLESS, st.data())
+def test_no_spelling_of_the_key_is_left_wherever_it_stands(
+    key: str, before: str, after: str, data: st.DataObject
+):
+    assume(not leaks((before + " " + after).encode(), key))
+    spelled = data.draw(st.sampled_from(sorted(spellings(key).values())))
+    text = before + spelled + after
+    hidden = Secret(key).hide(text)
+    assert not leaks(hidden.encode(), key)
+    assert MASK in hidden
+    assert hidden.startswith(before)
+    assert hidden.endswith(after)
+
+
+@few
+@given(KEYS, st.lists(st.integers(0, 300), max_size=5), NEWLINES, st.data())
+def test_a_key_that_is_broken_into_lines_is_found(
+    key: str, places: list[int], by: str, data: st.DataObject
+):
+    spelled = data.draw(st.sampled_from(sorted(spellings(key).values())))
+    assume("\\" not in spelled or by != "\\n")  # a break inside of an escape is another escape
+    assert not leaks(Secret(key).hide(broken(spelled, places, by)).encode(), key)
+
+
+@few
+@given(KEYS, HARMLESS)
+def test_other_text_is_left_alone_and_hiding_twice_changes_nothing(key: str, text: str):
+    assume(not leaks(text.encode(), key))
+    secret = Secret(key)
+    assert secret.hide(text) == text
+    assert secret.scrub(text.encode()) == text.encode()
+    once = secret.hide(text + key + text)
+    assert secret.hide(once) == once
+
+
+@few
+@given(KEYS, st.binary(max_size=60), st.binary(max_size=60), st.data())
+def test_the_key_is_scrubbed_out_of_any_bytes(
+    key: str, before: bytes, after: bytes, data: st.DataObject
+):
+    assume(not leaks(before + b"-" + after, key))
+    spelled = data.draw(st.sampled_from(sorted(spellings(key).values())))
+    scrubbed = Secret(key).scrub(before + spelled.encode() + after)
+    assert not leaks(scrubbed, key)
+    assert Secret(key).scrub(scrubbed) == scrubbed
+    assert scrubbed.startswith(before)
+    assert scrubbed.endswith(after)
+
+
+@pytest.mark.parametrize("name", spellings("vc-CANARY-5f3a9"))
+def test_the_key_is_scrubbed_out_of_a_large_answer_too(name: str):
+    spelled = spellings("vc-CANARY-5f3a9")[name].encode()
+    large = b"-" * 2**20 + spelled + b"-" * 2**20
+    assert leaks(large, "vc-CANARY-5f3a9")
+    assert Secret("vc-CANARY-5f3a9").scrub(large) == large.replace(spelled, MASK.encode())
+
+
+@few
+@given(st.text(), KEYS)
+def test_nothing_in_a_text_makes_it_fail(text: str, key: str):
+    Secret(key).hide(text)
+    Secret(key).scrub(text.encode("utf-8", "surrogatepass"))
+    assert redact(redact(text)) == redact(text)
+
+
+@pytest.mark.parametrize("key", [AWKWARD, "vc-CANARY-5f3a9", "x" * 8, "()[]{}.*+?"])
+def test_keys_with_signs_are_hidden_too(key: str):
+    for spelled in spellings(key).values():
+        assert "CANARY" not in Secret(key).hide(f'{{"token": "{spelled}"}}')
+        assert MASK in Secret(key).hide(spelled)
+
+
+@given(
+    st.sampled_from(["token", "api_key", "API-KEY", "apikey", "password", "Authorization"]),
+    st.sampled_from(["=", ": ", '": "', " = "]),
+    st.text(string.ascii_letters + string.digits + "-._~+/", min_size=6).filter(
+        lambda text: text.lower() not in ("bearer", "basic")
+    ),
+    HARMLESS,
+)
+@example("token", "=", "Bearer", "")
+def test_what_looks_like_a_login_is_taken_out_of_a_strangers_words(
+    name: str, sign: str, value: str, before: str
+):
+    assume(value not in before)
+    assert value not in redact(f"{before} {name}{sign}{value}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:SECRET@host.test/a",
+        "https://host.test/a/b?signature=SECRET",
+        "HTTP://user@host.test:81/#SECRET",
+        "https://host.test/SECRET",
+    ],
+)
+def test_of_an_address_only_the_host_stays(url: str):
+    told = redact(f"see {url} for more")
+    assert "SECRET" not in told
+    assert "host.test" in told
+    assert told.endswith(" for more")
+
+
+def test_words_without_logins_and_addresses_stay_as_they_are():
+    said = "Free users can send 1 request per 30 seconds; the secret of a token is its length."
+    assert redact(said) == said
+
+
+SHOWN = [repr, str, format, ascii, lambda s: f"{s!r:>40}", "{:>9}".format, lambda s: f"{[s]}"]
+
+
+@pytest.mark.parametrize("show", SHOWN)
+def test_a_secret_does_not_print(show: Any):
+    assert "CANARY" not in show(Secret(AWKWARD))
+    assert MASK in show(Secret(AWKWARD))
+
+
+@pytest.mark.parametrize("copier", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps])
+def test_a_secret_is_not_copied_anywhere(copier: Any):
+    with pytest.raises(TypeError) as caught:
+        copier(Secret(AWKWARD))
+    assert "CANARY" not in str(caught.value)
+
+
+def test_a_traceback_that_shows_variables_does_not_show_the_key():
+    secret = Secret(AWKWARD)
+    with pytest.raises(TypeError) as caught:
+        secret.hide(None)  # type: ignore[arg-type]
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    text = "".join(told.format())
+    assert "secret = Secret(***)" in text
+    assert "CANARY" not in text
+
+
+@pytest.mark.parametrize("typed", ["CANARY", "CANARY 1234", "CANARY-\n1234", "CANARY" * 100])
+def test_a_key_that_cannot_be_one_is_refused_without_showing_it(typed: str):
+    with pytest.raises(ConfigError) as caught:
+        Secret(typed)
+    assert "CANARY" not in "".join(traceback.format_exception(caught.value))

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from visioncraft.visioncraft_core.cancellation import never
+from visioncraft.visioncraft_core.errors import Cancelled
+from visioncraft.visioncraft_core.http.call import Response
+from visioncraft.visioncraft_core.store.store import Store
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from visioncraft.visioncraft_core.store.store import Store
+with Store(Path(sys.argv[1])).claimed("k1", lambda: False):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+COUNTER = """
+import sys
+from pathlib import Path
+from visioncraft.visioncraft_core.store.store import Store
+path = Path(sys.argv[1]) / "number"
+for _ in range(40):
+    with Store(Path(sys.argv[1]) / "store").claimed("k1", lambda: False):
+        path.write_text(str(int(path.read_text()) + 1))
+"""
+
+
+def started(code: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def holder_of(folder: Path) -> subprocess.Popen[str]:
+    process = started(HOLDER, folder)
+    assert process.stdout
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_one_process_at_a_time_works_on_a_request(tmp_path: Path):
+    (tmp_path / "number").write_text("0")
+    processes = [started(COUNTER, tmp_path) for _ in range(4)]
+    for process in processes:
+        process.communicate(timeout=60)
+    assert [process.returncode for process in processes] == [0] * 4
+    assert (tmp_path / "number").read_text() == "160"
+
+
+def test_a_claim_ends_with_its_process_however_that_ends(tmp_path: Path):
+    process = holder_of(tmp_path)
+    entered = threading.Event()
+
+    def enter() -> None:
+        with Store(tmp_path).claimed("k1", never):
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    assert not entered.wait(0.3)
+    process.kill()
+    process.communicate()
+    assert entered.wait(10)
+    thread.join()
+
+
+def test_who_waits_for_another_process_can_cancel_and_was_charged_nothing(tmp_path: Path):
+    process = holder_of(tmp_path)
+    asked = time.monotonic() + 0.2
+    claim = Store(tmp_path).claimed("k1", lambda: time.monotonic() > asked)
+    with pytest.raises(Cancelled) as caught, claim:
+        pass
+    assert time.monotonic() - asked < 0.25
+    assert (caught.value.charged, caught.value.phase) == ("no", "queue")
+    with Store(tmp_path).claimed("k2", never):
+        pass  # another request is free
+    process.kill()
+    process.communicate()
+
+
+def test_where_nothing_can_be_written_nobody_waits(tmp_path: Path):
+    (tmp_path / "store").write_text("in the way")
+    store = Store(tmp_path / "store")
+    with store.claimed("k1", never), store.claimed("k1", never):
+        pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps the name of an open file")
+def test_a_claim_leaves_nothing_behind(tmp_path: Path):
+    with Store(tmp_path).claimed("k1", never):
+        (held,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert held.stat().st_mode & 0o777 == 0o600
+    assert not held.exists()
+
+
+def test_what_a_killed_process_left_is_removed_after_a_while(tmp_path: Path):
+    (tmp_path / "claims").mkdir()
+    old, fresh = tmp_path / "claims" / "old", tmp_path / "claims" / "fresh"
+    old.touch()
+    fresh.touch()
+    os.utime(old, (0, 0))
+    Store(tmp_path, most_bytes=9).keep_reply("k", Response(200, {}, b"{}", "https://a.test"), {})
+    assert not old.exists()
+    assert fresh.exists()

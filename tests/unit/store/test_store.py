@@ -1,0 +1,399 @@
+"""What was paid is kept, found again, never served damaged, and costs nothing the second time."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.clients import FOUR, PATIENT, XL, client_of, posts
+from support.paths import EXAMPLES
+from support.pictures import gradient, png_of
+from visioncraft.visioncraft_core import (
+    Chat,
+    Client,
+    Profile,
+    Secret,
+    Upscale,
+    errors,
+)
+from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
+from visioncraft.visioncraft_core.generation.run import KEPT_NOTE, UNKEPT_NOTE
+from visioncraft.visioncraft_core.http.call import Response
+from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.service.faults.rules import parse
+from visioncraft.visioncraft_core.store.store import Store, key_of
+
+SAY = Chat(model="openchat-7b", messages=({"role": "user", "content": "a fox"},))
+KEY = key_of("/x", {"prompt": "a"}, "https://a.test", 0)
+
+
+def answer(content: bytes = b"{}") -> Response:
+    return Response(200, {}, content, "https://a.test")
+
+
+@pytest.mark.parametrize("request_", [XL, FOUR, SAY], ids=["bytes", "links", "text"])
+def test_the_same_request_is_answered_without_asking_again(
+    request_: Any, sandbox: Sandbox, home: Path
+):
+    first = client_of(sandbox, home).send(request_)
+    asked = sandbox.requests
+    again = client_of(sandbox, home).send(request_)  # another client, as after a restart
+    assert (again.files, again.text) == (first.files, first.text)
+    assert (first.notes, again.notes) == ((), (KEPT_NOTE,))
+    assert sandbox.requests == asked
+
+
+def test_a_process_that_starts_anew_finds_what_an_earlier_one_paid_for(
+    sandbox: Sandbox, home: Path, tmp_path: Path
+):
+    pytest.importorskip("torch")
+    code = "import sys; from visioncraft.nodes.headless.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "run"]
+    flow = EXAMPLES / "text_to_image_sdxl.json"
+    for number in (1, 2):
+        run = [*command, str(flow), "--server", sandbox.url, "--out", str(tmp_path / "out")]
+        done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=True)
+        assert ("nothing was sent" in done.stdout) == (number == 2)
+    assert posts(sandbox) == 1
+    first, second = sorted((tmp_path / "out").rglob("*.png"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("variation", [1, [0, 1], "other"])
+def test_another_variation_is_another_request(variation: object, sandbox: Sandbox, home: Path):
+    client = client_of(sandbox, home)
+    assert client.send(XL).files != client.send(XL, variation=variation).files
+    assert posts(sandbox) == 2
+
+
+def test_without_a_variation_nothing_is_looked_up_or_kept(sandbox: Sandbox, home: Path):
+    client = client_of(sandbox, home)
+    assert client.send(XL, variation=None).files != client.send(XL, variation=None).files
+    assert not (home / "store").exists()
+
+
+def test_another_server_is_another_request(sandbox: Sandbox, home: Path):
+    with Sandbox() as other:
+        client_of(sandbox, home).send(XL)
+        client_of(other, home).send(XL)
+        assert posts(sandbox) == posts(other) == 1
+
+
+def test_a_profile_can_do_without(sandbox: Sandbox, home: Path):
+    profile = Profile("test", sandbox.url, Secret("sandbox-free"), PATIENT, store=False)
+    client = Client(profile, home)
+    assert client.send(XL).files != client.send(XL).files
+    assert not (home / "store").exists()
+
+
+def test_equal_pictures_of_a_batch_are_variations_that_are_found_again(
+    sandbox: Sandbox, home: Path
+):
+    request = Upscale(image=png_of(gradient(8, 8)))
+    first = client_of(sandbox, home).send_all([request] * 3)
+    again = client_of(sandbox, home).send_all([request] * 3)
+    assert again.files == first.files
+    assert posts(sandbox) == 3
+
+
+def test_two_nodes_with_one_request_pay_once(home: Path):
+    with Sandbox(latency=0.3) as sandbox:
+        results: list[Any] = []
+        client = client_of(sandbox, home)
+        threads = [
+            threading.Thread(target=lambda: results.append(client.send(XL).files)) for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert results[0] == results[1] == results[2]
+        assert posts(sandbox) == 1
+
+
+def test_two_processes_with_one_request_pay_once(home: Path):
+    code = """
+import sys
+from pathlib import Path
+from visioncraft.visioncraft_core import Client, GenerateXL, Profile, Secret
+profile = Profile("test", sys.argv[1], Secret("sandbox-free"))
+request = GenerateXL(prompt="a red fox in snow", width=64, height=64)
+print(len(Client(profile, Path(sys.argv[2])).send(request).files))
+"""
+    with Sandbox(latency=1.0) as sandbox:
+        command = [sys.executable, "-c", code, sandbox.url, str(home)]
+        both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        assert [process.communicate(timeout=60)[0] for process in both] == ["1\n", "1\n"]
+        assert posts(sandbox) == 1
+
+
+def test_a_batch_that_failed_in_part_pays_only_for_the_rest(home: Path):
+    requests = [Upscale(image=png_of(gradient(8, n + 8))) for n in range(4)]
+    with Sandbox(faults=[parse("upscale=500*1")]) as sandbox:
+        client = client_of(sandbox, home)
+        first = client.send_all(requests)
+        assert len(first.files) == 3
+        assert len([n for n in first.notes if " of 4 failed: " in n]) == 1
+        again = client.send_all(requests)
+        assert len(again.files) == 4
+        assert posts(sandbox) == 5
+
+
+@pytest.mark.parametrize("fault", ["error-200", "html", "null", "500", "422"])
+def test_an_answer_that_is_no_result_is_not_served_again(fault: str, home: Path):
+    with Sandbox(faults=[parse(f"generate-xl={fault}*1")]) as sandbox:
+        client = client_of(sandbox, home)
+        with pytest.raises(errors.VisionCraftError):
+            client.send(XL)
+        assert client.send(XL).files
+        assert posts(sandbox) == 2
+
+
+def test_an_answer_that_nobody_understood_is_kept_for_later(home: Path):
+    with Sandbox(faults=[parse("generate-xl=object")]) as sandbox, pytest.raises(errors.BadReply):
+        client_of(sandbox, home).send(XL)
+    (note,) = (home / "store").rglob("unread.json")
+    (entry,) = Store(home / "store").entries()
+    assert entry.unread
+    assert entry.unread.read_bytes() == b"{}"
+    assert json.loads(note.read_bytes())["path"] == "/generate-xl"
+
+
+def test_what_is_kept_names_neither_key_nor_token_and_is_the_owners_alone(
+    sandbox: Sandbox, home: Path
+):
+    client_of(sandbox, home).send(FOUR)
+    kept = [path for path in (home / "store").rglob("*") if path.is_file()]
+    assert kept
+    for path in kept:
+        assert SANDBOX_PREMIUM_KEY.encode() not in path.read_bytes()
+        assert b"token" not in path.read_bytes()[:2000] or path.parent.parent.name == "objects"
+        if os.name == "posix":
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_full_disk_loses_no_result(sandbox: Sandbox, home: Path):
+    home.mkdir(parents=True)
+    (home / "store").write_text("in the way")  # no folder can be made here
+    result = client_of(sandbox, home).send(FOUR)
+    assert len(result.files) == 4
+    assert result.notes == (UNKEPT_NOTE,)
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "record"])
+def test_what_is_damaged_is_asked_for_again(damage: str, sandbox: Sandbox, home: Path):
+    client = client_of(sandbox, home)
+    first = client.send(XL)
+    (path,) = (home / "store" / "objects").glob("??/*")
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "changed":
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "gone":
+        path.unlink()
+    else:
+        (record,) = (home / "store" / "requests").glob("??/*/reply.json")
+        record.write_text('{"sha256": "../../etc"}')
+    assert client.send(XL).files != first.files  # the sandbox draws another one
+    assert posts(sandbox) == 2
+
+
+def test_verify_finds_and_removes_what_is_damaged(tmp_path: Path):
+    store = Store(tmp_path)
+    for number in range(3):
+        store.keep_reply(f"k{number}", answer(f"{number}".encode()), {})
+    paths = sorted((tmp_path / "objects").glob("??/*"))
+    paths[0].write_bytes(b"changed")
+    paths[1].unlink()
+    health = store.verify()
+    assert (health.good, health.damaged, health.missing) == (1, 1, 2)
+    assert store.verify() == type(health)(1, 0, 0)
+
+
+def test_the_list_tells_what_was_asked_newest_first(sandbox: Sandbox, home: Path):
+    client = client_of(sandbox, home)
+    client.send(XL)
+    client.send(FOUR)
+    client.send(SAY)
+    said, newest, oldest = Store(home / "store").entries()
+    assert (said.path, said.about) == ("/llm", "openchat-7b | a fox")
+    assert (newest.path, newest.files) == ("/generate", 4)
+    assert (oldest.path, oldest.files, oldest.about) == ("/generate-xl", 1, XL.prompt)
+    assert newest.size > oldest.size > 0
+    assert Store(home / "store").clear() == said.size + newest.size + oldest.size
+    assert Store(home / "store").entries() == []
+    assert Store(home / "store").size() == (0, 0)
+
+
+def test_what_was_not_used_for_longest_goes_first(tmp_path: Path):
+    store = Store(tmp_path)
+    for number, used in enumerate((300, 100, 200)):  # seconds ago
+        store.keep_reply(f"k{number}", answer(bytes([number]) * 100), {})
+        path = store._object(sha256(bytes([number]) * 100).hexdigest())
+        os.utime(path, (time.time() - used, time.time() - used))
+    assert store.reply("k0")  # a look counts as use
+    Store(tmp_path, most_bytes=250).keep_reply("k3", answer(b"x" * 60), {})
+    assert [bool(store.reply(f"k{n}")) for n in range(4)] == [True, False, False, True]
+    assert store.size()[1] == 160
+
+
+def test_what_was_never_finished_is_removed_after_a_while(tmp_path: Path):
+    store = Store(tmp_path)
+    store.keep_reply("k", answer(), {})
+    (part, fresh) = (tmp_path / "objects" / "ab", tmp_path / "objects" / "cd")
+    for folder in (part, fresh):
+        folder.mkdir(exist_ok=True)
+        (folder / "x.part").write_bytes(b"half")
+    os.utime(part / "x.part", (0, 0))
+    Store(tmp_path, most_bytes=9).keep_reply("other", answer(b"[]"), {})
+    assert not (part / "x.part").exists()
+    assert (fresh / "x.part").exists()
+
+
+def test_however_short_the_processes_the_whole_store_is_looked_through_now_and_then_only(
+    tmp_path: Path,
+):
+    looked = tmp_path / "objects" / "ab" / "x.part"  # gone after the next look
+    looked.parent.mkdir(parents=True)
+    for _ in range(2):
+        looked.write_bytes(b"half")
+        os.utime(looked, (0, 0))
+        for number in range(30):
+            Store(tmp_path).keep_reply(f"k{number}", answer(bytes([number]) * 1000), {})
+        assert looked.exists()
+        for number in range(30, 34):
+            assert looked.exists()
+            Store(tmp_path).keep_reply("large", answer(bytes([number]) * 8 * 2**20), {})
+        assert not looked.exists()
+
+
+def test_of_small_answers_only_so_many_are_kept(tmp_path: Path):
+    store = Store(tmp_path, most_bytes=800, most_requests=5)
+    for number in range(12):
+        for path in (tmp_path / "requests").glob("??/*"):
+            earlier = path.stat().st_mtime - 1000
+            os.utime(path, (earlier, earlier))
+        for path in (tmp_path / "objects").glob("??/*"):
+            earlier = path.stat().st_mtime - 1000
+            os.utime(path, (earlier, earlier))
+        store.keep_reply(f"k{number:02}", answer(bytes([number])), {})
+        assert store.reply("k00")  # a look counts as use
+    assert [bool(store.reply(f"k{n:02}")) for n in range(12)] == [True, *[False] * 7, *[True] * 4]
+    assert store.size()[0] == 5 + 3  # the file of a request may be an hour older
+    assert len(list((tmp_path / "requests").glob("??/*"))) == 5
+
+
+def test_what_made_room_left_no_record_behind(tmp_path: Path):
+    store = Store(tmp_path, most_bytes=1000)
+    for number in range(10):
+        store.keep_reply(f"k{number}", answer(bytes([number]) * 400), {})
+    assert (store.verify().good, store.verify().missing) == (2, 0)
+
+
+def test_what_is_paid_for_again_is_not_the_first_to_go(tmp_path: Path):
+    store = Store(tmp_path, most_bytes=1000)
+    store.keep_reply("ka", answer(b"a" * 400), {})
+    (path,) = (tmp_path / "objects").glob("??/*")
+    os.utime(path, (1, 1))
+    for key, content in (("kb", b"b"), ("kc", b"a"), ("kd", b"d")):
+        store.keep_reply(key, answer(content * 400), {})
+    assert [bool(store.reply(key)) for key in ("kb", "kc", "kd")] == [False, True, True]
+
+
+@given(st.binary(max_size=400), st.text(max_size=20), st.text(max_size=40))
+def test_what_is_kept_comes_back_to_the_last_byte(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, prompt: str, url: str
+):
+    store = Store(tmp_path_factory.getbasetemp() / "bytes")
+    key = key_of("/x", {"prompt": prompt}, "https://a.test", 0)
+    assert store.keep_reply(key, answer(content), {"about": prompt})
+    assert store.keep_file(key, url, content)
+    found = store.reply(key)
+    assert (found and found.body, store.file(key, url)) == (content, content)
+    store.forget(key)
+    assert (store.reply(key), store.file(key, url)) == (None, None)
+
+
+WRITER = """
+import sys, itertools, random
+from pathlib import Path
+from visioncraft.visioncraft_core.store.store import Store
+from visioncraft.visioncraft_core.http.call import Response
+store = Store(Path(sys.argv[1]), most_bytes=8 * 2**20)
+chance = random.Random(int(sys.argv[2]))
+print("go", flush=True)
+for number in itertools.count():
+    key = f"key{number % 40:02}"
+    content = bytes([number % 256]) * chance.randrange(1, 400_000)
+    store.keep_reply(key, Response(200, {}, content, "https://a.test"), {"first": content[0]})
+    store.keep_file(key, "https://a.test/1", content)
+    found = store.reply(key)
+    assert found is None or len(set(found.body)) == 1
+"""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_process_may_be_killed_anywhere_and_two_may_work_at_once(seed: int, tmp_path: Path):
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), str(seed * 2 + n)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for n in range(2)
+    ]
+    for writer in writers:
+        assert writer.stdout
+        assert writer.stdout.readline() == b"go\n"
+    time.sleep(0.3 + random.Random(seed).random() / 3)
+    for writer in writers:
+        assert writer.poll() is None, writer.stderr and writer.stderr.read()
+        writer.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+        writer.communicate()
+    store = Store(tmp_path)
+    served = [store.reply(f"key{n:02}") for n in range(40)]
+    assert any(served)
+    for found in served:
+        assert found is None or len(set(found.body)) == 1
+    assert store.verify().damaged == 0
+    assert store.size()[1] <= 8 * 2**20 + 40 * 400_000
+
+
+def test_a_client_that_is_killed_has_kept_what_had_arrived(home: Path):
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from visioncraft.visioncraft_core import Client, Generate, Profile, Secret\n"
+        "client = Client(Profile('t', sys.argv[1], Secret('sandbox-premium')), Path(sys.argv[2]))\n"
+        "client.send(Generate(model='anything_V5', sampler='Euler', prompt='a fox',\n"
+        "                     image_count=4))\n"
+    )
+    with Sandbox(faults=[parse("results=slow:40000")]) as sandbox:
+        process = subprocess.Popen([sys.executable, "-c", code, sandbox.url, str(home)])
+        end = time.monotonic() + 30
+        while not any("results" in line for line in sandbox.requests):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        time.sleep(0.2)
+        process.kill()
+        process.wait()
+        sandbox.app.faults = ()
+        result = client_of(sandbox, home).send(FOUR)
+        assert len(result.files) == 4
+        assert posts(sandbox) == 1

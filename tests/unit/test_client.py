@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import re
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from support.clients import PATIENT, body_of, client_of
+from support.pictures import gradient, png_of
+from visioncraft.visioncraft_core import (
+    ENDPOINTS,
+    Chat,
+    Client,
+    Generate,
+    GenerateXL,
+    PremiumChat,
+    Upscale,
+    errors,
+)
+from visioncraft.visioncraft_core.api.fields import Request
+from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_FREE_KEY
+from visioncraft.visioncraft_core.media.images import decode
+from visioncraft.visioncraft_core.profiles.profile import Profile, embedded_sandbox
+from visioncraft.visioncraft_core.profiles.secret import Secret
+from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.service.faults.rules import parse
+
+SMALL = GenerateXL(prompt="a red fox in snow", width=128, height=96)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: e.path)
+def test_every_endpoint_answers_with_what_it_makes(endpoint: type[Request], client: Client):
+    result = client.send(endpoint.from_json(body_of(endpoint)))
+    kinds = {file.kind for file in result.files}
+    expected = {"images": {"png"}, "animation": {"gif"}, "video": {"mp4"}, "text": set()}
+    assert kinds == expected[endpoint.makes]
+    assert bool(result.text) == (endpoint.makes == "text")
+    assert result.seconds > 0
+
+
+@pytest.mark.parametrize("shape", ["bytes", "links", "list", "base64", "data-uri", "job"])
+def test_the_picture_is_the_same_in_every_shape_of_answer(shape: str, home: Path):
+    with Sandbox() as plain, Sandbox(shapes={"generate-xl": shape}) as other:
+        expected, got = (client_of(s, home).send(SMALL).files for s in (plain, other))
+    assert got == expected
+
+
+@pytest.mark.parametrize("shape", ["error-200", "codes-200"])
+def test_an_error_with_status_200_is_an_error(shape: str, home: Path):
+    with Sandbox(shapes={"generate-xl": shape}) as sandbox, pytest.raises(errors.Refused):
+        client_of(sandbox, home).send(SMALL)
+
+
+def test_several_pictures_come_in_order_and_differ(client: Client):
+    request = Generate(model="anything_V5", sampler="Euler", prompt="a fox", image_count=3)
+    first = client.send(request)
+    assert len({file.content for file in first.files}) == 3
+
+
+def test_five_calls_at_once_run_side_by_side(home: Path):
+    with Sandbox(latency=0.5) as sandbox:
+        client = client_of(sandbox, home)
+        done: list[str] = []
+
+        def ask(number: int) -> None:
+            message = {"role": "user", "content": f"idea {number}"}
+            done.append(client.send(Chat(model="openchat-7b", messages=(message,))).text)
+
+        threads = [threading.Thread(target=ask, args=(n,)) for n in range(5)]
+        started = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(done) == 5
+        assert time.monotonic() - started < 5 * 0.5
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (GenerateXL(prompt="a", model="sdxl-base"), errors.PremiumRequired),
+        (PremiumChat(model="gpt-3-5", message="a"), errors.PremiumRequired),
+        (GenerateXL(prompt="a", model="no-such-model"), errors.FieldRejected),
+    ],
+)
+def test_what_a_free_key_cannot_have_is_told(
+    request_: Request, error: type[Exception], sandbox: Sandbox, home: Path
+):
+    with pytest.raises(error):
+        client_of(sandbox, home, SANDBOX_FREE_KEY).send(request_)
+
+
+def test_a_wrong_key_is_told_without_showing_it(sandbox: Sandbox, home: Path):
+    with pytest.raises(errors.KeyRejected, match="Check the key") as caught:
+        client_of(sandbox, home, "vc-CANARY-wrong").send(SMALL)
+    assert "CANARY" not in str(caught.value)
+
+
+def test_a_server_that_echoes_the_request_does_not_make_us_show_the_key(home: Path):
+    with (
+        Sandbox(faults=[parse("*=echo")]) as sandbox,
+        pytest.raises(errors.FieldRejected) as caught,
+    ):
+        client_of(sandbox, home, "vc-CANARY-wrong").send(SMALL)
+    assert "CANARY" not in str(caught.value)
+
+
+def test_a_wrong_base_url_is_told(sandbox: Sandbox, home: Path):
+    profile = Profile("test", sandbox.url + "/v2", Secret("sandbox-free"), PATIENT)
+    with pytest.raises(errors.EndpointNotFound, match="Check the base URL"):
+        Client(profile, home).send(SMALL)
+
+
+def test_a_fault_may_end_after_a_while(home: Path):
+    with Sandbox(faults=[parse("generate-xl=500*1")]) as sandbox:
+        client = client_of(sandbox, home)
+        with pytest.raises(errors.ServerFailed):
+            client.send(SMALL)
+        assert client.send(SMALL).files
+
+
+def test_a_picture_where_text_was_asked_for_is_a_bad_reply(home: Path):
+    with Sandbox(shapes={"upscale": "chat"}) as sandbox, pytest.raises(errors.BadReply):
+        client_of(sandbox, home).send(ENDPOINTS[-1].from_json(body_of(ENDPOINTS[-1])))
+
+
+def test_fewer_pictures_than_asked_are_delivered_with_a_note(home: Path):
+    request = Generate(model="anything_V5", sampler="Euler", prompt="a fox", image_count=3)
+    with Sandbox(shapes={"generate": "bytes"}) as sandbox:
+        result = client_of(sandbox, home).send(request)
+    assert len(result.files) == 1
+    assert result.notes == ("The server sent 1 picture(s) where 3 were asked for.",)
+
+
+def test_cancelling_ends_a_call_and_a_job(home: Path):
+    for options in ({"latency": 30.0}, {"shapes": {"generate-xl": "job"}}):
+        with Sandbox(**options) as sandbox:
+            asked = time.monotonic() + 0.4
+            with pytest.raises(errors.Cancelled):
+                client_of(sandbox, home).send(
+                    SMALL, should_cancel=lambda until=asked: time.monotonic() > until
+                )
+            assert time.monotonic() - asked < 0.3
+
+
+def test_progress_tells_who_is_waited_for(client: Client):
+    heard: list[str] = []
+    client.send(SMALL, on_progress=heard.append)
+    assert heard == [f"waiting for {client.profile.base_url}"]
+
+
+def test_the_embedded_sandbox_starts_by_itself(home: Path):
+    client = Client(embedded_sandbox(), home)
+    assert client.describe() == "the embedded sandbox"
+    picture = decode(client.send(SMALL).files[0].content)
+    assert picture.size == (128, 96)
+
+
+def test_a_live_catalog_is_remembered_for_the_next_start(home: Path):
+    with Sandbox() as sandbox:
+        client = client_of(sandbox, home)
+        live, problem = client.listing("models-xl")
+        assert (live.source, problem) == ("live", None)
+    cached, problem = client.listing("models-xl")
+    assert isinstance(problem, errors.ConnectionRefused)
+    assert (cached.source, cached.names) == ("cached", live.names)
+    assert client.listing("samplers")[0].source == "bundled"
+
+
+@pytest.mark.parametrize("fault", ["500", "html", "empty", "404", "reset"])
+def test_an_outage_never_breaks_a_listing(fault: str, home: Path):
+    with Sandbox(faults=[parse(f"models={fault}")]) as sandbox:
+        listing, problem = client_of(sandbox, home).listing("models")
+    assert listing.source == "bundled"
+    assert problem
+
+
+def test_an_upload_that_is_no_picture_names_the_field(client: Client):
+    for endpoint in ENDPOINTS:
+        if "image" in body_of(endpoint):
+            request = endpoint.from_json({**body_of(endpoint), "image": "bm90IGEgcGljdHVyZQ=="})
+            with pytest.raises(errors.FieldRejected, match="image is not a picture"):
+                client.send(request)
+
+
+def test_a_large_picture_goes_up_and_a_four_times_larger_one_comes_back(client: Client):
+    upscale = ENDPOINTS[-1]
+    request = upscale.from_json(
+        {"image": upscale.fields()[0].kind.to_json(png_of(gradient(200, 100)))}
+    )
+    assert decode(client.send(request).files[0].content).size == (800, 400)
+
+
+def upscales(*widths: int) -> list[Upscale]:
+    return [Upscale(image=png_of(gradient(width, 8))) for width in widths]
+
+
+def test_several_requests_are_answered_in_order_and_side_by_side(home: Path):
+    with Sandbox(latency=0.5) as sandbox:
+        started = time.monotonic()
+        result = client_of(sandbox, home).send_all(upscales(8, 9, 10, 11))
+        assert time.monotonic() - started < 4 * 0.5
+    assert [decode(f.content).size.width for f in result.files] == [32, 36, 40, 44]
+
+
+def test_what_arrived_is_delivered_and_each_failure_is_noted(home: Path):
+    with Sandbox(faults=[parse("upscale=500*1")]) as sandbox:
+        result = client_of(sandbox, home).send_all(upscales(8, 9, 10))
+    assert len(result.files) == 2
+    assert len(result.notes) == 1
+    assert re.match(r"Picture \d of 3 failed: .*status 500", result.notes[0])
+
+
+def test_when_nothing_arrived_the_first_error_is_raised(home: Path):
+    with Sandbox(faults=[parse("upscale=500")]) as sandbox, pytest.raises(errors.ServerFailed):
+        client_of(sandbox, home).send_all(upscales(8, 9, 10))
+
+
+def test_cancelling_ends_all_of_them(home: Path):
+    with Sandbox(latency=30) as sandbox:
+        asked = time.monotonic() + 0.4
+        with pytest.raises(errors.Cancelled):
+            client_of(sandbox, home).send_all(
+                upscales(8, 9, 10), should_cancel=lambda: time.monotonic() > asked
+            )
+        assert time.monotonic() - asked < 0.5

@@ -1,0 +1,1 @@
+"""What the service offers: fields, endpoints and catalogs."""

@@ -1,0 +1,326 @@
+"""The kinds of field a request can have, and Request, which judges its own values.
+
+A kind parses what it is given (from Python, a widget or JSON) into one canonical value or raises
+ValueError with a few words. It is lax in the ways the service was (numeric strings, integral
+floats) and strict in the others (null, booleans for numbers). Knows no endpoint and no HTTP.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Literal, TypeVar
+
+from ..errors import InvalidRequest, clip
+
+Makes = Literal["images", "animation", "video", "text"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one field is judged: `parse` gives the canonical value, `blank` ones may be left out."""
+
+    def parse(self, value: object) -> Any:
+        raise NotImplementedError
+
+    def from_json(self, value: object) -> Any:
+        return self.parse(value)
+
+    def to_json(self, value: Any) -> Any:
+        return value
+
+    def blank(self, value: Any) -> bool:
+        return False
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    multiline: bool = False
+
+    def parse(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError("must be text")
+        return value
+
+    def blank(self, value: str) -> bool:
+        return not value.strip()
+
+
+@dataclass(frozen=True)
+class Message(Text):
+    """Text for one chat turn. The specification's list says "list", its example is a string."""
+
+    def parse(self, value: object) -> str:
+        if isinstance(value, list):
+            turns = Messages().parse(value)
+            return next((t["content"] for t in reversed(turns) if t["role"] == "user"), "")
+        return super().parse(value)
+
+
+@dataclass(frozen=True)
+class Choice(Text):
+    """A name from a catalog. Other names pass: the catalogs of the specification end in "..."."""
+
+    catalog: str = ""
+    suggested: str = ""
+
+    def parse(self, value: object) -> str:
+        return super().parse(value).strip()
+
+
+@dataclass(frozen=True)
+class Integer(Kind):
+    low: int = 0
+    high: int = 0
+    step: int = 1
+
+    def parse(self, value: object) -> int:
+        number = _number(value, "must be a whole number")
+        if not number.is_integer():
+            raise ValueError("must be a whole number")
+        return int(_within(number, self.low, self.high))
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    low: float = 0.0
+    high: float = 1.0
+    step: float = 0.01
+
+    def parse(self, value: object) -> float:
+        return _within(_number(value, "must be a number"), self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Flag(Kind):
+    def parse(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        words = {"true": True, "1": True, "false": False, "0": False}
+        if isinstance(value, str | int) and str(value).lower() in words:
+            return words[str(value).lower()]
+        raise ValueError("must be true or false")
+
+
+@dataclass(frozen=True)
+class Picture(Kind):
+    """An encoded picture file as bytes; on the wire base64 without prefix or line breaks."""
+
+    def parse(self, value: object) -> bytes:
+        if not isinstance(value, bytes) or not value:
+            raise ValueError("must be the bytes of a picture file")
+        return value
+
+    def from_json(self, value: object) -> bytes:
+        if not isinstance(value, str):
+            raise ValueError("must be base64 text")
+        text = value.partition(",")[2] if value.startswith("data:") else value
+        try:
+            return self.parse(base64.b64decode("".join(text.split()), validate=True))
+        except (binascii.Error, ValueError):
+            raise ValueError("must be base64 text") from None
+
+    def to_json(self, value: bytes) -> str:
+        return base64.b64encode(value).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Weights(Kind):
+    """Names from a catalog, each with a number. Integral weights travel as integers."""
+
+    catalog: str = ""
+
+    def parse(self, value: object) -> dict[str, float]:
+        if not isinstance(value, Mapping):
+            raise ValueError("must map names to weights")
+        weights: dict[str, float] = {}
+        for name, weight in value.items():
+            if not isinstance(name, str) or not name.strip():
+                raise ValueError("must map names to weights")
+            weights[name] = _number(weight, f"needs a number for {clip(name, 40)}")
+        return weights
+
+    def to_json(self, value: dict[str, float]) -> dict[str, float]:
+        return {name: int(w) if w.is_integer() else w for name, w in value.items()}
+
+    def blank(self, value: dict[str, float]) -> bool:
+        return not value
+
+
+@dataclass(frozen=True)
+class Messages(Kind):
+    """A conversation: dicts with `role` and `content`, oldest first."""
+
+    def parse(self, value: object) -> tuple[dict[str, str], ...]:
+        turns = tuple(value) if isinstance(value, list | tuple) else ()
+        if not turns:
+            raise ValueError("must be a list with at least one message")
+        parsed = tuple(self._turn(turn) for turn in turns)
+        if not parsed[-1]["content"].strip():
+            raise ValueError("must not end with an empty message")
+        return parsed
+
+    def to_json(self, value: tuple[dict[str, str], ...]) -> list[dict[str, str]]:
+        return [dict(turn) for turn in value]
+
+    @staticmethod
+    def _turn(turn: object) -> dict[str, str]:
+        role = turn.get("role") if isinstance(turn, Mapping) else None
+        content = turn.get("content") if isinstance(turn, Mapping) else None
+        if not isinstance(role, str) or not role or not isinstance(content, str):
+            raise ValueError("must hold messages with role and content as text")
+        return {"role": role, "content": content}
+
+
+def _number(value: object, complaint: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(complaint)
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(complaint) from None
+    if not math.isfinite(number):
+        raise ValueError(complaint)
+    return number
+
+
+def _within(number: float, low: float, high: float) -> float:
+    if not low <= number <= high:
+        raise ValueError(f"must be {low:g} to {high:g}, got {number:g}")
+    return number
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a request as the documentation, the widgets and the sandbox see it."""
+
+    name: str
+    kind: Kind
+    help: str
+    default: Any
+    required: bool
+
+
+def _field(member: dataclasses.Field[Any]) -> Field:
+    made = member.default_factory is not dataclasses.MISSING
+    default = member.default_factory() if made else member.default  # type: ignore[misc]
+    required = default is dataclasses.MISSING
+    return Field(
+        name=member.name,
+        kind=member.metadata["kind"],
+        help=member.metadata["help"],
+        default=None if required else default,
+        required=required,
+    )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One value that was refused. `type` is a word for programs: missing, null or value."""
+
+    field: str
+    message: str
+    type: str = "value"
+
+
+class InvalidFields(InvalidRequest):
+    """Values that an endpoint does not take; `problems` lists every one of them."""
+
+    def __init__(self, path: str, problems: list[Problem]) -> None:
+        first, more = problems[0], len(problems) - 1
+        others = f" (and {more} more)" if more else ""
+        super().__init__(
+            f"{first.field} {first.message}{others}; nothing was sent to {path}.",
+            "Change the value and run again.",
+            phase="check",
+        )
+        self.problems = tuple(problems)
+
+
+R = TypeVar("R", bound="Request")
+
+
+def declare(kind: Kind, help_text: str, *, default: Any = dataclasses.MISSING) -> Any:
+    """One field of a request class. Without a default the field is required."""
+    metadata = {"kind": kind, "help": help_text}
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One call of one endpoint. Built means valid: an instance can always be sent."""
+
+    path: ClassVar[str]
+    makes: ClassVar[Makes]
+    # Seconds that a server may need before it begins to answer.
+    patience: ClassVar[float] = 300.0
+    premium: ClassVar[bool] = False
+    # Field values that need no paid account, where the endpoint as such does not.
+    free: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __post_init__(self) -> None:
+        problems: list[Problem] = []
+        for field in self.fields():
+            try:
+                value = field.kind.parse(getattr(self, field.name))
+                if field.required and field.kind.blank(value):
+                    raise ValueError("is empty")
+            except ValueError as error:
+                problems.append(Problem(field.name, str(error)))
+            else:
+                object.__setattr__(self, field.name, value)
+        if problems:
+            raise InvalidFields(self.path, problems)
+
+    @classmethod
+    @cache
+    def fields(cls) -> tuple[Field, ...]:
+        return tuple(_field(member) for member in dataclasses.fields(cls))
+
+    @classmethod
+    def from_json(cls: type[R], body: Mapping[str, Any]) -> R:
+        """The request a JSON body asks for. Unknown members are ignored, as the service does.
+
+        Raises InvalidFields with every problem of the body.
+        """
+        values: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for field in cls.fields():
+            if field.name not in body:
+                if field.required:
+                    problems.append(Problem(field.name, "is required", "missing"))
+            elif body[field.name] is None:
+                problems.append(Problem(field.name, "must not be null", "null"))
+            else:
+                try:
+                    values[field.name] = field.kind.from_json(body[field.name])
+                except ValueError as error:
+                    problems.append(Problem(field.name, str(error)))
+        if problems:
+            raise InvalidFields(cls.path, problems)
+        return cls(**values)
+
+    def to_json(self) -> dict[str, Any]:
+        """The body without the token. Blank optional fields are left out: absent is not ""."""
+        body: dict[str, Any] = {}
+        for field in self.fields():
+            value = getattr(self, field.name)
+            if field.required or not field.kind.blank(value):
+                body[field.name] = field.kind.to_json(value)
+        return body
+
+    def needs_premium(self) -> bool:
+        """Whether a free account is refused this very request."""
+        # Servers take names in any case.
+        paid = any(
+            str(getattr(self, field)).lower() not in map(str.lower, names)
+            for field, names in self.free.items()
+        )
+        return self.premium or paid

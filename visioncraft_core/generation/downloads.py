@@ -1,0 +1,165 @@
+"""Fetches the files that result URLs name.
+
+A result URL comes from the server and is not trusted: it must lie on the API's own origin, on a
+host that the profile names, or on the public internet by plain https. The session here never sees
+the key, follows redirects by hand under the same rule, and sends no cookie, login or referrer.
+"""
+
+from __future__ import annotations
+
+import time
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from urllib.parse import urljoin, urlsplit
+
+from ..cancellation import ShouldCancel, never, sleep
+from ..errors import BadReply, BlockedURL, Cancelled, ResultLost, VisionCraftError, clip
+from ..http.addresses import check_url, is_public
+from ..http.byte_budget import Budget
+from ..http.call import Call, Response
+from ..http.transport import LIST_LIMIT, Session, exchange
+from ..profiles.profile import Profile
+from ..urls import origin_of
+from .retry import FETCH_SECONDS, persist, quota_of, retry_after, tries_to_fetch
+
+MOST_REDIRECTS = 3
+MADE = "It was made and may have been counted."
+PATIENCE = 60.0  # seconds before a file begins to arrive; it is finished already
+
+
+class Downloads:
+    """Result files of one profile, over a pooled connection."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._quota = quota_of(origin_of(profile.base_url), "files")
+        self._session = Session()
+        # Clearing the jar would be too late: files are fetched side by side.
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    def fetch(
+        self, url: str, *, budget: Budget | None = None, should_cancel: ShouldCancel = never
+    ) -> bytes:
+        """The bytes behind `url`, asked for again when that fails: fetching costs nothing.
+
+        They are taken off `budget`, which the files of one answer share.
+
+        Raises BlockedURL, ResultLost, BadReply for an answer that is no file, or Cancelled.
+        """
+        allowed = budget or Budget("video")
+        try:
+            return persist(
+                lambda: self._followed(url, allowed, should_cancel),
+                tries_to_fetch,
+                self._quota,
+                wait=lambda _, seconds: sleep(seconds, should_cancel, "download"),
+                seconds=FETCH_SECONDS,
+            )
+        except (BlockedURL, BadReply, ResultLost) as error:
+            error.charged = "yes"  # whatever is wrong with the file, it was made
+            raise
+        except Cancelled:
+            raise Cancelled(
+                "Cancelled; the result was made.", phase="download", charged="yes"
+            ) from None
+        except VisionCraftError as error:
+            raise _lost(url, "did not deliver", error.what) from None
+
+    def _followed(self, url: str, budget: Budget, should_cancel: ShouldCancel) -> bytes:
+        for _ in range(MOST_REDIRECTS + 1):
+            response = self._asked(url, budget, should_cancel)
+            if response.status == 200:
+                if not response.body:
+                    raise _odd(url, "sent an empty file")
+                return response.body
+            target = response.headers.get("Location")
+            if not 300 <= response.status < 400:
+                if response.status < 400 or response.status > 599:
+                    raise _odd(url, f"answered {response.status} for a finished result")
+                wait = retry_after(response.headers.get("Retry-After", ""), time.time())
+                what = f"answered {response.status} for"
+                raise _lost(url, what, status=response.status, wait=wait)
+            if not target:
+                raise _odd(url, f"answered {response.status} without saying where to go")
+            url = self._next(url, target)
+        raise _odd(url, "redirects without end")
+
+    def _asked(self, url: str, budget: Budget, should_cancel: ShouldCancel) -> Response:
+        self._check(url)
+        own = origin_of(url) == origin_of(self._profile.base_url)
+        call = Call(
+            "GET",
+            url,
+            self._profile.timeouts.for_work(PATIENCE),
+            LIST_LIMIT,
+            should_cancel=should_cancel,
+            verify=self._profile.verify,
+            public_only=not own and not self._is_named(url),
+            identity_only=True,
+            budget=budget,
+        )
+        return exchange(self._session, call)
+
+    def _next(self, url: str, target: str) -> str:
+        if any(ord(c) <= 0x20 or c == "\x7f" for c in target):  # urljoin would tidy it up
+            raise _blocked("has characters that no address has")
+        try:
+            found = urljoin(url, target)
+        except ValueError:
+            raise _blocked("is not a usable address") from None
+        if url.startswith("https:") and not found.startswith("https:"):
+            raise _blocked("leads away from https")
+        return found
+
+    def _check(self, url: str) -> None:
+        if self._profile.key and self._profile.key.hide(url) != url:
+            raise _blocked("has your key in it")
+        try:
+            parts = check_url(url)
+        except ValueError as error:
+            raise _blocked(str(error)) from None
+        if origin_of(url) == origin_of(self._profile.base_url) or self._is_named(url):
+            return
+        if parts.scheme != "https" or parts.port not in (None, 443):
+            raise _blocked(
+                f"points to {clip(origin_of(url), 80)}, which is neither the API nor https"
+            )
+        try:
+            ip_address(parts.hostname or "")
+        except ValueError:
+            return  # a name: judged when it is dialled
+        if not is_public(parts.hostname or ""):
+            raise _blocked(f"points to {clip(origin_of(url), 80)}, which is no public address")
+
+    def _is_named(self, url: str) -> bool:
+        """Whether the profile allows this very host (and port)."""
+        return urlsplit(url).netloc.lower() in self._profile.result_hosts
+
+
+def _blocked(why: str) -> BlockedURL:
+    return BlockedURL(
+        f"The server sent a result link that {why}, so it was not fetched.",
+        "Check that the base URL is the VisionCraft API.",
+        phase="download",
+    )
+
+
+def _odd(url: str, what: str) -> BadReply:
+    return BadReply(
+        f"{origin_of(url)} {what}.",
+        MADE,
+        phase="download",
+        charged="yes",
+    )
+
+
+def _lost(
+    url: str, what: str, why: str = "", status: int | None = None, wait: float | None = None
+) -> ResultLost:
+    return ResultLost(
+        f"{origin_of(url)} {what} a finished result. {why}".strip(),
+        MADE,
+        phase="download",
+        status=status,
+        retry_after=wait,
+    )

@@ -1,0 +1,113 @@
+"""How many calls are under way at once, and the pauses that a server asks for.
+
+One limiter per server for the whole process: a list of fifty models wired into a node starts fifty
+calls at the same moment, and the service would answer most of them with a refusal. When it asks one
+of them to wait, all of them wait.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ..cancellation import LOOK_EVERY, ShouldCancel
+from ..errors import Cancelled, OutOfPatience
+
+SPREAD = 0.1  # seconds for each call that waits, so that not all come back at the same moment
+LONGEST_SPREAD = 2.0
+
+
+@dataclass
+class Visit:
+    """One call's time at the limiter. `patience` is how many seconds of pauses it bears."""
+
+    should_cancel: ShouldCancel
+    on_progress: Callable[[str], None]
+    patience: float
+    paused: float = 0.0
+
+
+class Limiter:
+    """The places and pauses of one server."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._taken = 0
+        self._waiting = 0
+        self._resume = 0.0  # on the monotonic clock
+
+    @contextmanager
+    def place(self, places: int, visit: Visit) -> Iterator[None]:
+        """Waits until fewer than `places` calls are under way and no pause is on; holds a place.
+
+        Raises Cancelled, or OutOfPatience when the pauses outlast the call's patience.
+        """
+        self._enter(places, visit)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= 1
+                self._changed.notify()
+
+    def pause(self, seconds: float) -> None:
+        """Lets no call begin for so long."""
+        with self._changed:
+            self._resume = max(self._resume, time.monotonic() + seconds)
+
+    def _enter(self, places: int, visit: Visit) -> None:
+        told, spread, paused_since, queued = 0.0, 0.0, 0.0, False
+        with self._changed:
+            self._waiting += 1
+            try:
+                while True:
+                    now = time.monotonic()
+                    if self._resume > now or (spread and self._resume + spread > now):
+                        # Told once for each pause; the host counts the seconds.
+                        if self._resume > told:
+                            told = self._resume
+                            spread = self._spread()
+                            visit.on_progress(
+                                f"waiting {told - now:.0f} s, because the server asked for it"
+                            )
+                        if visit.paused + told - now > visit.patience:
+                            raise _out_of_patience(visit, told - now)
+                        paused_since = paused_since or now
+                    elif self._taken < places:
+                        visit.paused += now - paused_since if paused_since else 0.0
+                        self._taken += 1
+                        return
+                    elif not queued:
+                        queued = True
+                        visit.on_progress("waiting for an earlier call to end")
+                    self._changed.wait(LOOK_EVERY)
+                    if visit.should_cancel():
+                        raise Cancelled("Cancelled.", phase="queue", charged="no")
+            finally:
+                self._waiting -= 1
+
+    def _spread(self) -> float:
+        return random.uniform(0, min(LONGEST_SPREAD, SPREAD * self._waiting))  # noqa: S311
+
+
+def _out_of_patience(visit: Visit, left: float) -> OutOfPatience:
+    return OutOfPatience(
+        f"The server asked for longer pauses than {visit.patience:g} s.",
+        f"Wait {left:.0f} s and run again, or raise patience in the server profile.",
+        phase="queue",
+        retry_after=left,
+    )
+
+
+_limiters: dict[str, Limiter] = {}
+_lock = threading.Lock()
+
+
+def limiter_of(origin: str) -> Limiter:
+    """The limiter that every call to `origin` in this process shares."""
+    with _lock:
+        return _limiters.setdefault(origin, Limiter())

@@ -1,0 +1,258 @@
+"""What it means when a server says no, and what a user is told about it.
+
+The texts of the service were seen with several statuses, and errors with status 200, so its words
+count before its status.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import (
+    BadReply,
+    EndpointNotFound,
+    FieldRejected,
+    KeyRejected,
+    OutcomeUnknown,
+    PremiumRequired,
+    RateLimited,
+    Refused,
+    ServerBusy,
+    ServerFailed,
+    UploadTooLarge,
+    VisionCraftError,
+    WebPage,
+    clip,
+)
+from ..http.call import Response
+from ..profiles.secret import redact
+from ..urls import origin_of
+from .retry import retry_after
+
+EXCERPT = 120  # characters of the server's own words in a message
+WORDS = 2000  # of which so many are looked at
+LONGEST = 2**16  # characters in which the key is looked for; no complaint is longer
+LIST_ADVICE = "Check that the base URL is the VisionCraft API, or try again later."
+
+_UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
+
+
+class Refusal:
+    """One response with what is needed to complain about it.
+
+    `hide` takes the key out of the server's words: services echo the request in their errors.
+    `of_list` says that only a list was asked for: then nothing can have been counted.
+    """
+
+    def __init__(
+        self, response: Response, hide: Callable[[str], str], *, of_list: bool = False
+    ) -> None:
+        self._response = response
+        self._hide = hide
+        self._of_list = of_list
+
+    def check(self, answer: Any) -> None:
+        """Raises the refusal that `answer` and its status amount to, if any."""
+        words = self._said(complaint(answer))
+        if not words and self._status == 200:
+            return
+        if error := self._by_words(words) or self._by_status(words):
+            raise error
+        if self._status == 200 or 400 <= self._status < 500:
+            refused = self._error(
+                Refused,
+                f"refused the request: {self._quote(words)}.",
+                "Change the request and run again.",
+            )
+            if self._status == 200 and not self._of_list:  # it may have failed only after the work
+                refused.charged = "maybe"
+            raise refused
+        raise self.bad(f"answered with status {self._status}, which nobody expects")
+
+    def without_words(self) -> VisionCraftError:
+        """The error for an answer that is neither a file nor JSON."""
+        if error := self._by_status(""):
+            return error
+        if not 200 <= self._status < 300:
+            return self.bad(f"answered with status {self._status}")
+        return self.bad(*self._looks())
+
+    def bad(self, what: str, kind: type[BadReply] = BadReply) -> BadReply:
+        advice = "Check that the base URL is the VisionCraft API; the job may have been counted."
+        return self._error(kind, f"{what}.", advice)
+
+    @property
+    def _status(self) -> int:
+        return self._response.status
+
+    def _error(self, kind: Any, what: str, advice: str, wait: float | None = None) -> Any:
+        server = clip(self._response.origin, 80)
+        error = kind(
+            f"{server} {what}", advice, phase="reply", status=self._status, retry_after=wait
+        )
+        if self._of_list:
+            error.charged = "no"
+            # The others are about the value, the picture or the job of a call that makes something.
+            if not isinstance(error, KeyRejected | RateLimited | ServerBusy | EndpointNotFound):
+                return error.advised(LIST_ADVICE)
+        return error
+
+    def _said(self, words: str) -> str:
+        """The server's `words` without key and logins."""
+        if len(words) > LONGEST:
+            return f"a text of {len(words)} characters"
+        # Hidden before anything is cut off: half a key is still half a key.
+        return redact(self._hide(words))[:WORDS]
+
+    def _quote(self, said: str) -> str:
+        return clip(said, EXCERPT).rstrip(".") or f"status {self._status}"
+
+    def _looks(self) -> tuple[str, type[BadReply]]:
+        body = self._response.body
+        if not body.strip():
+            return "sent an empty answer", BadReply
+        title = self._title()
+        if title is not None:
+            named = f' called "{self._quote(title)}"' if title else ""
+            return f"sent a web page{named} instead of an answer", WebPage
+        return "sent an answer that is neither a file nor JSON", BadReply
+
+    def _title(self) -> str | None:
+        """The title of a web page, "" if it has none; None for anything else."""
+        start = self._hide(self._response.body[:LONGEST].decode("utf-8", "replace"))[:4096]
+        if not re.search(r"<html|<!doctype", start, re.IGNORECASE):
+            return None
+        # With its end: where the page is cut off, half a key may stand.
+        title = re.search(r"<title[^>]*>([^<]*)</title", start, re.IGNORECASE)
+        return self._said(title[1]) if title else ""
+
+    def _by_words(self, words: str) -> VisionCraftError | None:
+        limit = re.search(r"\bper\s+(\d{1,6})?\s*(second|minute|hour)", words, re.IGNORECASE)
+        if limit and "users can" in words.lower():
+            return self._rate_limited(words, float(limit[1] or 1) * _UNITS[limit[2].lower()])
+        if unknown := re.search(r"doesn't have\s+(\w{1,40})", words):
+            return self._error(
+                FieldRejected,
+                f"does not know this {unknown[1]}: {self._quote(words)}.",
+                f"Choose another {unknown[1]} and run again.",
+            )
+        return None
+
+    def _by_status(self, words: str) -> VisionCraftError | None:
+        status = self._status
+        said = f": {self._quote(words)}" if words else ""
+        if 300 <= status < 400:
+            return self._elsewhere()
+        if status in (401, 403):
+            return self._error(
+                KeyRejected,
+                f"did not accept the key{said}.",
+                "Check the key; it also stops working when its Telegram account leaves the "
+                "VisionCraft channel.",
+            )
+        if status in (402, 413):
+            return self._paid_or_large(words, said)
+        if status in (404, 405):
+            return self._error(
+                EndpointNotFound,
+                f"has no such path ({status}).",
+                "Check the base URL of this server; it is most likely wrong.",
+            )
+        if status == 422:
+            return self._error(
+                FieldRejected, f"refused a value{said}.", "Change the value and run again."
+            )
+        if status == 429:
+            return self._rate_limited(words, self._asked_wait())
+        if status == 503 and self._asked_wait() is not None:
+            return self._error(
+                ServerBusy, f"is busy{said}.", "Run again a little later.", self._asked_wait()
+            )
+        if status in (408, 409, 425):  # they leave open whether the work was begun
+            kind, what = OutcomeUnknown, f"answered with status {status}{said}."
+            return self._error(kind, what, "The job may have been counted: look before you repeat.")
+        if 500 <= status < 600:
+            return self._failed(said)
+        return None
+
+    def _failed(self, said: str) -> VisionCraftError:
+        page = self._title()
+        said = said or (f': "{self._quote(page)}"' if page else "")
+        return self._error(
+            ServerFailed,
+            f"failed with status {self._status}{said}.",
+            "Try again later; the job may have been counted.",
+        )
+
+    def _elsewhere(self) -> VisionCraftError:
+        # Hidden before it is taken apart: a part of the key would not be recognised.
+        location = self._hide(self._response.headers.get("Location", ""))
+        try:
+            target = origin_of(location)
+        except ValueError:
+            target = ""
+        known = target.startswith(("http://", "https://")) and len(target) > 8
+        return self._error(
+            EndpointNotFound if location else BadReply,
+            f"sends us elsewhere ({self._status}).",
+            f"Set the base URL to {clip(target, 80)}."
+            if known
+            else "Check the base URL of this server.",
+        )
+
+    def _paid_or_large(self, words: str, said: str) -> VisionCraftError:
+        # The service's own 413 means a paid account; a proxy's means the size of a picture.
+        large = self._status == 413 and (
+            self._title() is not None or re.search(r"\b(large|size|bytes)\b", words, re.IGNORECASE)
+        )
+        if large:
+            return self._error(
+                UploadTooLarge, f"found the upload too large{said}.", "Send a smaller picture."
+            )
+        return self._error(
+            PremiumRequired,
+            f"wants a premium account for this, or found the upload too large{said}.",
+            "Choose a free model, use a premium key, or send a smaller picture.",
+        )
+
+    def _asked_wait(self) -> float | None:
+        return retry_after(self._response.headers.get("Retry-After", ""), time.time())
+
+    def _rate_limited(self, words: str, wait: float | None) -> RateLimited:
+        pause = f"Wait {wait:g} s" if wait else "Wait a little"
+        said = f": {self._quote(words)}" if words else ""
+        return self._error(
+            RateLimited, f"asks to slow down{said}.", f"{pause} and run again.", wait
+        )
+
+
+def complaint(answer: Any) -> str:
+    """The server's own words about a failure, "" if the answer is none."""
+    if isinstance(answer, dict):
+        found = next((answer[k] for k in ("error", "err", "detail") if answer.get(k)), "")
+        if not found and "job_id" in answer and not answer["job_id"]:
+            return "the job was not accepted"
+        return _phrase(found)
+    if isinstance(answer, list) and answer and isinstance(answer[0], dict) and "code" in answer[0]:
+        return _phrase(answer[0])
+    return ""
+
+
+def _phrase(found: Any) -> str:
+    if isinstance(found, dict):
+        return _phrase(found.get("message") or found.get("msg") or "an unnamed error")
+    if isinstance(found, list):
+        return "; ".join(_field_complaint(entry) for entry in found[:3])
+    return str(found) if found else ""
+
+
+def _field_complaint(entry: Any) -> str:
+    # FastAPI's form; `input`, which echoes the body and with it the key, is never looked at.
+    if not isinstance(entry, dict):
+        return _phrase(entry)
+    place = entry.get("loc")
+    field = str(place[-1]) if isinstance(place, list) and place else ""
+    return f"{field} {_phrase(entry.get('msg', ''))}".strip()

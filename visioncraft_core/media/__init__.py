@@ -1,0 +1,1 @@
+"""Files to arrays and back; whether a file is whole."""

@@ -1,0 +1,233 @@
+"""Picture files to arrays and back: PNG, JPEG and WebP. Files come from strangers.
+
+An array is uint8, height x width x 3 (RGB); transparency is a second one, height x width, where 255
+is opaque. Knows no tensors.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from ..errors import BadReply, DamagedFile, InvalidRequest, UnsafeContent
+
+FileKind = Literal["png", "jpeg", "webp", "gif", "mp4"]
+UploadFormat = Literal["png", "webp", "jpeg"]
+UPLOAD_FORMATS: tuple[UploadFormat, ...] = ("png", "webp", "jpeg")
+Pixels = NDArray[np.uint8]
+
+# As a float32 tensor this is 1.07 GB; it is also where Pillow begins to warn.
+MOST_PIXELS = 89_478_485
+LONGEST_SIDE = 16384
+WIDEST_WEBP = 16383  # 14 bits in its header
+MOST_SECONDS = 30.0  # for one file
+# Pictures are converted in bands of this many pixels, so that only one copy is whole.
+BAND = 1 << 22
+# What else the MP4 family's signature may open: still pictures, which no video node can play.
+STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+SMALLER = "Ask for a smaller one; an upscaled picture is four times as wide and high."
+
+
+class Size(NamedTuple):
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One decoded picture. `alpha` is None for an opaque one."""
+
+    rgb: Pixels
+    alpha: Pixels | None = None
+
+    @property
+    def size(self) -> Size:
+        return Size(self.rgb.shape[1], self.rgb.shape[0])
+
+
+def sniff(content: bytes) -> FileKind | None:
+    """What the first bytes say a file is: declared content types were never reliable."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if content.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "webp"
+    if content[:6] in (b"GIF87a", b"GIF89a"):
+        return "gif"
+    if content[4:8] == b"ftyp" and content[8:12] not in STILL_BRANDS:
+        return "mp4"
+    return None
+
+
+class Deadline:
+    """MOST_SECONDS from now."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + MOST_SECONDS
+
+    def check(self) -> None:
+        """Raises UnsafeContent once the time is over."""
+        if time.monotonic() > self._end:
+            raise unusable(f"takes more than {MOST_SECONDS:g} s to decode", SMALLER)
+
+
+class TimedFile(io.BytesIO):
+    """A file in memory that cannot be read after its `deadline`. For Pillow, which reads on demand.
+
+    FFmpeg is not for it: versions of 2025 repeat a read that fails, for ever.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.deadline = Deadline()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.deadline.check()
+        return super().read(size)
+
+
+def decode(content: bytes) -> Picture:
+    """The (first) picture in a PNG, JPEG, WebP or GIF file, upright and in sRGB's RGB.
+
+    Raises DamagedFile for a damaged file or a foreign format, UnsafeContent for more than
+    MOST_PIXELS or after MOST_SECONDS. Takes what a tolerant viewer takes; whether the file is all
+    there is `containers.check_whole`'s question.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own size warnings; the budget is ours
+        try:
+            with Image.open(TimedFile(content), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
+                _check_budget(image)
+                image.load()
+                ImageOps.exif_transpose(image, in_place=True)
+                return _picture(image)
+        except UnsafeContent:
+            raise
+        except MemoryError:
+            raise unusable("does not fit into memory", SMALLER) from None
+        except Image.DecompressionBombError:
+            raise unusable("has far more pixels than is safe", SMALLER) from None
+        except UnidentifiedImageError:
+            raise undecodable("is not a PNG, JPEG, WebP or GIF picture") from None
+        except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, struct.error ...
+            raise undecodable("is a damaged picture") from None
+
+
+def encode(pixels: Pixels, file_format: UploadFormat = "png") -> bytes:
+    """A file of `pixels`: height x width, or x 3 (RGB), or x 4 (RGBA).
+
+    PNG and WebP lose nothing; JPEG (quality 95) loses a little, and transparency. Raises
+    InvalidRequest for a side that WebP does not know.
+    """
+    if file_format == "webp" and max(pixels.shape[:2]) > WIDEST_WEBP:
+        raise InvalidRequest(
+            f"A picture of more than {WIDEST_WEBP} pixels a side cannot be sent as WebP.",
+            "Set upload to png in the server profile, or send a smaller picture.",
+            phase="check",
+        )
+    image = Image.fromarray(pixels)
+    if file_format == "jpeg" and image.mode == "RGBA":
+        image = image.convert("RGB")
+    options: dict[str, Any] = {
+        # Level 1 halves the time of the default for a few percent of size.
+        "png": {"compress_level": 1},
+        "webp": {"lossless": True, "quality": 20, "method": 2, "exact": True},
+        "jpeg": {"quality": 95, "subsampling": 0},
+    }[file_format]
+    buffer = io.BytesIO()
+    image.save(buffer, file_format.upper(), **options)
+    return buffer.getvalue()
+
+
+def _check_budget(image: Image.Image) -> None:
+    width, height = image.size
+    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
+        raise unusable(f"is {width} x {height} pixels, more than is safe", SMALLER)
+
+
+def _picture(image: Image.Image) -> Picture:
+    alpha = None
+    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
+        image, alpha = _eight_bit(image)
+    elif "A" in image.getbands() or "transparency" in image.info:
+        alpha = np.empty((image.height, image.width), np.uint8)
+        for rows, band in bands(image):
+            alpha[rows] = np.asarray(band.convert("RGBA"))[..., 3]
+    return Picture(rgb_of(_in_srgb(image)), alpha)
+
+
+def _eight_bit(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
+    """Grey of 16 bits as 8, and its transparency.
+
+    Pillow clips such grey to white when it converts; the high byte is the picture.
+    """
+    levels = np.asarray(image)
+    grey = Image.fromarray((levels.astype(np.float64) / 257.0 + 0.5).clip(0, 255).astype(np.uint8))
+    if profile := image.info.get("icc_profile"):
+        grey.info["icc_profile"] = profile
+    clear = image.info.get("transparency")
+    return grey, None if clear is None else np.where(levels == clear, 0, 255).astype(np.uint8)
+
+
+def rgb_of(image: Image.Image) -> Pixels:
+    """The colours of `image`, height x width x 3."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for rows, band in bands(image):
+        pixels[rows] = np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
+    return pixels
+
+
+def bands(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """`image` in pieces of about BAND pixels, each with its rows."""
+    height = max(1, BAND // image.width)
+    for top in range(0, image.height, height):
+        bottom = min(top + height, image.height)
+        yield slice(top, bottom), image.crop((0, top, image.width, bottom))
+
+
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """`image` in the colours it was meant to have; a profile that is broken is ignored."""
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image
+    # Without transparency, which no profile knows; grey stays grey, or its profile would not fit.
+    flat = {"P": "RGB", "PA": "RGB", "RGBA": "RGB", "LA": "L"}.get(image.mode)
+    plain = image.convert(flat) if flat else image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(plain, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return plain
+    return converted or plain
+
+
+def unusable(why: str, advice: str = "") -> UnsafeContent:
+    """The error for a file that cannot be shown; `why` completes "A file from the server ..."."""
+    return UnsafeContent(*_sentences(why, advice), phase="decode", charged="yes")
+
+
+def undecodable(why: str) -> DamagedFile:
+    """The error for a file that does not decode; `why` completes "A file from the server ..."."""
+    return DamagedFile(*_sentences(why), phase="decode", charged="yes")
+
+
+def incomplete(why: str) -> BadReply:
+    """The error for a file that is not all there; `why` completes "A file from the server ..."."""
+    return BadReply(*_sentences(why), phase="read", charged="yes")
+
+
+def _sentences(why: str, advice: str = "") -> tuple[str, str]:
+    return (
+        f"A file from the server {why}.",
+        advice or "Run again; if it stays so, the server is not well.",
+    )

@@ -1,0 +1,278 @@
+"""Whether a file is all there and within limits, told from its structure. Decodes no pixels.
+
+Every walk takes time in proportion to the file's length, and reads nothing past its end. What
+follows the end of a picture is ignored, as every viewer does.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from itertools import repeat
+from struct import error as StructError
+from struct import unpack_from
+from typing import NamedTuple
+
+from ..errors import BadReply
+from .images import LONGEST_SIDE, MOST_PIXELS, FileKind, incomplete, unusable
+
+MOST_PARTS = 100_000  # chunks, segments, blocks or boxes of one file
+# Encoders write about ten; each one can cost a pass over all pixels with hardly a byte.
+MOST_SCANS = 32
+# Limits of an MP4 file; a sample is one frame, or some hundredths of a second of sound.
+MOST_DEPTH = 16
+MOST_TRACKS = 32
+MOST_SAMPLES = 1_000_000
+MOST_EDITS = 64
+LONGEST_VIDEO = 600  # seconds
+WIDEST_VIDEO = 8192  # pixels, either way
+
+_CUT_OFF = "is cut off"
+
+
+def check_whole(content: bytes, kind: FileKind) -> None:
+    """Raises BadReply if `content` is cut off or damaged, UnsafeContent if it is out of bounds."""
+    try:
+        if kind == "png":
+            _check_png(content)
+        elif kind == "jpeg":
+            _check_jpeg(content)
+        elif kind == "webp":
+            _check_webp(content)
+        elif kind == "gif":
+            _check_gif(content)
+        else:
+            _check_mp4(content)
+    except (StructError, IndexError):  # a number was read past the end
+        raise incomplete(_CUT_OFF) from None
+
+
+def _damaged(what: str) -> BadReply:
+    return incomplete(f"is damaged ({what})")
+
+
+def _parts() -> Iterator[None]:
+    yield from repeat(None, MOST_PARTS)
+    raise unusable("has more parts than is safe")
+
+
+def _check_png(content: bytes) -> None:
+    view = memoryview(content)
+    position = 8
+    has_pixels = False
+    for _ in _parts():
+        length, name = unpack_from(">I4s", content, position)
+        end = position + 8 + length
+        (checksum,) = unpack_from(">I", content, end)
+        if zlib.crc32(view[position + 4 : end]) != checksum:
+            raise _damaged("PNG checksum")
+        if (name == b"IHDR") != (position == 8):
+            raise _damaged("PNG header")
+        if name == b"IHDR":
+            _check_png_header(view[position + 8 : end])
+        has_pixels = has_pixels or name == b"IDAT"
+        position = end + 4
+        if name == b"IEND":
+            break
+    if not has_pixels:
+        raise _damaged("PNG without pixels")
+
+
+_PNG_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+
+
+def _check_png_header(header: memoryview) -> None:
+    if len(header) != 13:
+        raise _damaged("PNG header")
+    width, height, depth, colours, packing, filters, interlace = unpack_from(">II5B", header)
+    known = depth in _PNG_DEPTHS.get(colours, ()) and not packing and not filters and interlace < 2
+    if not (width and height and known):
+        raise _damaged("PNG header")
+
+
+# A marker that is neither a stuffed 255 of the pixels nor one of their restarts. Of several 255s
+# the last one counts, so a run of them costs no more than its length.
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_ALONE = (0x01, 0xD8)  # markers without a segment
+_END, _SCAN = 0xD9, 0xDA
+
+
+def _check_jpeg(content: bytes) -> None:
+    position = 2
+    scans = 0
+    for _ in _parts():
+        # Cameras leave odd bytes between segments; decoders skip them, too.
+        found = _MARKER.search(content, position)
+        if not found:
+            raise incomplete(_CUT_OFF)
+        marker = content[found.end() - 1]
+        position = found.end()
+        if marker == _END:
+            break
+        if marker in _ALONE:
+            continue
+        (length,) = unpack_from(">H", content, position)
+        if length < 2:
+            raise _damaged("JPEG segment")
+        position += length
+        scans += marker == _SCAN
+        if scans > MOST_SCANS:
+            raise unusable(f"has more than {MOST_SCANS} scans, which is not safe")
+    if not scans:
+        raise _damaged("JPEG without pixels")
+
+
+def _check_webp(content: bytes) -> None:
+    (size,) = unpack_from("<I", content, 4)
+    end = 8 + size
+    if end > len(content):
+        raise incomplete(_CUT_OFF)
+    position = 12
+    names: set[bytes] = set()
+    for _ in _parts():
+        if position >= end:
+            break
+        name, length = unpack_from("<4sI", content, position)
+        if not names and name not in (b"VP8 ", b"VP8L", b"VP8X"):
+            raise _damaged("WebP header")
+        names.add(name)
+        position += 8 + length
+        if position > end:
+            raise _damaged("WebP chunk")
+        position += length % 2  # a last chunk's padding is often missing
+    if not names & {b"VP8 ", b"VP8L", b"ANMF"}:
+        raise _damaged("WebP without pixels")
+
+
+def _check_gif(content: bytes) -> None:
+    width, height = unpack_from("<HH", content, 6)
+    empty = True
+    for right, bottom in gif_frames(content):
+        empty = False
+        # The decoder makes room for a frame that overhangs the screen.
+        width, height = max(width, right), max(height, bottom)
+        if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
+            raise unusable(f"is {width} x {height} pixels, more than is safe")
+    if empty:
+        raise _damaged("GIF without pixels")
+
+
+def gif_frames(content: bytes) -> Iterator[tuple[int, int]]:
+    """How far each frame of a GIF reaches, right and down. Raises like `check_whole`."""
+    try:
+        position = 13 + _gif_palette(content[10])
+        for _ in _parts():
+            block = content[position]
+            position += 1
+            if block == 0x3B:
+                return
+            if block == 0x2C:
+                left, top, width, height, flags = unpack_from("<4HB", content, position)
+                position += 9 + _gif_palette(flags)
+                yield left + width, top + height
+            elif block == 0x00:  # some writers end the pixels twice
+                continue
+            elif block != 0x21:
+                raise _damaged("GIF block")
+            position += 1  # an extension's label, or the pixels' code size
+            while length := content[position]:
+                position += length + 1
+            position += 1
+    except (StructError, IndexError):
+        raise incomplete(_CUT_OFF) from None
+
+
+def _gif_palette(flags: int) -> int:
+    """The length in bytes of the palette that `flags` announce."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+class _Box(NamedTuple):
+    name: bytes
+    start: int  # of what is in it
+    end: int
+
+
+_FOLDERS = {
+    *(b"moov", b"trak", b"edts", b"mdia", b"minf", b"dinf", b"stbl"),
+    *(b"mvex", b"moof", b"traf"),
+}
+
+
+def _check_mp4(content: bytes) -> None:
+    parts = _parts()
+    top = list(_boxes(content, 0, len(content), parts))
+    names = [box.name for box in top]
+    if names[0] != b"ftyp" or names.count(b"moov") != 1 or b"mdat" not in names:
+        raise _damaged("MP4 without its parts")
+    samples = tracks = headers = 0
+    waiting = [(box, 1) for box in top]
+    while waiting:
+        box, depth = waiting.pop()
+        if depth > MOST_DEPTH:
+            raise _damaged("MP4 boxes too deep")
+        if box.name in _FOLDERS:
+            inner = _boxes(content, box.start, box.end, parts)
+            waiting += [(each, depth + 1) for each in inner]
+        payload = content[box.start : min(box.end, box.start + 128)]
+        tracks += box.name == b"trak"
+        samples += _samples(box.name, payload)
+        headers += box.name == b"mvhd"
+        if box.name == b"mvhd":
+            _check_duration(payload)
+        elif box.name == b"tkhd":
+            _check_track(payload)
+        elif box.name == b"elst" and unpack_from(">I", payload, 4)[0] > MOST_EDITS:
+            raise unusable("is a video with more edits than is safe")
+        elif box.name == b"dref":
+            _check_references(content, box, parts)
+    if tracks > MOST_TRACKS or samples > MOST_SAMPLES:
+        raise unusable("is a video with more frames than is safe")
+    if not headers or not tracks:
+        raise _damaged("MP4 without its parts")
+
+
+def _boxes(content: bytes, start: int, end: int, parts: Iterator[None]) -> Iterator[_Box]:
+    position = start
+    while position < end:
+        next(parts)
+        size, name = unpack_from(">I4s", content, position)
+        header = 8
+        if size == 1:
+            (size,) = unpack_from(">Q", content, position + 8)
+            header = 16
+        if size < header:
+            raise _damaged("MP4 box")
+        if size > end - position:
+            raise incomplete(_CUT_OFF) if end == len(content) else _damaged("MP4 box")
+        yield _Box(name, position + header, position + size)
+        position += size
+
+
+def _check_duration(payload: bytes) -> None:
+    long = payload[0] == 1
+    scale, duration = unpack_from(">IQ" if long else ">II", payload, 20 if long else 12)
+    unknown = 2**64 - 1 if long else 2**32 - 1
+    if duration != unknown and duration > LONGEST_VIDEO * scale:
+        raise unusable(f"is a video of more than {LONGEST_VIDEO} s")
+
+
+def _check_track(payload: bytes) -> None:
+    # In 1/65536 of a pixel, after times, layer, volume and matrix.
+    width, height = unpack_from(">II", payload, 88 if payload[0] == 1 else 76)
+    if max(width, height) > WIDEST_VIDEO << 16:
+        raise unusable(f"is a video of {width >> 16} x {height >> 16} pixels, more than is safe")
+
+
+def _samples(name: bytes, payload: bytes) -> int:
+    """How many samples a table says that there are, be there bytes for each of them or not."""
+    place = {b"stsz": 8, b"stz2": 8, b"trun": 4}.get(name)
+    return unpack_from(">I", payload, place)[0] if place else 0
+
+
+def _check_references(content: bytes, box: _Box, parts: Iterator[None]) -> None:
+    for entry in _boxes(content, box.start + 8, box.end, parts):
+        (flags,) = unpack_from(">I", content, entry.start)
+        if not flags & 1:
+            raise unusable("is a video that refers to another file")

@@ -1,0 +1,1 @@
+"""Who is asked: servers, their keys and their settings."""

@@ -1,0 +1,39 @@
+"""Where settings, caches and paid results lie on this computer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import ConfigError
+
+
+def named_home(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The folder that VISIONCRAFT_HOME names, inside ComfyUI and outside."""
+    return Path(environ["VISIONCRAFT_HOME"]) if environ.get("VISIONCRAFT_HOME") else None
+
+
+def default_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where settings and caches lie outside ComfyUI: the system's folder for a user's data.
+
+    Raises ConfigError.
+    """
+    if named := named_home(environ):
+        return named
+    try:
+        return _users_data(environ) / "visioncraft"
+    except RuntimeError:  # a container may run as a user of whom the system knows nothing
+        raise ConfigError(
+            "There is no home folder to keep settings and results in.",
+            "Name a folder for them in VISIONCRAFT_HOME.",
+        ) from None
+
+
+def _users_data(environ: Mapping[str, str]) -> Path:
+    if sys.platform == "win32":
+        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    return Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")

@@ -1,0 +1,108 @@
+"""The key: kept so that it does not print, and found again in any text that might show it."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from ..errors import ConfigError
+
+MASK = "***"
+SMALL = 2**20  # bytes, in which a thorough search takes no time that anyone would notice
+
+
+class Secret:
+    """A key that does not print. Only the transport reveals it, into a request body."""
+
+    def __init__(self, value: str) -> None:
+        value = value.strip()
+        if not re.fullmatch(r"[!-~]{8,512}", value):
+            raise ConfigError(
+                "The configured key is not a VisionCraft key.",
+                "A key has 8 to 512 letters, digits and signs, without spaces; copy it again.",
+            )
+        self._value = value
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Secret is not pickled")
+
+    def reveal(self) -> str:
+        return self._value
+
+    def hide(self, text: str) -> str:
+        """`text` with every form of the key replaced by stars, in any case and across lines."""
+        return self._pattern.sub(MASK, text)
+
+    def scrub(self, content: bytes) -> bytes:
+        """`content` with every form of the key replaced; in a large one only those in one piece."""
+        if len(content) <= SMALL:
+            return self.hide(content.decode("latin-1")).encode("latin-1")
+        for form in self._forms:
+            for spelled in (form, form.upper(), form.lower(), _with_small_escapes(form)):
+                content = content.replace(spelled.encode(), MASK.encode())
+        return content
+
+    @cached_property
+    def _forms(self) -> list[str]:
+        """Longest first, so that no part of one is left over from another."""
+        key = self._value
+        forms = {
+            key,
+            quote(key),
+            quote(key, safe=""),
+            "".join(f"%{ord(c):02X}" for c in key),
+            json.dumps(key)[1:-1],
+            json.dumps(key)[1:-1].replace("/", "\\/"),
+            "".join(f"\\u{ord(c):04x}" for c in key),
+            "".join(f"\\u{ord(c):04X}" for c in key),
+            key.encode().hex(),
+            *_in_base64(key.encode()),
+        }
+        return sorted(forms, key=len, reverse=True)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        between = r"(?:\s|\\[nrt])*"
+        spelled = (between.join(re.escape(c) for c in form) for form in self._forms)
+        return re.compile("|".join(spelled), re.IGNORECASE)
+
+
+def _with_small_escapes(form: str) -> str:
+    return re.sub("%..", lambda escape: escape[0].lower(), form)
+
+
+def _in_base64(key: bytes) -> Iterator[str]:
+    """How `key` looks inside base64, at each of the three places where it can begin."""
+    for offset in range(3):
+        encoded = b64encode(bytes(offset) + key).decode().rstrip("=")
+        # The first and last letters also depend on what stands beside the key.
+        inner = encoded[(0, 2, 3)[offset] :]
+        inner = inner if (offset + len(key)) % 3 == 0 else inner[:-1]
+        yield inner
+        yield inner.replace("+", "-").replace("/", "_")
+
+
+_CREDENTIAL = re.compile(
+    r"""((?:token|api[_-]?key|apikey|password|authorization|secret)["']?\s*[:=]\s*["']?"""
+    r"""(?:bearer\s+|basic\s+)?)[^\s"',;&}]+""",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(r"\b(https?://)(?:[^\s/\"'<>@]*@)?([^\s/\"'<>?#]+)[^\s\"'<>]*", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """A stranger's words without what looks like a login; of an address only its host stays."""
+    return _ADDRESS.sub(r"\1\2", _CREDENTIAL.sub(rf"\1{MASK}", text))

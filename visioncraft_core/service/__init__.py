@@ -1,0 +1,1 @@
+"""A VisionCraft-compatible HTTP server, whatever makes the pictures."""

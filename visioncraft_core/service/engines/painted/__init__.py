@@ -1,0 +1,1 @@
+"""The sandbox's own engine: no model, no network."""

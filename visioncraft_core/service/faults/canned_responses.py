@@ -1,0 +1,225 @@
+"""Faults that are well-formed HTTP: statuses, redirects, and contents that are not the API's."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any, Literal
+
+from aiohttp import web
+
+from .base import Act, Fault, Strike
+from .connection_faults import FAILED_ENDLESS, MOVED_ENDLESS, SSE_CUT
+from .response_mutations import DEAD, MIB, bomb, png
+
+ENDLESS_JOB = "endless-job"  # the id of a job that is never done
+
+_LIMITED = {"error": "Free users can send 1 request per 30 seconds."}
+_DETAILS: dict[int, Any] = {
+    401: {"detail": "Not authenticated"},
+    402: {"detail": "Payment Required"},
+    403: _LIMITED,
+    413: {"error": "This needs a premium subscription."},
+    422: {"detail": [{"loc": ["body", "prompt"], "msg": "refused on purpose", "type": "value"}]},
+    429: {"detail": "Too Many Requests"},
+}
+# What stands between client and server answers in HTML.
+_PAGES = {
+    502: "502 Bad Gateway",
+    503: "Application error",
+    504: "504 Gateway Time-out",
+    520: "520: Web server is returning an unknown error",
+    526: "526: Invalid SSL certificate",
+}
+_STATUSES = (
+    *(400, 401, 402, 403, 404, 405, 408, 409, 413, 415, 418, 422, 425, 429),
+    *(500, 502, 503, 504, 520, 526, 999, 199, 201, 204, 206, 304),
+)
+
+
+def _page(title: str, status: int = 200) -> web.Response:
+    page = (
+        f"<!doctype html><html><head><title>{title}</title></head>"
+        f"<body><h1>{title}</h1></body></html>"
+    )
+    return web.Response(text=page, content_type="text/html", status=status)
+
+
+def _status(code: int) -> Fault:
+    async def act(strike: Strike) -> web.Response:
+        if code in (199, 204, 304):
+            made = web.Response(status=code)
+        elif code in _PAGES and not (code == 503 and strike.arg is not None):
+            made = _page(_PAGES[code], code)
+        else:
+            told = _DETAILS.get(code, {"detail": f"Status {code}"})
+            made = web.json_response(told, status=code)
+        if strike.arg is not None:
+            made.headers["Retry-After"] = strike.arg
+        return made
+
+    work = "refused" if 300 <= code < 500 else "done"
+    return Fault(act, work=work, takes="RETRY_AFTER", refuses_with_arg=code == 503)
+
+
+def _text(
+    text: str,
+    *,
+    status: int = 200,
+    kind: str = "application/json",
+    work: Literal["done", "refused"] = "done",
+) -> Fault:
+    async def act(_strike: Strike) -> web.Response:
+        return web.Response(text=text, status=status, content_type=kind)
+
+    return Fault(act, work=work)
+
+
+def _json(told: Any, *, status: int = 200, work: Literal["done", "refused"] = "done") -> Fault:
+    return _text(json.dumps(told), status=status, work=work)
+
+
+def _late(text: Callable[[], str]) -> Fault:
+    """For answers of megabytes, which are made when they are asked for."""
+
+    async def act(_strike: Strike) -> web.Response:
+        return web.Response(text=text(), content_type="application/json")
+
+    return Fault(act)
+
+
+async def _html(_strike: Strike) -> web.Response:
+    return _page("Maintenance")
+
+
+async def _html_500(_strike: Strike) -> web.Response:
+    return _page("500 Internal Server Error", 500)
+
+
+def _echo(status: int) -> Act:
+    async def act(strike: Strike) -> web.Response:
+        # FastAPI's 422 repeats the whole body, key included.
+        body = (await strike.request.read()).decode("utf-8", "replace")
+        if status == 200:
+            return web.json_response({"error": body})
+        detail = [{"loc": ["body", "prompt"], "msg": f"refused: {body}", "input": body}]
+        return web.json_response({"detail": detail}, status=status)
+
+    return act
+
+
+async def _picture_bomb(_strike: Strike) -> web.Response:
+    picture = png(50_000, 50_000, zlib.compress(bytes(150_001)))
+    return web.Response(body=picture, content_type="image/png")
+
+
+async def _dead_link(strike: Strike) -> web.Response:
+    return web.json_response({"images": [strike.url(DEAD)]})
+
+
+async def _link(strike: Strike) -> web.Response:
+    return web.json_response({"images": [strike.arg or ""]})
+
+
+def _redirect(code: int, body: Callable[[], bytes] = bytes) -> Fault:
+    """To the argument, else to the same address again."""
+
+    async def act(strike: Strike) -> web.Response:
+        headers = {"Location": strike.request.path if strike.arg is None else strike.arg}
+        if packed := body():
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(status=code, headers=headers, body=packed)
+
+    return Fault(act, work="refused", takes="URL")
+
+
+def _moved(location: str | None) -> Fault:
+    async def act(_strike: Strike) -> web.Response:
+        return web.Response(status=302, headers={} if location is None else {"Location": location})
+
+    return Fault(act, work="refused")
+
+
+async def _loop(strike: Strike) -> web.Response:
+    return web.Response(status=302, headers={"Location": strike.request.path})
+
+
+async def _hops(strike: Strike) -> web.StreamResponse:
+    asked = strike.request.query.get("hop", "")
+    hop = int(asked) if asked.isdecimal() and len(asked) < 10 else 0
+    if hop >= int(strike.arg or 1):
+        return await strike.real()
+    location = f"{strike.request.path}?hop={hop + 1}"
+    return web.Response(status=302, headers={"Location": location})
+
+
+_SSE = (
+    'data: {"choices":[{"delta":{"content":"Once"}}]}\n\n'
+    'data: {"choices":[{"delta":{"content":" upon"}}]}\n\n'
+    "data: [DONE]\n\n"
+)
+
+STATUSES = {
+    **{str(code): _status(code) for code in _STATUSES},
+    "403-key": _json({"detail": "Invalid API key."}, status=403, work="refused"),
+    "limited-200": _json(_LIMITED, work="refused"),
+    "limited-400": _json(_LIMITED, status=400, work="refused"),
+    "500-html": Fault(_html_500),
+    "500-empty": _text("", status=500),
+    "500-endless": FAILED_ENDLESS,
+}
+
+REDIRECTS = {
+    "redirect": _redirect(302),
+    **{f"redirect-{code}": _redirect(code) for code in (301, 303, 307, 308)},
+    "redirect-loop": Fault(_loop, work="refused"),
+    "redirect-bomb": _redirect(302, bomb),
+    "redirect-endless": MOVED_ENDLESS,
+    "redirect-nowhere": _moved(None),
+    "redirect-bad": _moved("http://[::bad/"),
+    "redirect-long": _moved("/" + "x" * 65_536),
+    "hops": Fault(_hops, work="real", takes="HOW_MANY", number=True),
+}
+
+CONTENTS = {
+    "html": Fault(_html),
+    "empty": _text(""),
+    "null": _json(None),
+    "string": _json("an answer that is only text"),
+    "list": _json([]),
+    "object": _json({}),
+    "error-200": _json({"error": "The generation failed."}),
+    "detail-200": _json({"detail": "The generation failed."}),
+    "message-200": _json({"error": {"message": "The generation failed."}}),
+    "codes-200": _json([{"code": 0, "message": "The generation failed."}]),
+    "echo": Fault(_echo(422), work="refused"),
+    "echo-200": Fault(_echo(200)),
+    "surrogate": _text(
+        r'{"detail":"\ud800\u0000\u202e\u001b[31mred\u001b[0m\r\nnext line"}',
+        status=400,
+        work="refused",
+    ),
+    "images-empty": _json({"images": []}),
+    "images-numbers": _json({"images": [1, 2.5, None]}),
+    "images-nested": _json({"images": [["a"], [["b"]]]}),
+    "images-text": _json({"images": "a picture"}),
+    "images-object": _json({"images": {"0": "a picture"}}),
+    "images-million": _late(lambda: '{"images":["a"' + ',"a"' * (10**6 - 1) + "]}"),
+    "dead-link": Fault(_dead_link),
+    "link": Fault(_link, takes="URL"),
+    "picture-bomb": Fault(_picture_bomb),
+    "null-job": _json({"job_id": None}),
+    "endless-job": _json({"job_id": ENDLESS_JOB}),
+    "no-choices": _json({"choices": []}),
+    "null-content": _json({"choices": [{"message": {"role": "assistant", "content": None}}]}),
+    "sse": _text(_SSE, kind="text/event-stream"),
+    "sse-cut": SSE_CUT,
+    "json-cut": _text('{"images": ["http'),
+    "json-deep": _text("[" * 100_000),
+    "json-int": _text("1" * 5000),
+    "json-inf": _text('{"images": [1e999]}'),
+    "json-nan": _text('{"images": [NaN]}'),
+    "json-two": _text('{"images": []}{"images": []}'),
+    "json-heavy": _late(lambda: "[" + "[]," * (16 * MIB // 3) + "[]]"),
+}

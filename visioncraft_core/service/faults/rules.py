@@ -1,0 +1,148 @@
+"""Things that go wrong on purpose: `generate-xl=503:1`, `results=hang*2`, `lists=html`, `*=reset`.
+
+`*N` ends a fault after N requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from textwrap import fill
+
+from ...api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
+from ...errors import ConfigError
+from . import (
+    canned_responses as fault_answers,
+)
+from . import (
+    connection_faults as fault_wire,
+)
+from . import (
+    response_mutations as fault_changes,
+)
+from .base import Fault
+
+GROUPS = {
+    "statuses, a number also with [:RETRY_AFTER]": fault_answers.STATUSES,
+    "waiting": fault_wire.WAITING,
+    "breaking": fault_wire.BREAKING,
+    "chunks and lengths": fault_wire.LENGTHS,
+    "encodings": fault_changes.ENCODINGS,
+    "contents": {**fault_answers.CONTENTS, **fault_changes.CHANGES},
+    "redirects": fault_answers.REDIRECTS,
+}
+FAULTS: dict[str, Fault] = {
+    name: fault for group in GROUPS.values() for name, fault in group.items()
+}
+
+_LISTS = [catalog.path.strip("/") for catalog in CATALOGS.values()]
+_PATHS = [kind.path.strip("/") for kind in ENDPOINTS]
+_WIDE = (JOB_STATUS_PATH.strip("/"), "results", "lists", "*")
+TARGETS = (*_PATHS, *_WIDE, *_LISTS)
+
+
+_HOW = """\
+--fault TARGET=FAULT[:ARGUMENT][*TIMES], for example generate-xl=503:1*2 or results=slow:5000.
+With --faults a request may carry X-Sandbox-Fault: FAULT[:ARGUMENT] for itself.
+"""
+
+
+class UnknownFault(ValueError):
+    """No such fault, or not with such an argument."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A fault with its argument."""
+
+    fault: Fault
+    arg: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        return self.fault.counts(self.arg)
+
+
+@dataclass
+class Plan:
+    """One `--fault`: where it strikes, what happens, how many times still."""
+
+    target: str
+    chosen: Chosen
+    left: int | None = None
+
+    def strike(self, path: str) -> Chosen | None:
+        """The fault, if it is this path's turn; counts."""
+        if self.target not in _names(path) or self.left == 0:
+            return None
+        if self.left is not None:
+            self.left -= 1
+        return self.chosen
+
+
+def choose(text: str) -> Chosen:
+    """`FAULT` or `FAULT:ARG`. Raises UnknownFault."""
+    name, sign, arg = text.partition(":")
+    chosen = FAULTS.get(name)
+    given = arg if sign else None
+    if chosen is None or not chosen.accepts(given):
+        raise UnknownFault(f"The fault {text} is not understood.")
+    return Chosen(chosen, given)
+
+
+def parse(spec: str) -> Plan:
+    """`TARGET=FAULT` or `TARGET=FAULT:ARG`, also with `*N` behind. Raises ConfigError that tells
+    what there is.
+    """
+    target, _, rest = spec.partition("=")
+    body, sign, times = rest.rpartition("*")
+    counted = bool(sign) and times.isascii() and times.isdigit() and len(times) < 10
+    wanted = body if counted else rest
+    if target.strip("/") not in TARGETS:
+        raise ConfigError(
+            f"The fault {spec} strikes nothing that is known.",
+            f"The targets are {', '.join([*_PATHS, *_WIDE])} and every catalog.",
+        )
+    try:
+        chosen = choose(wanted)
+    except UnknownFault:
+        near = get_close_matches(wanted.partition(":")[0], FAULTS, 5, 0.4) or ["500", "hang"]
+        raise ConfigError(
+            f"The fault {spec} is not understood.",
+            f"Write TARGET=FAULT, FAULT:ARGUMENT or FAULT*TIMES; `visioncraft sandbox --help` "
+            f"lists the faults, such as {', '.join(near)}.",
+        ) from None
+    return Plan(target.strip("/"), chosen, int(times) if counted else None)
+
+
+def described() -> str:
+    """Every target and fault with its argument, for the command's help."""
+    groups = {"targets": TARGETS}
+    for title, faults in GROUPS.items():
+        groups[title] = tuple(
+            name + (f"[:{fault.takes}]" if fault.takes and not name.isdigit() else "")
+            for name, fault in faults.items()
+        )
+    text = [_HOW]
+    for title, words in groups.items():
+        text += [
+            f"{title}:",
+            fill(
+                " ".join(words),
+                96,
+                initial_indent="  ",
+                subsequent_indent="  ",
+                break_on_hyphens=False,
+            ),
+        ]
+    return "\n".join(text)
+
+
+def _names(path: str) -> Iterator[str]:
+    name = path.strip("/")
+    yield from (name, "*")
+    if name in _LISTS:
+        yield "lists"
+    if name.startswith("results/"):
+        yield "results"

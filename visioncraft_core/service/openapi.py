@@ -1,0 +1,250 @@
+"""/openapi.json: every path, field and answer of the sandbox, from the declarations.
+
+It is as lax as the service was: a number may come as text, and names outside the catalogs are for
+the endpoint to judge (400).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..api.catalogs import bundled
+from ..api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
+from ..api.fields import (
+    Choice,
+    Field,
+    Flag,
+    Integer,
+    Kind,
+    Message,
+    Messages,
+    Number,
+    Picture,
+    Request,
+    Text,
+    Weights,
+)
+from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
+from .response_formats import CONTENT_TYPES, FILE_SHAPES
+
+PATH = "/openapi.json"
+
+Schema = dict[str, Any]
+
+# A picture of one pixel.
+_DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+)
+
+_TEXT: Schema = {"type": "string"}
+_LINKS: Schema = {"type": "array", "items": _TEXT}
+_BINARY: Schema = {"type": "string", "format": "binary"}
+_REFUSALS = {
+    400: "What was sent cannot be understood, or a name is not in its catalog",
+    403: "Unknown key, or a visitor from elsewhere",
+    404: "There is no such thing",
+    408: "The body did not arrive in time",
+    411: "The body has no Content-Length",
+    413: "Needs a premium account, or the body is too large",
+    415: "The body is not JSON",
+    416: "The file has no such part",
+    422: "A value was refused; `detail` names every one, and never repeats what was sent",
+    503: "Too busy; Retry-After says when to come again",
+}
+
+
+def description(shapes: Mapping[type[Request], str], version: str) -> Schema:
+    """The OpenAPI 3.1 document of a sandbox that answers in `shapes`."""
+    paths: dict[str, Schema] = {
+        catalog.path: {"get": _listing(catalog.help)} for catalog in CATALOGS.values()
+    }
+    for kind in ENDPOINTS:
+        paths[kind.path] = {"post": _endpoint(kind, shapes[kind])}
+    paths[JOB_STATUS_PATH] = {"post": _job_status()}
+    paths["/results/{name}"] = {"get": _result()}
+    paths[PATH] = {"get": _operation("This description", {"application/json": {"type": "object"}})}
+    info = {"title": "VisionCraft sandbox", "version": version}
+    return {"openapi": "3.1.0", "info": info, "paths": paths}
+
+
+def _operation(summary: str, answer: Schema, *refusals: int) -> Schema:
+    """An operation that answers 200 with `answer`, schemas by content type."""
+    content = {kind: {"schema": schema} for kind, schema in answer.items()}
+    responses: Schema = {"200": {"description": "Done", "content": content}}
+    for status in sorted({400, 403, 413, 415, 503, *refusals}):
+        responses[str(status)] = {
+            "description": _REFUSALS[status],
+            "content": {"application/json": {"schema": _REFUSED if status == 422 else _ERROR}},
+        }
+    return {"summary": summary, "responses": responses}
+
+
+def _posted(operation: Schema, properties: Mapping[str, Schema], required: list[str]) -> Schema:
+    schema = {"type": "object", "properties": dict(properties), "required": required}
+    content = {"application/json": {"schema": schema}}
+    return {**operation, "requestBody": {"required": True, "content": content}}
+
+
+_ERROR: Schema = {
+    "type": "object",
+    "properties": {"error": _TEXT, "detail": _TEXT},
+    "minProperties": 1,
+    "additionalProperties": False,
+}
+_REFUSED: Schema = {
+    "type": "object",
+    "required": ["detail"],
+    "additionalProperties": False,
+    "properties": {
+        "detail": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["loc", "msg", "type"],
+                "additionalProperties": False,
+                "properties": {
+                    "loc": {"type": "array", "items": _TEXT},
+                    "msg": _TEXT,
+                    "type": _TEXT,
+                },
+            },
+        }
+    },
+}
+
+
+def _listing(summary: str) -> Schema:
+    return _operation(summary, {"application/json": _LINKS})
+
+
+def _endpoint(kind: type[Request], shape: str) -> Schema:
+    words = (kind.__doc__ or "").partition("\n")[0]
+    operation = _operation(words, _answer(kind, shape), 408, 411, 422)
+    fields = {field.name: _field(field) for field in kind.fields()}
+    token = {**_TEXT, "description": "sandbox-free or sandbox-premium"}
+    required = [field.name for field in kind.fields() if field.required]
+    described = _posted(operation, {**fields, "token": token}, [*required, "token"])
+    described["requestBody"]["content"]["application/json"]["example"] = _example(kind)
+    return described
+
+
+def _example(kind: type[Request]) -> Schema:
+    """A body that is answered, and soon."""
+    body: Schema = {"token": SANDBOX_PREMIUM_KEY}
+    for field in kind.fields():
+        if isinstance(field.kind, Integer):
+            body[field.name] = max(field.kind.low, 1)
+        elif isinstance(field.kind, Choice):
+            body[field.name] = field.kind.suggested or field.default or _first(field.kind)
+        elif isinstance(field.kind, Picture):
+            body[field.name] = _DOT
+        elif isinstance(field.kind, Messages):
+            body[field.name] = [{"role": "user", "content": "A word about foxes."}]
+        elif isinstance(field.kind, Text) and field.required:
+            body[field.name] = "a red fox"
+    return body
+
+
+def _first(kind: Choice) -> str:
+    return bundled()[kind.catalog][0]
+
+
+def _answer(kind: type[Request], shape: str) -> Schema:
+    if shape == "bytes":
+        makes = {"images": ("png",), "animation": ("gif",), "video": ("mp4",)}
+        return {CONTENT_TYPES[name]: _BINARY for name in makes.get(kind.makes, ())}
+    schemas: dict[str, Schema] = {
+        "chat": _object(id=_TEXT, model=_TEXT, choices={"type": "array"}, usage={"type": "object"}),
+        "premium-chat": _object(message=_TEXT, chat_id=_TEXT),
+        "job": _object(job_id=_TEXT),
+        "list": _LINKS,
+        "error-200": _object(error=_TEXT),
+        "codes-200": {"type": "array", "items": {"type": "object"}},
+    }
+    if shape in FILE_SHAPES and shape not in schemas:
+        return {"application/json": _object(images=_LINKS)}
+    return {"application/json": schemas[shape]}
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _job_status() -> Schema:
+    status = {"enum": ["generating", "success"]}
+    answer = {"application/json": _object(status=status, image=_TEXT)}
+    operation = _operation("Asks whether a job is done", answer, 404, 408, 411, 422)
+    return _posted(operation, {"job_id": {}}, [])
+
+
+def _result() -> Schema:
+    files = dict.fromkeys((*CONTENT_TYPES.values(), "application/octet-stream"), _BINARY)
+    operation = _operation("A file that was made", files, 404, 416)
+    part = {
+        "description": "A part of the file",
+        "content": operation["responses"]["200"]["content"],
+    }
+    operation["responses"]["206"] = part
+    name = {"name": "name", "in": "path", "required": True, "schema": _TEXT}
+    span = {"name": "Range", "in": "header", "schema": _TEXT}
+    return {**operation, "parameters": [name, span]}
+
+
+def _field(field: Field) -> Schema:
+    schema = {**_SCHEMAS[type(field.kind)](field.kind), "description": field.help}
+    if not field.required:
+        schema["default"] = field.kind.to_json(field.default)
+    return schema
+
+
+def _text(_kind: Text) -> Schema:
+    return _TEXT
+
+
+def _choice(kind: Choice) -> Schema:
+    suggested = {"examples": [kind.suggested]} if kind.suggested else {}
+    return {**_TEXT, **suggested}
+
+
+def _integer(kind: Integer) -> Schema:
+    return {"anyOf": [{"type": "integer", "minimum": kind.low, "maximum": kind.high}, _TEXT]}
+
+
+def _number(kind: Number) -> Schema:
+    return {"anyOf": [{"type": "number", "minimum": kind.low, "maximum": kind.high}, _TEXT]}
+
+
+def _flag(_kind: Flag) -> Schema:
+    return {"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, _TEXT]}
+
+
+def _picture(_kind: Picture) -> Schema:
+    return {**_TEXT, "contentEncoding": "base64"}
+
+
+def _weights(_kind: Weights) -> Schema:
+    return {"type": "object", "additionalProperties": {"type": ["number", "string"]}}
+
+
+def _messages(_kind: Messages) -> Schema:
+    return {"type": "array", "minItems": 1, "items": _object(role=_TEXT, content=_TEXT)}
+
+
+def _message(_kind: Message) -> Schema:
+    return {"anyOf": [_TEXT, _messages(Messages())]}
+
+
+# One line a kind of field; a test holds it complete.
+_SCHEMAS: dict[type[Kind], Callable[[Any], Schema]] = {
+    Text: _text,
+    Message: _message,
+    Choice: _choice,
+    Integer: _integer,
+    Number: _number,
+    Flag: _flag,
+    Picture: _picture,
+    Weights: _weights,
+    Messages: _messages,
+}

@@ -1,0 +1,65 @@
+"""The files that links lead to: in memory only, under names that cannot be guessed."""
+
+from __future__ import annotations
+
+import secrets
+
+from aiohttp import web
+
+from .response_formats import Answer
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Accept-Ranges": "bytes",
+}
+
+
+class Results:
+    """Keeps at most `most_bytes`; the oldest file goes first."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self._files: dict[str, bytes] = {}
+        self._held = 0
+
+    def publish(self, content: bytes) -> str:
+        """Keeps a file; gives its name."""
+        kind = Answer(content=content).content_type.partition("/")[2]
+        name = f"{secrets.token_hex(16)}.{kind}"
+        self._files[name] = content
+        self._held += len(content)
+        while self._held > self._most and len(self._files) > 1:
+            self._held -= len(self._files.pop(next(iter(self._files))))
+        return name
+
+    def answer(self, request: web.Request) -> web.Response:
+        """The file, or the part that `Range` asks for. Raises HTTP's 404 and 416."""
+        name = request.match_info["name"]
+        content = self._files.get(name)
+        if content is None:
+            raise web.HTTPNotFound
+        headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+        kind = Answer(content=content).content_type
+        part = _part(request, len(content))
+        if part is None:
+            return web.Response(body=content, content_type=kind, headers=headers)
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(content)}"
+        body = content[part.start : part.stop]
+        return web.Response(status=206, body=body, content_type=kind, headers=headers)
+
+
+def _part(request: web.Request, size: int) -> range | None:
+    """The bytes that are asked for; None is all of them, as for a header that is no range."""
+    try:
+        asked = request.http_range
+    except ValueError:
+        return None
+    if asked.start is None and asked.stop is None:
+        return None
+    part = range(size)[asked]
+    if not part:
+        headers = {"Content-Range": f"bytes */{size}"}
+        raise web.HTTPRequestRangeNotSatisfiable(headers=headers)
+    return part

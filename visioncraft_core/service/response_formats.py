@@ -1,0 +1,155 @@
+"""How a finished work is answered: as at the specification's date, or as the service answered
+in the weeks around it.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from ..api import endpoints as api
+from ..api.fields import Request
+from ..errors import ConfigError
+from ..media.images import sniff
+from .engines.painted.engine import Work
+
+CONTENT_TYPES = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "mp4": "video/mp4",
+}
+
+SPECIFIED = {
+    api.Generate: "links",
+    api.GenerateXL: "bytes",
+    api.ImageToImage: "bytes",
+    api.Upscale: "links",
+    api.GenerateGif: "links",
+    api.ImageToVideo: "bytes",
+    api.Chat: "chat",
+    api.PremiumChat: "premium-chat",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A reply before it becomes HTTP: JSON, or a file with its type."""
+
+    json: Any = None
+    content: bytes = b""
+
+    @property
+    def content_type(self) -> str:
+        return CONTENT_TYPES.get(sniff(self.content) or "", "application/octet-stream")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a shape leaves files and jobs for later; each call gives an address or an id."""
+
+    publish: Callable[[bytes], str]
+    enqueue: Callable[[list[str]], str]
+
+
+def answer(shape: str, work: Work, request: Request, desk: Desk) -> Answer:
+    return _SHAPES[shape](work, request, desk)
+
+
+def names() -> tuple[str, ...]:
+    return tuple(_SHAPES)
+
+
+def chosen(shapes: Mapping[str, str]) -> dict[type[Request], str]:
+    """The shape of every endpoint, the given ones changed. Raises ConfigError."""
+    kinds = {kind.path.strip("/"): kind for kind in api.ENDPOINTS}
+    made = dict(SPECIFIED)
+    for path, shape in shapes.items():
+        if path.strip("/") not in kinds or shape not in names():
+            raise ConfigError(
+                f"The shape {path}={shape} is not understood.",
+                f"Write PATH=SHAPE; the shapes are {', '.join(names())}.",
+            )
+        if kinds[path.strip("/")].makes == "text" and shape in FILE_SHAPES:
+            raise ConfigError(
+                f"{path} makes text and cannot answer as {shape}.",
+                f"Choose one of {', '.join(n for n in names() if n not in FILE_SHAPES)}.",
+            )
+        made[kinds[path.strip("/")]] = shape
+    return made
+
+
+def _bytes(work: Work, _request: Request, _desk: Desk) -> Answer:
+    return Answer(content=work.files[0])
+
+
+def _links(work: Work, _request: Request, desk: Desk) -> Answer:
+    return Answer({"images": [desk.publish(content) for content in work.files]})
+
+
+def _list(work: Work, request: Request, desk: Desk) -> Answer:
+    return Answer(_links(work, request, desk).json["images"])
+
+
+def _base64(work: Work, _request: Request, _desk: Desk) -> Answer:
+    return Answer({"images": [base64.b64encode(content).decode() for content in work.files]})
+
+
+def _data_uri(work: Work, _request: Request, _desk: Desk) -> Answer:
+    encoded = ((Answer(content=c).content_type, base64.b64encode(c).decode()) for c in work.files)
+    return Answer({"images": [f"data:{kind};base64,{text}" for kind, text in encoded]})
+
+
+def _job(work: Work, _request: Request, desk: Desk) -> Answer:
+    return Answer({"job_id": desk.enqueue([desk.publish(content) for content in work.files])})
+
+
+def _error_200(_work: Work, _request: Request, _desk: Desk) -> Answer:
+    return Answer({"error": "The generation failed."})
+
+
+def _codes_200(_work: Work, _request: Request, _desk: Desk) -> Answer:
+    return Answer([{"code": 0, "message": "The generation failed."}])
+
+
+def _chat(work: Work, request: Request, _desk: Desk) -> Answer:
+    message = {"role": "assistant", "content": work.text}
+    words = [len(turn["content"].split()) for turn in getattr(request, "messages", ())]
+    said = len(work.text.split())
+    usage = {"prompt_tokens": sum(words), "completion_tokens": said}
+    return Answer(
+        {
+            "id": f"chatcmpl-{sha256(work.text.encode()).hexdigest()[:24]}",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": getattr(request, "model", ""),
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {**usage, "total_tokens": sum(words) + said},
+        }
+    )
+
+
+def _premium_chat(work: Work, _request: Request, _desk: Desk) -> Answer:
+    # No answer of this endpoint was ever recorded; these are the names of the service behind it.
+    return Answer({"message": work.text, "chat_id": work.chat_id})
+
+
+FILE_SHAPES = ("bytes", "links", "list", "base64", "data-uri", "job")  # these need a file
+
+_SHAPES: dict[str, Callable[[Work, Request, Desk], Answer]] = {
+    "bytes": _bytes,
+    "links": _links,
+    "list": _list,
+    "base64": _base64,
+    "data-uri": _data_uri,
+    "job": _job,
+    "error-200": _error_200,
+    "codes-200": _codes_200,
+    "chat": _chat,
+    "premium-chat": _premium_chat,
+}
