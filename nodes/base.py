@@ -12,21 +12,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..visioncraft_core.api.catalogs import Catalogs
-from ..visioncraft_core.api.fields import Field, Picture, Request
+from ..visioncraft_core.api.fields import Field, ImageField, Request
 from ..visioncraft_core.cancellation import ShouldCancel, never
-from ..visioncraft_core.client import Client, OnProgress, Opener, Result, unopened
+from ..visioncraft_core.client import Client, Decoder, OnProgress, Result, unopened
 from ..visioncraft_core.errors import Cancelled, VisionCraftError
 from ..visioncraft_core.media.images import UploadFormat, decode, encode
 from ..visioncraft_core.profiles.profile import embedded_sandbox
 from ..visioncraft_core.profiles.profiles import AUTO
 from . import comfy, tensors, widgets
-from .partial_runs import Unfinished
+from .partial_runs import PartialRuns
 from .server import chosen
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..visioncraft_core.media.images import Picture as Decoded
+    from ..visioncraft_core.media.images import DecodedImage as Decoded
 
 SANDBOX_NOTE = "No key is configured, so the built-in sandbox answers; its results are synthetic."
 
@@ -37,14 +37,14 @@ class ApiNode:
 
     REQUEST: ClassVar[type[Request]]
     HIDDEN_FIELDS: ClassVar[tuple[str, ...]] = ()  # fields that `build` fills by itself
-    opener: ClassVar[Opener] = staticmethod(unopened)
-    unfinished: ClassVar[Unfinished]  # the runs that gave only a part
+    decoder: ClassVar[Decoder] = staticmethod(unopened)
+    partial_runs: ClassVar[PartialRuns]  # the runs that gave only a part
     FUNCTION = "run"
     CATEGORY = "VisionCraft"
     DESCRIPTION = ""
 
     def __init_subclass__(cls) -> None:
-        cls.unfinished = Unfinished()
+        cls.partial_runs = PartialRuns()
         if hasattr(cls, "REQUEST") and not cls.DESCRIPTION:
             cls.DESCRIPTION = inspect.cleandoc(cls.REQUEST.__doc__ or "")
 
@@ -86,7 +86,7 @@ class ApiNode:
         for name, value in values.items():
             if value is not None and not str(value).strip():
                 return f"{name} is empty. Write something, or connect a text."
-        if problem := widgets.misfit(cls.INPUT_TYPES(), linked):
+        if problem := widgets.type_mismatch(cls.INPUT_TYPES(), linked):
             return problem
         if "server" not in linked:  # else the Server node judges it
             try:
@@ -102,7 +102,7 @@ class ApiNode:
         ComfyUI would keep the part for good: another number makes it run the node again, which asks
         only for what is missing.
         """
-        return cls.unfinished.mark(constants)
+        return cls.partial_runs.mark(constants)
 
     @classmethod
     def build(cls, **values: Any) -> Request:
@@ -117,7 +117,7 @@ class ApiNode:
 
         Raises InvalidRequest for an IMAGE without pictures, or Cancelled.
         """
-        name = next((f.name for f in cls.REQUEST.fields() if isinstance(f.kind, Picture)), "")
+        name = next((f.name for f in cls.REQUEST.fields() if isinstance(f.kind, ImageField)), "")
         if not name:
             return [cls.build(**values)]
         made: list[Request] = []
@@ -137,13 +137,13 @@ class ApiNode:
             result = client.send_all(
                 requests,
                 variation=seed,
-                opener=type(self).opener,
+                decoder=type(self).decoder,
                 on_progress=say,
                 should_cancel=should_cancel,
             )
             notes = [note, *result.notes] if note else [*result.notes]
             if result.missing:
-                self.unfinished.note({**values, "server": server, "seed": seed})
+                self.partial_runs.note({**values, "server": server, "seed": seed})
             outputs = self.output(requests[0], result, notes)
             _say_end(say, result.seconds, notes)
             return outputs
@@ -159,7 +159,7 @@ class ApiNode:
         sent = {
             f.name: getattr(request, f.name)
             for f in request.fields()
-            if not isinstance(f.kind, Picture)
+            if not isinstance(f.kind, ImageField)
         }
         told = {
             "server": result.server,
@@ -175,7 +175,7 @@ class ImageNode(ApiNode):
     """A node whose result is pictures."""
 
     CATEGORY = "VisionCraft/Image"
-    opener = staticmethod(decode)
+    decoder = staticmethod(decode)
     RETURN_TYPES = ("IMAGE", "MASK", "STRING")
     RETURN_NAMES = ("images", "mask", "info")
     OUTPUT_TOOLTIPS = (
@@ -187,7 +187,7 @@ class ImageNode(ApiNode):
     def output(
         self, request: Request, result: Result, notes: list[str]
     ) -> tuple[Tensor, Tensor, str]:
-        pictures: Sequence[Decoded] = result.opened
+        pictures: Sequence[Decoded] = result.decoded
         notes += _size_note(pictures)
         sizes = [f"{p.size.width}x{p.size.height}" for p in pictures]
         told = self.info(request, result, notes, pictures=sizes)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..visioncraft_core.api.catalogs import Listing
+from ..visioncraft_core.api.catalogs import CatalogSnapshot
 from ..visioncraft_core.api.endpoints import CATALOGS
 from ..visioncraft_core.cancellation import ShouldCancel
 from ..visioncraft_core.client import OnProgress
 from ..visioncraft_core.errors import InvalidRequest, VisionCraftError, clip
 from . import comfy, widgets
 from .base import client_of
-from .partial_runs import Unfinished
+from .partial_runs import PartialRuns
 
 FIRST, BY_NUMBER, ALL = "first", "by number", "all"
 MOST = 9999
@@ -34,7 +34,7 @@ class CatalogLoader:
         "Where the list comes from and how old it is, then one name a line.",
         "How many names passed the filter.",
     )
-    unfinished = Unfinished()  # the runs whose list was not live
+    partial_runs = PartialRuns()  # the runs whose list was not live
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
@@ -64,7 +64,7 @@ class CatalogLoader:
     def IS_CHANGED(cls, *, refresh: bool = False, **constants: Any) -> float:
         # ComfyUI runs a node again whose answer differs. A new NaN does, math.nan does not: it is
         # always the same object.
-        return float("nan") if refresh else cls.unfinished.mark(constants)
+        return float("nan") if refresh else cls.partial_runs.mark(constants)
 
     async def load(
         self,
@@ -79,7 +79,7 @@ class CatalogLoader:
 
         def work(
             say: OnProgress, should_cancel: ShouldCancel
-        ) -> tuple[Listing, VisionCraftError | None]:
+        ) -> tuple[CatalogSnapshot, VisionCraftError | None]:
             client, _ = client_of(server)
             listing, problem = client.listing(catalog, should_cancel=should_cancel)
             say(f"{catalog}: {len(listing.names)} names, {listing.describe()}.")
@@ -88,19 +88,19 @@ class CatalogLoader:
         listing, problem = await comfy.call(work)
         if problem:  # the list of an outage must not stay when it is over
             asked = {"catalog": catalog, "filter": filter, "pick": pick, "number": number}
-            self.unfinished.note({**asked, "server": server})
+            self.partial_runs.note({**asked, "server": server})
         names = _filtered(listing, filter, catalog, problem)
         picked = _picked(names, pick, number)
         return picked[0], picked, _text(catalog, listing, problem, names), len(names)
 
 
 def _filtered(
-    listing: Listing, words: str, catalog: str, problem: VisionCraftError | None
+    listing: CatalogSnapshot, words: str, catalog: str, problem: VisionCraftError | None
 ) -> list[str]:
     found = [n for n in listing.names if all(word in n.lower() for word in words.lower().split())]
     if not found:
         source = f" ({listing.describe()})" if problem else ""
-        why = f", and no other came: {clip(problem.what, 80)}" if problem else "."
+        why = f", and no other came: {clip(problem.message, 80)}" if problem else "."
         raise InvalidRequest(
             f"None of the {len(listing.names)} names in {catalog}{source} has "
             f'"{clip(words, 60)}" in it{why}',
@@ -117,7 +117,7 @@ def _picked(names: list[str], pick: str, number: int) -> list[str]:
 
 
 def _text(
-    catalog: str, listing: Listing, problem: VisionCraftError | None, names: list[str]
+    catalog: str, listing: CatalogSnapshot, problem: VisionCraftError | None, names: list[str]
 ) -> str:
     why = f" ({problem})" if problem else ""
     return "\n".join([f"# {catalog}: {listing.describe()}{why}", *names])

@@ -18,14 +18,14 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..visioncraft_core.atomic import name_first_free, part_of
+from ..visioncraft_core.atomic import link_first_free, temporary_file
 from ..visioncraft_core.cancellation import ShouldCancel
 from ..visioncraft_core.client import OnProgress, quiet
 from ..visioncraft_core.errors import Cancelled, SaveFailed
 from ..visioncraft_core.profiles.paths import default_home, named_home
 from ..visioncraft_core.profiles.profiles import AUTO
 from .background import Background
-from .video_input import FilmFromBytes, FilmFromFrames
+from .video_input import VideoFromFile, VideoFromFrames
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,7 +48,7 @@ class Host(Protocol):
         """The exception by which the host knows that its user stopped the run."""
         ...
 
-    def speaker(self) -> OnProgress:
+    def progress_callback(self) -> OnProgress:
         """Shows a line of text on the node that runs in this context."""
         ...
 
@@ -56,11 +56,11 @@ class Host(Protocol):
 
     def default_server(self) -> str: ...
 
-    def film_of_file(self, content: bytes) -> Any:
+    def video_from_file(self, content: bytes) -> Any:
         """A VIDEO of an MP4 file, whose stream is kept as it is."""
         ...
 
-    def film_of_frames(self, images: Tensor, rate: Fraction) -> Any:
+    def video_from_frames(self, images: Tensor, rate: Fraction) -> Any:
         """A VIDEO of an IMAGE, frames x height x width x 3, of even size."""
         ...
 
@@ -84,7 +84,7 @@ class QuietHost:
     def interruption(self) -> BaseException:
         return Cancelled("Cancelled.")
 
-    def speaker(self) -> OnProgress:
+    def progress_callback(self) -> OnProgress:
         return quiet
 
     def home(self) -> Path:
@@ -93,11 +93,11 @@ class QuietHost:
     def default_server(self) -> str:
         return AUTO
 
-    def film_of_file(self, content: bytes) -> Any:
-        return FilmFromBytes(content)
+    def video_from_file(self, content: bytes) -> Any:
+        return VideoFromFile(content)
 
-    def film_of_frames(self, images: Tensor, rate: Fraction) -> Any:
-        return FilmFromFrames(images, rate)
+    def video_from_frames(self, images: Tensor, rate: Fraction) -> Any:
+        return VideoFromFrames(images, rate)
 
     def save(self, content: bytes, prefix: str, suffix: str) -> Any:
         raise SaveFailed(
@@ -120,7 +120,7 @@ class ComfyHost(QuietHost):
     def interruption(self) -> BaseException:
         return _module("comfy.model_management").InterruptProcessingException()
 
-    def speaker(self) -> OnProgress:
+    def progress_callback(self) -> OnProgress:
         context = _module("comfy_execution.utils").get_executing_context()
         server = getattr(_module("server").PromptServer, "instance", None)
         if context is None or server is None:
@@ -132,10 +132,10 @@ class ComfyHost(QuietHost):
         users = Path(_module("folder_paths").get_user_directory())
         return named_home() or users / "__visioncraft"
 
-    def film_of_file(self, content: bytes) -> Any:
+    def video_from_file(self, content: bytes) -> Any:
         return _module("comfy_api.input_impl").VideoFromFile(io.BytesIO(content))
 
-    def film_of_frames(self, images: Tensor, rate: Fraction) -> Any:
+    def video_from_frames(self, images: Tensor, rate: Fraction) -> Any:
         components = _module("comfy_api.util").VideoComponents(images=images, frame_rate=rate)
         return _module("comfy_api.input_impl").VideoFromComponents(components)
 
@@ -152,8 +152,8 @@ class ComfyHost(QuietHost):
         # Items of a list and other programs are told the same number.
         names = (Path(folder) / f"{name}_{number:05}_.{suffix}" for number in count(first))
         try:
-            with part_of(Path(folder), content) as part:
-                file = name_first_free(part, names)
+            with temporary_file(Path(folder), content) as part:
+                file = link_first_free(part, names)
         except OSError as error:
             raise SaveFailed(
                 f"A result could not be saved ({error.strerror}).",
@@ -190,7 +190,7 @@ async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
     """
     current = host()
     cancel = threading.Event()
-    status = _Status(current.speaker())
+    status = _Status(current.progress_callback())
     job = Background(lambda: work(status.say, cancel.is_set))
     try:
         while not job.done.done():

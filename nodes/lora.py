@@ -58,7 +58,7 @@ class LoraStack:
             parse(text or "")
         except InvalidRequest as error:
             return str(error)
-        return widgets.misfit(cls.INPUT_TYPES(), input_types or {}) or True
+        return widgets.type_mismatch(cls.INPUT_TYPES(), input_types or {}) or True
 
     def stack(
         self,
@@ -73,7 +73,7 @@ class LoraStack:
             stacked.pop(lora, None)  # the later one counts, and stands last
             stacked[lora] = weight
         if hint := _hint(stacked):
-            comfy.host().speaker()(hint)
+            comfy.host().progress_callback()(hint)
         return stacked, written(stacked)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 MOST = 64
 
 
-class Unfinished:
+class PartialRuns:
     """What one node was asked in such runs; its IS_CHANGED tells its `mark`."""
 
     def __init__(self) -> None:

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..visioncraft_core.errors import InvalidRequest
-from ..visioncraft_core.media.images import Picture, Pixels, Size
+from ..visioncraft_core.media.images import DecodedImage, Pixels, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def common_size(pictures: Sequence[Picture]) -> Size:
+def common_size(pictures: Sequence[DecodedImage]) -> Size:
     """The smallest size that holds every picture."""
     sizes = [picture.size for picture in pictures]
     return Size(max(s.width for s in sizes), max(s.height for s in sizes))
 
 
-def images(pictures: Sequence[Picture]) -> Tensor:
+def images(pictures: Sequence[DecodedImage]) -> Tensor:
     """IMAGE: float32 in 0..1, pictures x height x width x 3 (RGB), on the CPU.
 
     Smaller pictures are padded with black at the right and bottom.
@@ -39,7 +39,7 @@ def images(pictures: Sequence[Picture]) -> Tensor:
     return torch.from_numpy(batch)
 
 
-def masks(pictures: Sequence[Picture]) -> Tensor:
+def masks(pictures: Sequence[DecodedImage]) -> Tensor:
     """MASK: float32 in 0..1, pictures x height x width; 1 is transparent, as in LoadImage."""
     import torch
 

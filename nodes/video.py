@@ -23,7 +23,7 @@ INFO_HELP = "Who answered, how long it took, and anything worth knowing, as JSON
 
 class _Moving(ApiNode):
     CATEGORY = "VisionCraft/Video"
-    opener = staticmethod(decode_animation)
+    decoder = staticmethod(decode_animation)
 
     def shown(
         self, file: File, animation: Animation, notes: list[str]
@@ -32,9 +32,9 @@ class _Moving(ApiNode):
         frames = tensors.frames(animation.frames)
         notes += _oddities(animation)
         if file.kind == "mp4":
-            video = comfy.host().film_of_file(file.content)
+            video = comfy.host().video_from_file(file.content)
         else:
-            video = comfy.host().film_of_frames(tensors.even(frames), animation.rate)
+            video = comfy.host().video_from_frames(tensors.even(frames), animation.rate)
         return video, frames, animation.fps
 
 
@@ -55,7 +55,7 @@ class TextToGif(_Moving):
         file = result.files[0]
         if len(result.files) > 1:
             notes.append(f"Only the first of {len(result.files)} files is shown.")
-        video, frames, fps = self.shown(file, result.opened[0], notes)
+        video, frames, fps = self.shown(file, result.decoded[0], notes)
         told = self.info(request, result, notes, frames=len(frames), fps=fps, file=file.kind)
         return frames, fps, video, file, told
 
@@ -73,7 +73,7 @@ class ImageToVideo(_Moving):
     def output(
         self, request: Request, result: Result, notes: list[str]
     ) -> tuple[list[Any], list[Tensor], list[float], list[File], str]:
-        parts = zip(result.files, result.opened, strict=True)
+        parts = zip(result.files, result.decoded, strict=True)
         shown = [self.shown(file, animation, notes) for file, animation in parts]
         videos = [video for video, _, _ in shown]
         frames = [frames for _, frames, _ in shown]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..visioncraft_core.media.animations import decode_animation
-from ..visioncraft_core.media.images import undecodable
+from ..visioncraft_core.media.images import damaged_file
 from . import tensors
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Components:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
-class FilmFromBytes:
+class VideoFromFile:
     """An MP4 file as it came; saving copies its streams without encoding them again.
 
     Every method raises DamagedFile for a file that does not open as an MP4 with pictures.
@@ -82,7 +82,7 @@ class FilmFromBytes:
         """
         with self._opened() as given:
             if codec not in ("auto", given.streams.video[0].codec.name):
-                FilmFromFrames(self.frames(), self.rate).save_to(target, metadata)
+                VideoFromFrames(self.frames(), self.rate).save_to(target, metadata)
                 return
             with _writing(target) as output:
                 output.metadata.update({**given.metadata, **_tags(metadata, quoted=False)})
@@ -97,14 +97,14 @@ class FilmFromBytes:
             # The named format keeps FFmpeg from following playlists and the like.
             container = av.open(io.BytesIO(self._content), "r", format="mp4")
         except FFmpegError:
-            raise undecodable("is a damaged or unknown video") from None
+            raise damaged_file("is a damaged or unknown video") from None
         with container:
             if not container.streams.video:
-                raise undecodable("is a video without pictures")
+                raise damaged_file("is a video without pictures")
             yield container
 
 
-class FilmFromFrames:
+class VideoFromFrames:
     """Frames and their rate; saving encodes them with H.264 as ComfyUI does.
 
     `images` is an IMAGE, frames x height x width x 3, of which values outside 0..1 are clamped;

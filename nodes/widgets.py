@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from ..visioncraft_core.api.fields import (
-    Choice,
+    BooleanField,
+    ChoiceField,
     Field,
-    Flag,
-    Integer,
-    Kind,
-    Message,
-    Number,
-    Picture,
-    Text,
-    Weights,
+    FieldType,
+    ImageField,
+    IntegerField,
+    MessageField,
+    NumberField,
+    TextField,
+    WeightsField,
 )
 
 LORAS, HISTORY, SERVER = "VISIONCRAFT_LORAS", "VISIONCRAFT_HISTORY", "VISIONCRAFT_SERVER"
@@ -84,7 +84,7 @@ def choice(names: list[str], default: str, help_text: str) -> Input:
     return (names, {"default": start, "tooltip": help_text})
 
 
-def misfit(declared: dict[str, dict[str, Input]], linked: dict[str, str]) -> str:
+def type_mismatch(declared: dict[str, dict[str, Input]], linked: dict[str, str]) -> str:
     """What is wrong with the types that are `linked` to inputs, "" if they all fit.
 
     A choice takes any text: names come from Catalog Loader and from other packs.
@@ -105,45 +105,45 @@ def of(field: Field, names: Names) -> Input:
     return _INPUTS[type(field.kind)](field, field.kind, names)
 
 
-def _text(field: Field, kind: Text, _names: Names) -> Input:
+def _text(field: Field, kind: TextField, _names: Names) -> Input:
     return text(field.help, field.default or "", multiline=kind.multiline)
 
 
-def _choice(field: Field, kind: Choice, names: Names) -> Input:
+def _choice(field: Field, kind: ChoiceField, names: Names) -> Input:
     return choice(names(kind.catalog), field.default or kind.suggested, field.help)
 
 
-def _integer(field: Field, kind: Integer, _names: Names) -> Input:
+def _integer(field: Field, kind: IntegerField, _names: Names) -> Input:
     start = kind.low if field.default is None else field.default
     limits = {"min": kind.low, "max": kind.high, "step": kind.step}
     return ("INT", {"default": start, **limits, "tooltip": field.help})
 
 
-def _number(field: Field, kind: Number, _names: Names) -> Input:
+def _number(field: Field, kind: NumberField, _names: Names) -> Input:
     start = kind.low if field.default is None else field.default
     limits = {"min": kind.low, "max": kind.high, "step": kind.step}
     return ("FLOAT", {"default": start, **limits, "tooltip": field.help})
 
 
-def _flag(field: Field, _kind: Kind, _names: Names) -> Input:
+def _flag(field: Field, _kind: FieldType, _names: Names) -> Input:
     return switch(field.help, default=bool(field.default))
 
 
-def _picture(field: Field, _kind: Kind, _names: Names) -> Input:
+def _picture(field: Field, _kind: FieldType, _names: Names) -> Input:
     return ("IMAGE", {"tooltip": field.help})
 
 
-def _weights(field: Field, _kind: Kind, _names: Names) -> Input:
+def _weights(field: Field, _kind: FieldType, _names: Names) -> Input:
     return socket(LORAS, field.help)
 
 
-_INPUTS: dict[type[Kind], Callable[[Field, Any, Names], Input]] = {
-    Text: _text,
-    Message: _text,
-    Choice: _choice,
-    Integer: _integer,
-    Number: _number,
-    Flag: _flag,
-    Picture: _picture,
-    Weights: _weights,
+_INPUTS: dict[type[FieldType], Callable[[Field, Any, Names], Input]] = {
+    TextField: _text,
+    MessageField: _text,
+    ChoiceField: _choice,
+    IntegerField: _integer,
+    NumberField: _number,
+    BooleanField: _flag,
+    ImageField: _picture,
+    WeightsField: _weights,
 }

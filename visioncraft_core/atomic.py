@@ -15,18 +15,20 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _NEW |= getattr(os, "O_BINARY", 0)
 
 
-def write_whole(path: Path, content: bytes, *, secret: bool = False, durable: bool = False) -> None:
+def write_atomic(
+    path: Path, content: bytes, *, secret: bool = False, durable: bool = False
+) -> None:
     """Writes `content` to `path` by way of a temporary file beside it. Raises OSError.
 
     A `secret` file can be read by its owner only; a `durable` one is on the disk when this returns,
     so that not even a power cut leaves half of it.
     """
-    with part_of(path.parent, content, secret=secret, durable=durable) as part:
+    with temporary_file(path.parent, content, secret=secret, durable=durable) as part:
         os.replace(part, path)
 
 
 @contextmanager
-def part_of(
+def temporary_file(
     folder: Path, content: bytes, *, secret: bool = False, durable: bool = False
 ) -> Iterator[Path]:
     """A temporary file in `folder` that holds `content`; at the end it is gone. Raises OSError."""
@@ -46,7 +48,7 @@ def part_of(
             name.unlink()
 
 
-def name_first_free(part: Path, candidates: Iterable[Path]) -> Path:
+def link_first_free(part: Path, candidates: Iterable[Path]) -> Path:
     """Gives the whole file `part` the first of the names that nobody has; the name it got.
 
     Looking first would not do: another process may take the name in between. Raises OSError.

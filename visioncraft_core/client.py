@@ -10,25 +10,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from .api.catalogs import Catalogs, Listing
+from .api.catalogs import Catalogs, CatalogSnapshot
 from .api.endpoints import CATALOGS
 from .api.fields import Request
 from .cancellation import ShouldCancel, never, sleep
 from .errors import Cancelled, VisionCraftError
 from .generation import replies
-from .generation.context import Server
+from .generation.context import ServerContext
 from .generation.downloads import Downloads
-from .generation.parallel import map_at_once
-from .generation.rate_limiter import limiter_of
-from .generation.results import File, Opener, Result, joined
-from .generation.retry import persist, quota_of, tries_to_fetch
-from .generation.run import Errand, OnProgress
+from .generation.parallel import parallel_map
+from .generation.rate_limiter import rate_limiter_of
+from .generation.results import Decoder, File, Result, merge_results
+from .generation.retry import call_with_retries, max_get_attempts, retry_budget_of
+from .generation.run import GenerationRun, OnProgress
 from .http.transport import Transport
 from .profiles.profile import Profile
 from .store.store import Store, key_of
 from .urls import origin_of
 
-__all__ = ["Client", "File", "OnProgress", "Opener", "Result", "quiet", "unopened"]
+__all__ = ["Client", "File", "OnProgress", "Decoder", "Result", "quiet", "unopened"]
 
 UNVERIFIED_NOTE = (
     "TLS certificates are not checked for this server (verify is off in its profile): anyone on "
@@ -52,14 +52,14 @@ class Client:
     def __init__(self, profile: Profile, home: Path) -> None:
         self.profile = _located(profile)
         origin = origin_of(self.profile.base_url)
-        quota = quota_of(origin)
-        self._server = Server(
+        retry_budget = retry_budget_of(origin)
+        self._server = ServerContext(
             self.profile,
             "the embedded sandbox" if profile.embedded else origin,
             Transport(self.profile),
             Downloads(self.profile),
-            limiter_of(origin),
-            quota,
+            rate_limiter_of(origin),
+            retry_budget,
             Store(home / "store"),
         )
         # The embedded sandbox has another port at every start, but always the same name.
@@ -73,7 +73,7 @@ class Client:
         request: Request,
         *,
         variation: object = 0,
-        opener: Opener = unopened,
+        decoder: Decoder = unopened,
         on_progress: OnProgress = quiet,
         should_cancel: ShouldCancel = never,
     ) -> Result:
@@ -85,13 +85,13 @@ class Client:
         with a VisionCraftError is missing from the result.
         Raises the errors of `transport`, `replies`, `downloads` and of the opener.
         """
-        return self._sent(request, variation, opener, on_progress, on_progress, should_cancel)
+        return self._sent(request, variation, decoder, on_progress, on_progress, should_cancel)
 
     def _sent(
         self,
         request: Request,
         variation: object,
-        opener: Opener,
+        decoder: Decoder,
         on_progress: OnProgress,
         on_delay: OnProgress,
         should_cancel: ShouldCancel,
@@ -100,7 +100,9 @@ class Client:
         key = ""
         if variation is not None and self.profile.store:
             key = key_of(request.path, request.to_json(), self._place, variation)
-        errand = Errand(self._server, request, key, opener, on_progress, on_delay, should_cancel)
+        errand = GenerationRun(
+            self._server, request, key, decoder, on_progress, on_delay, should_cancel
+        )
         result = errand.run()
         notes = result.notes if self.profile.verify else (*result.notes, UNVERIFIED_NOTE)
         return replace(result, notes=notes, seconds=time.monotonic() - started)
@@ -110,7 +112,7 @@ class Client:
         requests: Sequence[Request],
         *,
         variation: object = 0,
-        opener: Opener = unopened,
+        decoder: Decoder = unopened,
         on_progress: OnProgress = quiet,
         should_cancel: ShouldCancel = never,
     ) -> Result:
@@ -124,7 +126,7 @@ class Client:
             return self.send(
                 requests[0],
                 variation=variation,
-                opener=opener,
+                decoder=decoder,
                 on_progress=on_progress,
                 should_cancel=should_cancel,
             )
@@ -134,34 +136,34 @@ class Client:
 
         def attempt(turn: tuple[Request, object]) -> Result | VisionCraftError:
             try:
-                return self._sent(*turn, opener, quiet, on_delay, should_cancel)
+                return self._sent(*turn, decoder, quiet, on_delay, should_cancel)
             except VisionCraftError as error:
                 return error
 
         turns = _varied(requests, variation)
-        outcomes = map_at_once(attempt, turns, self.profile.at_once)
-        result = joined(outcomes, strict=self.profile.strict)
+        outcomes = parallel_map(attempt, turns, self.profile.max_concurrency)
+        result = merge_results(outcomes, fail_on_partial=self.profile.fail_on_partial)
         return replace(result, seconds=time.monotonic() - started)
 
-    def catalog(self, name: str, *, should_cancel: ShouldCancel = never) -> Listing:
+    def catalog(self, name: str, *, should_cancel: ShouldCancel = never) -> CatalogSnapshot:
         """The live names of a catalog, remembered for widgets. Raises like `send`."""
 
         def attempt() -> list[str]:
             path = CATALOGS[name].path
             response = self._server.transport.get(path, should_cancel=should_cancel)
-            return replies.read_names(response, self._server.hide)
+            return replies.parse_names(response, self._server.mask)
 
-        names = persist(
+        names = call_with_retries(
             attempt,
-            tries_to_fetch,
-            self._server.quota,
+            max_get_attempts,
+            self._server.retry_budget,
             wait=lambda _, seconds: sleep(seconds, should_cancel, "wait"),
         )
-        return self._catalogs.remember(name, names)
+        return self._catalogs.save(name, names)
 
     def listing(
         self, name: str, *, should_cancel: ShouldCancel = never
-    ) -> tuple[Listing, VisionCraftError | None]:
+    ) -> tuple[CatalogSnapshot, VisionCraftError | None]:
         """The live names, else the last known ones with why. Raises nothing but Cancelled."""
         try:
             return self.catalog(name, should_cancel=should_cancel), None

@@ -6,38 +6,38 @@ VisionCraftError
   InvalidRequest           a value that the API does not take; nothing was sent
   WorkflowError            a workflow file that cannot be run; nothing was sent
   SaveFailed               a result could not be written to disk
-  NotSent                  the server was not reached; nothing was charged
+  ConnectionFailed                  the server was not reached; nothing was charged
     HostNotFound           its name is unknown
-    LookupFailed           its name could not be looked up just now
+    DNSLookupFailed           its name could not be looked up just now
     ConnectionRefused      nobody listens there, or no route
-    ConnectTimedOut        it did not pick up in time
-    CertificateRejected    its TLS certificate did not verify
-    HandshakeFailed        it does not speak TLS as we do
-    ProxyFailed            the configured proxy did not let us through
-  Refused                  the server said no before it did any work
+    ConnectTimeout        it did not pick up in time
+    CertificateError    its TLS certificate did not verify
+    TLSError        it does not speak TLS as we do
+    ProxyError            the configured proxy did not let us through
+  RequestRejected                  the server said no before it did any work
     KeyRejected            unknown key, or the account lost its subscription
     PremiumRequired        needs a paid account (or the upload is too large)
     UploadTooLarge         more bytes than the server takes
     RateLimited            too many calls; retry_after says how long to wait
-      OutOfPatience        that is longer than the profile allows
+      RateLimitWaitExceeded        that is longer than the profile allows
     ServerBusy             503 with a time to come back
     EndpointNotFound       no such path: nearly always a wrong base URL
     FieldRejected          the server did not like a value
   OutcomeUnknown           the request arrived and the answer did not
-    TimedOut               a named limit passed
-      UploadTimedOut       the server took the request too slowly
-      FirstByteTimedOut    no answer began in time
-      Stalled              the answer began and then stood still
-      DeadlinePassed       the total time of the call was over
+    RequestTimeout               a named limit passed
+      WriteTimeout       the server took the request too slowly
+      ResponseTimeout    no answer began in time
+      ReadTimeout              the answer began and then stood still
+      TotalTimeout       the total time of the call was over
     ConnectionLost         the connection broke
     ServerFailed           the server answered 5xx
-  BadReply                 an answer that is not what the API gives
+  InvalidResponse                 an answer that is not what the API gives
     JobFailed              a job that the server could not finish
-    WebPage                an HTML page: another server, or one under repair
+    HTMLResponse                an HTML page: another server, or one under repair
     UnsafeContent          a file that is too large, or not what it says
       DamagedFile          a file that cannot be decoded
-  BlockedURL               a result address that is never fetched
-  ResultLost               the result was made but could not be downloaded
+  UnsafeURL               a result address that is never fetched
+  DownloadFailed               the result was made but could not be downloaded
   Cancelled                the user stopped it
 
 A message is one sentence about what happened and one about what to do, under 300 characters.
@@ -62,15 +62,15 @@ def clip(text: str, length: int) -> str:
 class VisionCraftError(Exception):
     """The root.
 
-    `what` is the message without what to do; `phase` says how far the call came, `status` is its
-    HTTP status if it had one.
+    `message` is what happened, without what to do; `phase` says how far the call came, `status`
+    is its HTTP status if it had one.
     """
 
     charged: Charged = "no"
 
     def __init__(
         self,
-        what: str,
+        message: str,
         advice: str = "",
         *,
         phase: str = "",
@@ -81,18 +81,18 @@ class VisionCraftError(Exception):
         # What to do must survive a long account of what happened, so only the latter is clipped.
         advice = clip(advice, LONGEST_MESSAGE // 2 + 30)
         room = LONGEST_MESSAGE - (len(advice) + 1 if advice else 0)
-        self.what = clip(what, room)
-        super().__init__(f"{self.what} {advice}".strip())
+        self.message = clip(message, room)
+        super().__init__(f"{self.message} {advice}".strip())
         self.phase = phase
         self.status = status
         self.retry_after = retry_after
         if charged is not None:
             self.charged = charged
 
-    def advised(self, advice: str) -> VisionCraftError:
+    def with_advice(self, advice: str) -> VisionCraftError:
         """The same error with something else to do about it."""
         return type(self)(
-            self.what,
+            self.message,
             advice,
             phase=self.phase,
             status=self.status,
@@ -129,71 +129,71 @@ class SaveFailed(VisionCraftError):
     pass
 
 
-class NotSent(VisionCraftError):
+class ConnectionFailed(VisionCraftError):
     pass
 
 
-class HostNotFound(NotSent):
+class HostNotFound(ConnectionFailed):
     pass
 
 
-class LookupFailed(NotSent):
+class DNSLookupFailed(ConnectionFailed):
     pass
 
 
-class ConnectionRefused(NotSent):
+class ConnectionRefused(ConnectionFailed):
     pass
 
 
-class ConnectTimedOut(NotSent):
+class ConnectTimeout(ConnectionFailed):
     pass
 
 
-class CertificateRejected(NotSent):
+class CertificateError(ConnectionFailed):
     pass
 
 
-class HandshakeFailed(NotSent):
+class TLSError(ConnectionFailed):
     pass
 
 
-class ProxyFailed(NotSent):
+class ProxyError(ConnectionFailed):
     pass
 
 
-class Refused(VisionCraftError):
+class RequestRejected(VisionCraftError):
     pass
 
 
-class KeyRejected(Refused):
+class KeyRejected(RequestRejected):
     pass
 
 
-class PremiumRequired(Refused):
+class PremiumRequired(RequestRejected):
     pass
 
 
-class UploadTooLarge(Refused):
+class UploadTooLarge(RequestRejected):
     pass
 
 
-class RateLimited(Refused):
+class RateLimited(RequestRejected):
     pass
 
 
-class OutOfPatience(RateLimited):
+class RateLimitWaitExceeded(RateLimited):
     pass
 
 
-class ServerBusy(Refused):
+class ServerBusy(RequestRejected):
     pass
 
 
-class EndpointNotFound(Refused):
+class EndpointNotFound(RequestRejected):
     pass
 
 
-class FieldRejected(Refused):
+class FieldRejected(RequestRejected):
     pass
 
 
@@ -201,23 +201,23 @@ class OutcomeUnknown(VisionCraftError):
     charged = "maybe"
 
 
-class TimedOut(OutcomeUnknown):
+class RequestTimeout(OutcomeUnknown):
     pass
 
 
-class UploadTimedOut(TimedOut):
+class WriteTimeout(RequestTimeout):
     pass
 
 
-class FirstByteTimedOut(TimedOut):
+class ResponseTimeout(RequestTimeout):
     pass
 
 
-class Stalled(TimedOut):
+class ReadTimeout(RequestTimeout):
     pass
 
 
-class DeadlinePassed(TimedOut):
+class TotalTimeout(RequestTimeout):
     pass
 
 
@@ -229,19 +229,19 @@ class ServerFailed(OutcomeUnknown):
     pass
 
 
-class BadReply(VisionCraftError):
+class InvalidResponse(VisionCraftError):
     charged = "maybe"
 
 
-class JobFailed(BadReply):
+class JobFailed(InvalidResponse):
     pass
 
 
-class WebPage(BadReply):
+class HTMLResponse(InvalidResponse):
     pass
 
 
-class UnsafeContent(BadReply):
+class UnsafeContent(InvalidResponse):
     pass
 
 
@@ -249,11 +249,11 @@ class DamagedFile(UnsafeContent):
     pass
 
 
-class BlockedURL(VisionCraftError):
+class UnsafeURL(VisionCraftError):
     charged = "yes"
 
 
-class ResultLost(VisionCraftError):
+class DownloadFailed(VisionCraftError):
     charged = "yes"
 
 

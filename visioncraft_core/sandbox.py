@@ -14,7 +14,7 @@ from aiohttp import web
 
 from .errors import ConfigError
 from .service.app import App
-from .service.connection_limits import Door
+from .service.connection_limits import ConnectionLimiter
 from .urls import is_loopback
 
 # aiohttp's own lines quote the bytes that it could not read, and those may hold a key.
@@ -97,7 +97,7 @@ class Sandbox:
         self._loop = asyncio.get_running_loop()
         listening: asyncio.Server | None = None
         await runner.setup()
-        door = Door(limits, cast("Callable[[], asyncio.Protocol]", runner.server))
+        door = ConnectionLimiter(limits, cast("Callable[[], asyncio.Protocol]", runner.server))
         self.app.arrived = door.arrived
         try:
             listening = await self._loop.create_server(door, host, port)

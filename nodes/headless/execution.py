@@ -56,10 +56,10 @@ class HeadlessHost(comfy.QuietHost):
         self._server = server
         self._home = home
 
-    def speaker(self) -> OnProgress:
+    def progress_callback(self) -> OnProgress:
         node = _running.get(None)
         if node is None:
-            return super().speaker()
+            return super().progress_callback()
         return lambda text: self._report.said(node, text)
 
     def default_server(self) -> str:

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
-from ...visioncraft_core.atomic import name_first_free, part_of
+from ...visioncraft_core.atomic import link_first_free, temporary_file
 from ...visioncraft_core.errors import SaveFailed
 from ...visioncraft_core.profiles.paths import default_home
 from . import previews
@@ -121,13 +121,13 @@ class Folders:
                 with ExitStack() as parts:
                     # All are written before the first is named: a batch has its numbers in a row
                     # even while another process saves.
-                    whole = [parts.enter_context(part_of(folder, each)) for each in contents]
+                    whole = [parts.enter_context(temporary_file(folder, each)) for each in contents]
                     numbers = count(_next_number(folder, name, tail))
                     paths = []
                     for index, part in enumerate(whole):
                         own = name.replace("%batch_num%", str(index))
                         names = (folder / f"{own}_{n:05}{tail}.{suffix}" for n in numbers)
-                        paths.append(name_first_free(part, names))
+                        paths.append(link_first_free(part, names))
             except OSError as error:
                 raise SaveFailed(
                     f"A result could not be saved ({error.strerror}).",

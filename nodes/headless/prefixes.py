@@ -12,7 +12,7 @@ from typing import Any
 
 from ...visioncraft_core.errors import WorkflowError, clip
 from .. import NODE_DISPLAY_NAME_MAPPINGS
-from .canvas.workflow import Face, Link, Node, Workflow
+from .canvas.workflow import CanvasNodeState, Link, Node, Workflow
 from .folders import Folders
 
 PREFIX = "filename_prefix"
@@ -80,17 +80,17 @@ def refuse_unusable(workflow: Workflow, needed: Iterable[str], places: Folders) 
             )
 
 
-def _faces(workflow: Workflow) -> list[Face]:
+def _faces(workflow: Workflow) -> list[CanvasNodeState]:
     """What is named in prefixes. In the API form a linked input has lost its widget's value."""
     nodes = workflow.nodes
     faces = workflow.faces or [
-        Face(node.id, node.class_type, node.title, node.class_type, _links(node))
+        CanvasNodeState(node.id, node.class_type, node.title, node.class_type, _links(node))
         for node in nodes.values()
     ]
     return [replace(face, widgets=_widgets(face, nodes.get(face.id))) for face in faces]
 
 
-def _widgets(face: Face, node: Node | None) -> dict[str, Any]:
+def _widgets(face: CanvasNodeState, node: Node | None) -> dict[str, Any]:
     # --set, a primitive and a subgraph's input put a value into the widget. A link does not.
     given = node.inputs if node else {}
     return {
@@ -107,7 +107,7 @@ def _links(node: Node) -> dict[str, Any]:
     return {name: value for name, value in node.inputs.items() if isinstance(value, Link)}
 
 
-def _filled(prefix: str, faces: Sequence[Face], now: datetime) -> str:
+def _filled(prefix: str, faces: Sequence[CanvasNodeState], now: datetime) -> str:
     def value(match: re.Match[str]) -> str:
         words = match[1]
         if words.startswith("date:"):
@@ -123,13 +123,13 @@ def _filled(prefix: str, faces: Sequence[Face], now: datetime) -> str:
     return re.sub("%([^%]+)%", value, prefix)
 
 
-def _called(name: str, faces: Sequence[Face]) -> list[Face]:
+def _called(name: str, faces: Sequence[CanvasNodeState]) -> list[CanvasNodeState]:
     """ComfyUI takes the first of these or nothing (applyTextReplacements)."""
     aliased = [face for face in faces if face.alias == name]
     return aliased + [face for face in faces if name in _titles(face)]
 
 
-def _titles(face: Face) -> tuple[str, ...]:
+def _titles(face: CanvasNodeState) -> tuple[str, ...]:
     return (face.title,) if face.title else TITLES.get(face.class_type, ())
 
 

@@ -164,7 +164,7 @@ def connects(home: Path) -> Iterator[Phase]:
 @contextmanager
 def queues(home: Path) -> Iterator[Phase]:
     with standing(answering(close=False), home) as before:
-        call = client(before.call.profile.base_url, home, at_once=1)
+        call = client(before.call.profile.base_url, home, max_concurrency=1)
         flag = Flag()
         in_background(lambda: call.send(GenerateXL(prompt="first"), should_cancel=flag))
         assert until(before.reached)
@@ -309,7 +309,7 @@ def test_f20_one_click_stops_all_calls_of_a_batch(home: Path):
             phase.call.send_all(batch, should_cancel=flag)
         assert time.monotonic() - flag.pressed < FREE
         assert phase.raw
-        assert phase.raw.connections == phase.call.profile.at_once
+        assert phase.raw.connections == phase.call.profile.max_concurrency
     assert until(lambda: not threads_of_ours(), 1.0)
 
 
@@ -417,7 +417,7 @@ def test_two_hundred_cancels_leave_no_threads_and_no_descriptors(home: Path):
     gate = threading.Semaphore(8)
 
     def one(phase: Phase, after: float) -> None:
-        call = client(phase.call.profile.base_url, home, at_once=64)
+        call = client(phase.call.profile.base_url, home, max_concurrency=64)
         flag = Flag()
         with gate:
             threading.Timer(after, flag.press).start()

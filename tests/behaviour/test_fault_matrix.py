@@ -70,15 +70,15 @@ def get(number: str, fault: str, error: type[Exception] | None, **told: object) 
 
 REFUSED = {"worked": 0}
 AGAIN = {"asked": 4, "within": BACKOFF}
-LOST = errors.ResultLost
+LOST = errors.DownloadFailed
 
 WAITING = [
-    xl("F19", "hang", errors.FirstByteTimedOut, within=1.5 + AFTER, at_least=1.4),
-    xl("F19-headers", "hang-headers", errors.FirstByteTimedOut, within=1.5 + AFTER),
-    xl("F66", "hang-body", errors.Stalled, within=1.0 + AFTER, at_least=0.9),
-    xl("F24", "continue", errors.DeadlinePassed, within=2.5 + AFTER, at_least=2.4),
-    xl("F25", "drip-headers", errors.DeadlinePassed, within=2.5 + AFTER),
-    xl("F65", "drip-body", errors.DeadlinePassed, within=2.5 + AFTER),
+    xl("F19", "hang", errors.ResponseTimeout, within=1.5 + AFTER, at_least=1.4),
+    xl("F19-headers", "hang-headers", errors.ResponseTimeout, within=1.5 + AFTER),
+    xl("F66", "hang-body", errors.ReadTimeout, within=1.0 + AFTER, at_least=0.9),
+    xl("F24", "continue", errors.TotalTimeout, within=2.5 + AFTER, at_least=2.4),
+    xl("F25", "drip-headers", errors.TotalTimeout, within=2.5 + AFTER),
+    xl("F65", "drip-body", errors.TotalTimeout, within=2.5 + AFTER),
 ]
 BREAKING = [
     xl("F15", "early-reset", errors.ConnectionLost, worked=0),
@@ -88,18 +88,21 @@ BREAKING = [
     xl("F22-ssh", "banner", errors.ConnectionLost),
     xl("F22-http2", "http2", errors.ConnectionLost),
     xl("F23", "cut-headers", errors.ConnectionLost),
-    xl("F26-many", "many-headers", errors.BadReply),
-    xl("F26-long", "long-header", errors.BadReply),
-    xl("F26-colon", "bad-header", errors.BadReply),
-    *(xl(f"F28-{status}", status, errors.BadReply) for status in ("999", "199", "201", "204")),
-    xl("F28-206", "206", errors.BadReply),
-    xl("F28-304", "304", errors.BadReply, worked=0),
+    xl("F26-many", "many-headers", errors.InvalidResponse),
+    xl("F26-long", "long-header", errors.InvalidResponse),
+    xl("F26-colon", "bad-header", errors.InvalidResponse),
+    *(
+        xl(f"F28-{status}", status, errors.InvalidResponse)
+        for status in ("999", "199", "201", "204")
+    ),
+    xl("F28-206", "206", errors.InvalidResponse),
+    xl("F28-304", "304", errors.InvalidResponse, worked=0),
 ]
 STATUSES = [
-    xl("F30-400", "400", errors.Refused, **REFUSED),
+    xl("F30-400", "400", errors.RequestRejected, **REFUSED),
     xl("F30-404", "404", errors.EndpointNotFound, **REFUSED),
     xl("F30-405", "405", errors.EndpointNotFound, **REFUSED),
-    xl("F30-415", "415", errors.Refused, **REFUSED),
+    xl("F30-415", "415", errors.RequestRejected, **REFUSED),
     xl("F31-401", "401", errors.KeyRejected, **REFUSED),
     xl("F31-403", "403-key", errors.KeyRejected, **REFUSED),
     xl("F32", "402", errors.PremiumRequired, **REFUSED),
@@ -120,9 +123,27 @@ STATUSES = [
         xl(f"F39-{number}", f"429:{odd}*1", None, asked=2, within=QUICK + 0.5)
         for number, odd in enumerate(("-1", "1.5", "inf", "nan", "١٢", "9" * 400, "0", "1, 2"))
     ),
-    xl("F40-200", "limited-200", errors.OutOfPatience, worked=0, settings={"patience": 1.0}),
-    xl("F40-400", "limited-400", errors.OutOfPatience, worked=0, settings={"patience": 1.0}),
-    xl("F40-403", "403", errors.OutOfPatience, worked=0, settings={"patience": 1.0}),
+    xl(
+        "F40-200",
+        "limited-200",
+        errors.RateLimitWaitExceeded,
+        worked=0,
+        settings={"max_rate_limit_wait": 1.0},
+    ),
+    xl(
+        "F40-400",
+        "limited-400",
+        errors.RateLimitWaitExceeded,
+        worked=0,
+        settings={"max_rate_limit_wait": 1.0},
+    ),
+    xl(
+        "F40-403",
+        "403",
+        errors.RateLimitWaitExceeded,
+        worked=0,
+        settings={"max_rate_limit_wait": 1.0},
+    ),
     xl("F41-json", "500", errors.ServerFailed),
     xl("F41-html", "500-html", errors.ServerFailed),
     xl("F41-empty", "500-empty", errors.ServerFailed),
@@ -144,9 +165,9 @@ REDIRECTS = [
     ),
     xl("F54-bomb", "redirect-bomb", errors.EndpointNotFound, worked=0, within=1.0),
     xl("F54-endless", "redirect-endless", errors.EndpointNotFound, worked=0, within=1.0),
-    xl("F55-nowhere", "redirect-nowhere", errors.BadReply, worked=0),
+    xl("F55-nowhere", "redirect-nowhere", errors.InvalidResponse, worked=0),
     xl("F55-bad", "redirect-bad", errors.EndpointNotFound, worked=0),
-    xl("F55-long", "redirect-long", errors.BadReply, worked=0),
+    xl("F55-long", "redirect-long", errors.InvalidResponse, worked=0),
 ]
 BODIES = [
     xl("F60-fin", "truncate", errors.ConnectionLost),
@@ -155,39 +176,42 @@ BODIES = [
     xl("F61-cut", "chunk-cut", errors.ConnectionLost),
     xl("F61-bad", "chunk-bad", errors.ConnectionLost),
     xl("F61-huge", "chunk-huge", errors.ConnectionLost),
-    xl("F61-drip", "chunk-drip", errors.DeadlinePassed, within=2.5 + AFTER),
-    xl("F61-trailer", "trailer-drip", errors.DeadlinePassed, within=2.5 + AFTER),
+    xl("F61-drip", "chunk-drip", errors.TotalTimeout, within=2.5 + AFTER),
+    xl("F61-trailer", "trailer-drip", errors.TotalTimeout, within=2.5 + AFTER),
     xl("F62", "length-long", None),
-    xl("F63-twice", "length-twice", errors.BadReply),
-    xl("F63-negative", "length-negative", errors.BadReply),
-    xl("F63-text", "length-text", errors.BadReply),
+    xl("F63-twice", "length-twice", errors.InvalidResponse),
+    xl("F63-negative", "length-negative", errors.InvalidResponse),
+    xl("F63-text", "length-text", errors.InvalidResponse),
     xl("F63-huge", "length-huge", errors.UnsafeContent),
     xl("F63-both", "length-both", None),
     xl("F64", "no-length", None),
-    xl("F64-cut", "no-length-cut", errors.BadReply),
+    xl("F64-cut", "no-length-cut", errors.InvalidResponse),
     xl("F68", "slices", None, within=2.5),
     xl("F69", "endless", errors.UnsafeContent, within=2.5),
     xl("F70-plain", "gzip", None),
     xl("F70-bomb", "gzip-bomb", errors.UnsafeContent),
-    xl("F70-cut", "gzip-cut", errors.BadReply),
-    xl("F70-lie", "gzip-lie", errors.BadReply),
-    xl("F70-nested", "gzip-nested", errors.BadReply),
-    xl("F70-rot13", "rot13", errors.BadReply),
-    xl("F70-br", "br", errors.BadReply),
+    xl("F70-cut", "gzip-cut", errors.InvalidResponse),
+    xl("F70-lie", "gzip-lie", errors.InvalidResponse),
+    xl("F70-nested", "gzip-nested", errors.InvalidResponse),
+    xl("F70-rot13", "rot13", errors.InvalidResponse),
+    xl("F70-br", "br", errors.InvalidResponse),
     xl("F71", "slow-close", None, within=1.0),
 ]
 CONTENTS = [
-    xl("F75", "html", errors.WebPage),
-    Row("F75-L", "lists=html", errors.WebPage, worked=0),
+    xl("F75", "html", errors.HTMLResponse),
+    Row("F75-L", "lists=html", errors.HTMLResponse, worked=0),
     *(
-        xl(f"F76-{name}", name, errors.Refused)
+        xl(f"F76-{name}", name, errors.RequestRejected)
         for name in ("error-200", "detail-200", "message-200", "codes-200", "null-job", "echo-200")
     ),
-    *(xl(f"F76-{name}", name, errors.BadReply) for name in ("string", "null", "object", "list")),
-    Row("F76-L", "lists=error-200", errors.Refused, worked=0),
-    Row("F76-L-empty", "lists=list", errors.BadReply, worked=0),
     *(
-        xl(f"F77-{name}", name, errors.BadReply)
+        xl(f"F76-{name}", name, errors.InvalidResponse)
+        for name in ("string", "null", "object", "list")
+    ),
+    Row("F76-L", "lists=error-200", errors.RequestRejected, worked=0),
+    Row("F76-L-empty", "lists=list", errors.InvalidResponse, worked=0),
+    *(
+        xl(f"F77-{name}", name, errors.InvalidResponse)
         for name in (
             *("images-empty", "images-numbers", "images-nested", "images-text", "images-object"),
             "images-million",
@@ -196,32 +220,36 @@ CONTENTS = [
     Row("F77-fewer", "generate=fewer", None, notes=1),
     Row("F77-more", "generate=more", None, notes=1),
     *(
-        xl(f"F78-{name}", name, errors.BadReply)
+        xl(f"F78-{name}", name, errors.InvalidResponse)
         for name in ("json-cut", "json-deep", "json-int", "json-inf", "json-nan", "json-two")
     ),
-    xl("F78-heavy", "json-heavy", errors.BadReply),
+    xl("F78-heavy", "json-heavy", errors.InvalidResponse),
     Row("F78-bom", "generate=json-bom", None),
     Row("F78-utf16", "generate=json-utf16", None),
-    xl("F78-surrogate", "surrogate", errors.Refused, worked=0),
+    xl("F78-surrogate", "surrogate", errors.RequestRejected, worked=0),
     xl("F79-html", "wrong-type", None),
     xl("F79-none", "untyped", None),
-    xl("F80", "empty", errors.BadReply),
+    xl("F80", "empty", errors.InvalidResponse),
     xl("F81-bomb", "picture-bomb", errors.UnsafeContent),
     xl("F81-pixels", "garbled", errors.DamagedFile),
     *(
         Row(f"F81-{name}", f"generate={name}", None, notes=1)
         for name in ("one-cut", "one-null", "one-garbled")
     ),
-    Row("F81-strict", "generate=one-garbled", errors.DamagedFile, settings={"strict": True}),
-    Row("F82-blocked", "generate=link:http://127.0.0.1:1/x.png", errors.BlockedURL),
-    Row("F82-scheme", "generate=link:file:///etc/passwd", errors.BlockedURL),
+    Row(
+        "F81-strict", "generate=one-garbled", errors.DamagedFile, settings={"fail_on_partial": True}
+    ),
+    Row("F82-blocked", "generate=link:http://127.0.0.1:1/x.png", errors.UnsafeURL),
+    Row("F82-scheme", "generate=link:file:///etc/passwd", errors.UnsafeURL),
     Row("F83", "generate=one-dead", None, notes=1, within=BACKOFF),
-    Row("F83-strict", "generate=one-dead", LOST, within=BACKOFF, settings={"strict": True}),
-    Row("F84-choices", "llm=no-choices", errors.BadReply),
-    Row("F84-null", "llm=null-content", errors.BadReply),
-    Row("F84-sse", "llm=sse", errors.BadReply),
+    Row(
+        "F83-strict", "generate=one-dead", LOST, within=BACKOFF, settings={"fail_on_partial": True}
+    ),
+    Row("F84-choices", "llm=no-choices", errors.InvalidResponse),
+    Row("F84-null", "llm=null-content", errors.InvalidResponse),
+    Row("F84-sse", "llm=sse", errors.InvalidResponse),
     Row("F84-cut", "llm=sse-cut", errors.ConnectionLost),
-    xl("F90-job", "endless-job", errors.DeadlinePassed, within=2.5 + 2.0 + AFTER),
+    xl("F90-job", "endless-job", errors.TotalTimeout, within=2.5 + 2.0 + AFTER),
 ]
 DOWNLOADS = [
     *(
@@ -238,23 +266,23 @@ DOWNLOADS = [
     get("F23-R", "cut-headers*1", None, asked=2),
     get("F66-R", "hang-body*1", None, asked=2, within=3.0),
     get("F19-R", "hang*1", None, asked=2, within=3.0),
-    get("F28-R", "206", errors.BadReply, asked=1),
+    get("F28-R", "206", errors.InvalidResponse, asked=1),
     get("F52", "hops:3", None, asked=4),
-    get("F52-4", "hops:4", errors.BadReply, asked=4),
-    get("F52-loop", "redirect-loop", errors.BadReply, asked=4),
-    get("F53-private", "redirect:http://169.254.169.254/", errors.BlockedURL, asked=1),
-    get("F53-file", "redirect:file:///etc/passwd", errors.BlockedURL, asked=1),
-    get("F54-R", "redirect-bomb:http://127.0.0.1:1/", errors.BlockedURL, asked=1),
-    get("F55-R", "redirect-nowhere", errors.BadReply, asked=1),
-    get("F55-R-bad", "redirect-bad", errors.BlockedURL, asked=1),
+    get("F52-4", "hops:4", errors.InvalidResponse, asked=4),
+    get("F52-loop", "redirect-loop", errors.InvalidResponse, asked=4),
+    get("F53-private", "redirect:http://169.254.169.254/", errors.UnsafeURL, asked=1),
+    get("F53-file", "redirect:file:///etc/passwd", errors.UnsafeURL, asked=1),
+    get("F54-R", "redirect-bomb:http://127.0.0.1:1/", errors.UnsafeURL, asked=1),
+    get("F55-R", "redirect-nowhere", errors.InvalidResponse, asked=1),
+    get("F55-R-bad", "redirect-bad", errors.UnsafeURL, asked=1),
     get("F63-R", "length-huge", errors.UnsafeContent, asked=1),
-    get("F64-R", "no-length-cut", errors.BadReply, asked=1),
+    get("F64-R", "no-length-cut", errors.InvalidResponse, asked=1),
     get("F67", "slow:100000", None, asked=1, within=2.5),
     get("F68-R", "slices", None, asked=1, within=2.5),
     get("F69-R", "endless", errors.UnsafeContent, asked=1, within=2.5),
-    get("F70-R", "gzip", errors.BadReply, asked=1),
-    get("F75-R", "html", errors.BadReply, asked=1),
-    get("F80-R", "empty", errors.BadReply, asked=1),
+    get("F70-R", "gzip", errors.InvalidResponse, asked=1),
+    get("F75-R", "html", errors.InvalidResponse, asked=1),
+    get("F80-R", "empty", errors.InvalidResponse, asked=1),
     get("F81-R", "garbled", errors.DamagedFile, asked=1),
 ]
 LISTS = [
@@ -262,14 +290,14 @@ LISTS = [
     Row("F41-L", "lists=500*3", None, asked=4, worked=0, within=BACKOFF),
     Row("F41-L-for-ever", "lists=500", errors.ServerFailed, asked=4, worked=0, within=BACKOFF),
 ]
-RESEND = [
+RETRY_POLICIES = [
     # What the profile setting is for, and what it costs.
-    xl("R-RET-8", "reset*1", None, asked=2, worked=2, settings={"resend": "unknown"}),
-    xl("R-RET-8-never", "429*1", errors.RateLimited, worked=0, settings={"resend": "never"}),
+    xl("R-RET-8", "reset*1", None, asked=2, worked=2, settings={"retry_policy": "unknown"}),
+    xl("R-RET-8-never", "429*1", errors.RateLimited, worked=0, settings={"retry_policy": "never"}),
 ]
 ROWS = [
     *(*WAITING, *BREAKING, *STATUSES, *REDIRECTS, *BODIES, *CONTENTS, *DOWNLOADS, *LISTS),
-    *RESEND,
+    *RETRY_POLICIES,
 ]
 
 
@@ -283,8 +311,8 @@ def call(row: Row, client: Client) -> tuple[str, ...]:
         assert len(client.catalog("samplers-xl").names) > 1
         return ()
     request: Request = POSTS[target]
-    result = client.send(request, opener=decode)
-    assert result.text or len(result.opened) == len(result.files) > 0
+    result = client.send(request, decoder=decode)
+    assert result.text or len(result.decoded) == len(result.files) > 0
     return result.notes
 
 

@@ -239,7 +239,7 @@ def test_m33_an_address_with_the_key_in_it_is_never_asked(how: str, spelling: st
         with raw(talk) as server:
             call = client(server.url, home, result_hosts=(other.url.partition("://")[2],))
             error = failure(lambda: call.send(XL))
-        assert type(error) is errors.BlockedURL
+        assert type(error) is errors.UnsafeURL
         assert other.connections == 0
     assert_hidden(told(error))
 
@@ -284,7 +284,7 @@ def test_m36_a_proxys_password_is_in_no_message(
         address = proxy.url.replace("://", f"://user:{KEY}@")
         for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
             monkeypatch.setenv(variable, address)
-        profile = Profile("test", url, Secret("another-key"), LIMITS, resend="never")
+        profile = Profile("test", url, Secret("another-key"), LIMITS, retry_policy="never")
         error = failure(lambda: Client(profile, home).send(XL))
         assert proxy.connections == 1
     assert_hidden(told(error))
@@ -486,7 +486,7 @@ def test_a_broken_file_of_keys_is_told_without_its_content(
     content: str, home: Path, capfd: pytest.CaptureFixture[str]
 ):
     home.mkdir()
-    entry = {"base_url": 7, "key": KEY, "at_once": KEY, "timeouts": KEY}
+    entry = {"base_url": 7, "key": KEY, "max_concurrency": KEY, "timeouts": KEY}
     text = content if content != "profiles" else json.dumps({"profiles": {"work": entry}})
     (home / "profiles.json").write_text(text)
     assert main(["run", "none.json", "--server", "work"]) == 2

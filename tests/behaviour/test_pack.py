@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.paths import ROOT
 from visioncraft import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
-from visioncraft.visioncraft_core.api.fields import Choice, Text
+from visioncraft.visioncraft_core.api.fields import ChoiceField, TextField
 from visioncraft.visioncraft_core.http.transport import USER_AGENT
 
 try:
@@ -133,12 +133,12 @@ def test_the_node_judges_its_choices_and_its_needed_texts_and_nothing_else(node_
     if not hasattr(cls, "REQUEST"):
         return
     if not hasattr(cls, "VALIDATE_INPUTS"):
-        assert not any(isinstance(f.kind, Choice) for f in cls.shown_fields())
+        assert not any(isinstance(f.kind, ChoiceField) for f in cls.shown_fields())
         return
     judged = set(inspect.getfullargspec(cls.VALIDATE_INPUTS).args) - {"cls"}
     shown = {f.name: f for f in cls.shown_fields()}
-    choices = {n for n, f in shown.items() if isinstance(f.kind, Choice)}
-    texts = {n for n, f in shown.items() if f.required and isinstance(f.kind, Text)}
+    choices = {n for n, f in shown.items() if isinstance(f.kind, ChoiceField)}
+    texts = {n for n, f in shown.items() if f.required and isinstance(f.kind, TextField)}
     own = {"prompt"} if "prompt" in cls.own_inputs().get("required", {}) else set()
     assert judged == choices | texts | own | {"input_types"}
     for name in texts | own:

@@ -84,7 +84,9 @@ def test_ten_thousand_calls_with_faults_hang_nothing_pay_nothing_twice_and_grow_
     numbers = iter(range(CALLS))
     lock = threading.Lock()
     with Sandbox(faults=[seeded]) as sandbox:  # type: ignore[list-item]
-        profile = Profile("soak", sandbox.url, Secret("sandbox-free"), LIMITS, at_once=THREADS)
+        profile = Profile(
+            "soak", sandbox.url, Secret("sandbox-free"), LIMITS, max_concurrency=THREADS
+        )
         client = Client(profile, home)
 
         def work() -> None:

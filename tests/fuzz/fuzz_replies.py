@@ -16,7 +16,10 @@ import driver
 
 with driver.instrumented():
     from visioncraft.visioncraft_core.errors import VisionCraftError
-    from visioncraft.visioncraft_core.generation.replies import read, read_job, read_names
+    from visioncraft.visioncraft_core.generation.replies import (
+        parse_job_reply,
+        parse_names,
+    )
     from visioncraft.visioncraft_core.http.call import Response
 
 from support.hostile_files import CASES
@@ -47,16 +50,16 @@ def target(data: bytes) -> None:
     value = line.decode("latin-1")
     headers = {"Retry-After": value, "Location": value}
     response = Response(status, headers, body, "https://api.test")
-    for reader in (read, read_job, read_names):
+    for reader in (read, parse_job_reply, parse_names):
         try:
-            reader(response, _hide)
+            reader(response, _mask)
         except VisionCraftError as error:
             assert len(str(error)) < 300
             assert KEY not in str(error)
             assert error.retry_after is None or error.retry_after >= 0
 
 
-def _hide(text: str) -> str:
+def _mask(text: str) -> str:
     return text.replace(KEY, "***")
 
 

@@ -17,8 +17,8 @@ from visioncraft.visioncraft_core import (
     Timeouts,
 )
 from visioncraft.visioncraft_core.api.fields import (
-    Messages,
-    Picture,
+    ImageField,
+    MessagesField,
     Request,
 )
 from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
@@ -57,8 +57,8 @@ def transport(url: str, timeouts: Timeouts = PATIENT) -> Transport:
 def body_of(endpoint: type[Request]) -> dict[str, Any]:
     """The smallest body that the endpoint takes."""
     values: dict[type, Any] = {
-        Picture: Picture().to_json(png_of(gradient())),
-        Messages: [{"role": "user", "content": "a fox"}],
+        ImageField: ImageField().to_json(png_of(gradient())),
+        MessagesField: [{"role": "user", "content": "a fox"}],
     }
     return {
         f.name: values.get(type(f.kind), getattr(f.kind, "suggested", "") or "a fox")

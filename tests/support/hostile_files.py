@@ -4,7 +4,7 @@ The ids M40 to M77 are those of the design's list of malicious files (M78, a bod
 for the transport's tests); N rows came later. `expect` names what a caller may see:
 
 OK  a picture or frames
-X   BadReply: not all there, or damaged
+X   InvalidResponse: not all there, or damaged
 U   UnsafeContent: out of bounds, or not of a kind that is ever opened
 """
 

@@ -21,7 +21,7 @@ class Host(comfy.QuietHost):
     def default_server(self) -> str:
         return self._url
 
-    def speaker(self):
+    def progress_callback(self):
         return self.heard.append
 
 

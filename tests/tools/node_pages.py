@@ -12,7 +12,7 @@ from typing import Any
 
 from visioncraft.nodes.headless.canvas.input_specs import Input, declared_inputs
 from visioncraft.visioncraft_core.api.catalogs import bundled
-from visioncraft.visioncraft_core.api.fields import Picture, Request
+from visioncraft.visioncraft_core.api.fields import ImageField, Request
 from visioncraft.visioncraft_core.errors import clip
 
 SHORT_LIST = 8  # a longer list of choices is counted, not shown
@@ -112,7 +112,7 @@ class Node:
             lines.append(f"Left out while blank: {_listed(blank)}.")
         if never := [name for name in self.inputs if name not in {*fields, *used}]:
             lines.append(f"Never sent: {_listed(never)}.")
-        if any(isinstance(field.kind, Picture) for field in fields.values()):
+        if any(isinstance(field.kind, ImageField) for field in fields.values()):
             lines.append("Each picture of a batch is a request of its own.")
         return "\n".join(["## What is sent", "", *lines])
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from visioncraft.visioncraft_core.atomic import part_of, write_whole
+from visioncraft.visioncraft_core.atomic import temporary_file, write_atomic
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
 
@@ -21,8 +21,8 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @posix
 def test_a_file_has_the_mode_of_the_umask_and_a_secret_one_its_own(umask: int, tmp_path: Path):
-    write_whole(tmp_path / "open", b"x")
-    write_whole(tmp_path / "secret", b"x", secret=True)
+    write_atomic(tmp_path / "open", b"x")
+    write_atomic(tmp_path / "secret", b"x", secret=True)
     assert (tmp_path / "open").stat().st_mode & 0o777 == 0o666 & ~umask
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
 
@@ -32,12 +32,12 @@ def test_the_umask_of_other_threads_is_left_alone(tmp_path: Path, monkeypatch: p
         pytest.fail("files of other threads could be written by everyone meanwhile")
 
     monkeypatch.setattr(os, "umask", changes)
-    write_whole(tmp_path / "a", b"x")
+    write_atomic(tmp_path / "a", b"x")
 
 
 def test_a_part_lies_beside_the_file_and_is_gone_afterwards(tmp_path: Path):
     content = bytes(range(256)) * 300  # with line ends of every kind
-    with part_of(tmp_path, content) as one, part_of(tmp_path, b"") as other:
+    with temporary_file(tmp_path, content) as one, temporary_file(tmp_path, b"") as other:
         assert (one.parent, one.suffix, one != other) == (tmp_path, ".part", True)
         assert one.read_bytes() == content
     assert list(tmp_path.iterdir()) == []
@@ -46,7 +46,7 @@ def test_a_part_lies_beside_the_file_and_is_gone_afterwards(tmp_path: Path):
 def test_a_part_is_gone_after_a_failure_too(tmp_path: Path):
     (tmp_path / "a").mkdir()
     with pytest.raises(OSError):  # noqa: PT011 - each system has its own
-        write_whole(tmp_path / "a", b"x")
+        write_atomic(tmp_path / "a", b"x")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     with pytest.raises(FileNotFoundError):
-        write_whole(tmp_path / "none" / "b", b"x")
+        write_atomic(tmp_path / "none" / "b", b"x")

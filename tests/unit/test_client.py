@@ -34,8 +34,8 @@ def test_every_endpoint_answers_with_what_it_makes(endpoint: type[Request], clie
     result = client.send(endpoint.from_json(body_of(endpoint)))
     kinds = {file.kind for file in result.files}
     expected = {"images": {"png"}, "animation": {"gif"}, "video": {"mp4"}, "text": set()}
-    assert kinds == expected[endpoint.makes]
-    assert bool(result.text) == (endpoint.makes == "text")
+    assert kinds == expected[endpoint.output]
+    assert bool(result.text) == (endpoint.output == "text")
     assert result.seconds > 0
 
 
@@ -48,7 +48,7 @@ def test_the_picture_is_the_same_in_every_shape_of_answer(shape: str, home: Path
 
 @pytest.mark.parametrize("shape", ["error-200", "codes-200"])
 def test_an_error_with_status_200_is_an_error(shape: str, home: Path):
-    with Sandbox(shapes={"generate-xl": shape}) as sandbox, pytest.raises(errors.Refused):
+    with Sandbox(shapes={"generate-xl": shape}) as sandbox, pytest.raises(errors.RequestRejected):
         client_of(sandbox, home).send(SMALL)
 
 
@@ -122,7 +122,7 @@ def test_a_fault_may_end_after_a_while(home: Path):
 
 
 def test_a_picture_where_text_was_asked_for_is_a_bad_reply(home: Path):
-    with Sandbox(shapes={"upscale": "chat"}) as sandbox, pytest.raises(errors.BadReply):
+    with Sandbox(shapes={"upscale": "chat"}) as sandbox, pytest.raises(errors.InvalidResponse):
         client_of(sandbox, home).send(ENDPOINTS[-1].from_json(body_of(ENDPOINTS[-1])))
 
 

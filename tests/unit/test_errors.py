@@ -42,6 +42,6 @@ def test_no_class_shows_the_path_of_its_module():
 
 
 def test_what_was_charged_follows_the_class_and_can_be_told_better():
-    assert errors.NotSent("x").charged == "no"
+    assert errors.ConnectionFailed("x").charged == "no"
     assert errors.OutcomeUnknown("x").charged == "maybe"
-    assert errors.TimedOut("x", charged="no").charged == "no"
+    assert errors.RequestTimeout("x", charged="no").charged == "no"

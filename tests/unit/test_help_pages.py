@@ -117,7 +117,7 @@ def test_every_node_has_a_page_and_every_page_a_node():
 
 
 def test_the_catalogs_that_a_user_has_seen_do_not_change_the_pages(home: Path):
-    Catalogs(home, "").remember("models", ["only-mine"])
+    Catalogs(home, "").save("models", ["only-mine"])
     assert main(["--check"]) == 0
 
 

@@ -1,6 +1,6 @@
 """Names for choices: what the server said last over what the pack brings along.
 
-`names` answers at once from memory, for widgets; only `remember` writes, and nothing here opens a
+`names` answers at once from memory, for widgets; only `save` writes, and nothing here opens a
 connection or raises.
 """
 
@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from ..atomic import write_whole
+from ..atomic import write_atomic
 
 Source = Literal["live", "cached", "bundled"]
 
@@ -30,7 +30,7 @@ def bundled() -> dict[str, list[str]]:
 
 
 @dataclass(frozen=True)
-class Listing:
+class CatalogSnapshot:
     """The names of one catalog and where they come from. `seen` is seconds since 1970."""
 
     names: tuple[str, ...]
@@ -54,37 +54,37 @@ class Catalogs:
     def __init__(self, home: Path, base_url: str) -> None:
         digest = sha256(base_url.encode()).hexdigest()[:16]
         self._path = home / "catalogs" / f"{digest}.json"
-        self._unkept: dict[str, Listing] = {}  # what the disk refused
+        self._unkept: dict[str, CatalogSnapshot] = {}  # what the disk refused
 
     def names(self, catalog: str) -> list[str]:
         """The names as last seen, else the bundled ones."""
         return list(self.last(catalog).names)
 
-    def last(self, catalog: str) -> Listing:
+    def last(self, catalog: str) -> CatalogSnapshot:
         """The cached listing, else the bundled one."""
         known = self._unkept.get(catalog) or self._read().get(catalog)
-        return known or Listing(tuple(bundled()[catalog]))
+        return known or CatalogSnapshot(tuple(bundled()[catalog]))
 
-    def remember(self, catalog: str, names: Sequence[str]) -> Listing:
+    def save(self, catalog: str, names: Sequence[str]) -> CatalogSnapshot:
         """Keeps a live list for the next start. A disk that refuses is no reason to fail."""
         now = time.time()
-        listing = Listing(tuple(names), "cached", now)
+        listing = CatalogSnapshot(tuple(names), "cached", now)
         stored = {
             name: {"names": known.names, "seen": known.seen}
             for name, known in {**self._read(), **self._unkept, catalog: listing}.items()
         }
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path, json.dumps(stored, ensure_ascii=False).encode())
+            write_atomic(self._path, json.dumps(stored, ensure_ascii=False).encode())
         except OSError as error:
             if not self._unkept:  # once: the next ones fail for the same reason
                 log.warning("The server's lists could not be kept (%s).", error.strerror)
             self._unkept[catalog] = listing
         else:
             self._unkept.clear()
-        return Listing(tuple(names), "live", now)
+        return CatalogSnapshot(tuple(names), "live", now)
 
-    def _read(self) -> Mapping[str, Listing]:
+    def _read(self) -> Mapping[str, CatalogSnapshot]:
         """The listings of the file, which is read again only when it is another one."""
         try:
             status = self._path.stat()
@@ -103,13 +103,13 @@ class Catalogs:
 
 
 # By file: its stamp and what it says. ComfyUI asks every node for its menus at once and often.
-_last_read: dict[Path, tuple[tuple[int, int, int], Mapping[str, Listing]]] = {}
+_last_read: dict[Path, tuple[tuple[int, int, int], Mapping[str, CatalogSnapshot]]] = {}
 
 
-def _listing(entry: object) -> Listing | None:
+def _listing(entry: object) -> CatalogSnapshot | None:
     names = entry.get("names") if isinstance(entry, dict) else None
     seen = entry.get("seen") if isinstance(entry, dict) else None
     usable = isinstance(names, list) and names and all(isinstance(n, str) for n in names)
     if not isinstance(names, list) or not usable or not isinstance(seen, int | float):
         return None
-    return Listing(tuple(names), "cached", float(seen))
+    return CatalogSnapshot(tuple(names), "cached", float(seen))

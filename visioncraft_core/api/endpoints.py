@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .fields import (
-    Choice,
-    Flag,
-    Integer,
-    Makes,
-    Message,
-    Messages,
-    Number,
-    Picture,
+    BooleanField,
+    ChoiceField,
+    ImageField,
+    IntegerField,
+    MessageField,
+    MessagesField,
+    NumberField,
+    OutputKind,
     Request,
-    Text,
-    Weights,
-    declare,
+    TextField,
+    WeightsField,
+    field,
 )
 
 
@@ -72,19 +72,21 @@ class Generate(Request):
     """Makes one to five pictures from text with a Stable Diffusion 1.x model."""
 
     path: ClassVar[str] = "/generate"
-    makes: ClassVar[Makes] = "images"
+    output: ClassVar[OutputKind] = "images"
 
-    model: str = declare(
-        Choice(catalog="models", suggested="anything_V5"), "The Stable Diffusion 1.x model."
+    model: str = field(
+        ChoiceField(catalog="models", suggested="anything_V5"), "The Stable Diffusion 1.x model."
     )
-    sampler: str = declare(Choice(catalog="samplers", suggested="Euler"), "The sampling method.")
-    prompt: str = declare(Text(multiline=True), _PROMPT)
-    negative_prompt: str = declare(Text(multiline=True), _NEGATIVE, default="")
-    image_count: int = declare(Integer(1, 5), "How many pictures to make in one call.", default=1)
-    cfg_scale: int = declare(Integer(0, 20), _CFG, default=10)
-    steps: int = declare(Integer(1, 50), _STEPS, default=30)
-    loras: dict[str, float] = declare(
-        Weights(catalog="loras"),
+    sampler: str = field(ChoiceField(catalog="samplers", suggested="Euler"), "The sampling method.")
+    prompt: str = field(TextField(multiline=True), _PROMPT)
+    negative_prompt: str = field(TextField(multiline=True), _NEGATIVE, default="")
+    image_count: int = field(
+        IntegerField(1, 5), "How many pictures to make in one call.", default=1
+    )
+    cfg_scale: int = field(IntegerField(0, 20), _CFG, default=10)
+    steps: int = field(IntegerField(1, 50), _STEPS, default=30)
+    loras: dict[str, float] = field(
+        WeightsField(catalog="loras"),
         "LoRAs and their weights: small models that add a style or a subject.",
         default={},
     )
@@ -95,27 +97,31 @@ class GenerateXL(Request):
     """Makes a picture of the size you choose from text with a Stable Diffusion XL model."""
 
     path: ClassVar[str] = "/generate-xl"
-    makes: ClassVar[Makes] = "images"
+    output: ClassVar[OutputKind] = "images"
     free: ClassVar = {"model": ("sdxl-turbo", "playground-V2")}
 
-    prompt: str = declare(Text(multiline=True), _PROMPT)
+    prompt: str = field(TextField(multiline=True), _PROMPT)
     # The first name of the catalog, sdxl-base, needs a paid account.
-    model: str = declare(
-        Choice(catalog="models-xl"),
+    model: str = field(
+        ChoiceField(catalog="models-xl"),
         "The Stable Diffusion XL model. sdxl-turbo and playground-V2 are free, the others need a "
         "premium account.",
         default="sdxl-turbo",
     )
-    negative_prompt: str = declare(Text(multiline=True), _NEGATIVE, default="")
-    width: int = declare(Integer(64, 1024, step=8), "Width of the picture in pixels.", default=1024)
-    height: int = declare(
-        Integer(64, 1024, step=8), "Height of the picture in pixels.", default=1024
+    negative_prompt: str = field(TextField(multiline=True), _NEGATIVE, default="")
+    width: int = field(
+        IntegerField(64, 1024, step=8), "Width of the picture in pixels.", default=1024
     )
-    sampler: str = declare(Choice(catalog="samplers-xl"), "The sampling method.", default="euler")
-    scheduler: str = declare(
-        Choice(catalog="schedulers-xl"), "How noise falls from step to step.", default="normal"
+    height: int = field(
+        IntegerField(64, 1024, step=8), "Height of the picture in pixels.", default=1024
     )
-    refiner: bool = declare(Flag(), "Let a second model polish the picture.", default=False)
+    sampler: str = field(
+        ChoiceField(catalog="samplers-xl"), "The sampling method.", default="euler"
+    )
+    scheduler: str = field(
+        ChoiceField(catalog="schedulers-xl"), "How noise falls from step to step.", default="normal"
+    )
+    refiner: bool = field(BooleanField(), "Let a second model polish the picture.", default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,22 +129,24 @@ class ImageToImage(Request):
     """Redraws a picture as the prompt asks."""
 
     path: ClassVar[str] = "/img2img"
-    makes: ClassVar[Makes] = "images"
+    output: ClassVar[OutputKind] = "images"
 
-    prompt: str = declare(Text(multiline=True), _PROMPT)
-    negative_prompt: str = declare(Text(multiline=True), _NEGATIVE, default="")
-    image: bytes = declare(Picture(), "The picture to start from.")
-    scheduler: str = declare(
-        Choice(catalog="img2img/schedulers"), "How noise falls from step to step.", default="DDIM"
+    prompt: str = field(TextField(multiline=True), _PROMPT)
+    negative_prompt: str = field(TextField(multiline=True), _NEGATIVE, default="")
+    image: bytes = field(ImageField(), "The picture to start from.")
+    scheduler: str = field(
+        ChoiceField(catalog="img2img/schedulers"),
+        "How noise falls from step to step.",
+        default="DDIM",
     )
-    steps: int = declare(Integer(1, 50), _STEPS, default=50)
-    strength: float = declare(
-        Number(0.0, 1.0),
+    steps: int = field(IntegerField(1, 50), _STEPS, default=50)
+    strength: float = field(
+        NumberField(0.0, 1.0),
         "How much is redrawn: 0 keeps the picture, 1 leaves nothing of it.",
         default=0.8,
     )
-    refiner: str = declare(
-        Choice(catalog="img2img/refiners"),
+    refiner: str = field(
+        ChoiceField(catalog="img2img/refiners"),
         "A second model that polishes the result.",
         default="no_refiner",
     )
@@ -149,12 +157,12 @@ class Chat(Request):
     """Answers a conversation with a language model."""
 
     path: ClassVar[str] = "/llm"
-    makes: ClassVar[Makes] = "text"
+    output: ClassVar[OutputKind] = "text"
 
-    model: str = declare(
-        Choice(catalog="models-llm", suggested="mistral-7b-instruct"), "The language model."
+    model: str = field(
+        ChoiceField(catalog="models-llm", suggested="mistral-7b-instruct"), "The language model."
     )
-    messages: tuple[dict[str, str], ...] = declare(Messages(), "The conversation, oldest first.")
+    messages: tuple[dict[str, str], ...] = field(MessagesField(), "The conversation, oldest first.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,15 +170,17 @@ class PremiumChat(Request):
     """Answers one message with a premium language model and remembers the chat by its id."""
 
     path: ClassVar[str] = "/premium/llm"
-    makes: ClassVar[Makes] = "text"
+    output: ClassVar[OutputKind] = "text"
     premium: ClassVar[bool] = True
 
-    model: str = declare(
-        Choice(catalog="models-llm-premium", suggested="gpt-3-5-turbo"), "The language model."
+    model: str = field(
+        ChoiceField(catalog="models-llm-premium", suggested="gpt-3-5-turbo"), "The language model."
     )
-    message: str = declare(Message(multiline=True), "What you say to the model.")
-    chat_id: str = declare(
-        Text(), "Continues the chat with this id; leave it empty to begin a new one.", default=""
+    message: str = field(MessageField(multiline=True), "What you say to the model.")
+    chat_id: str = field(
+        TextField(),
+        "Continues the chat with this id; leave it empty to begin a new one.",
+        default="",
     )
 
 
@@ -179,14 +189,14 @@ class GenerateGif(Request):
     """Makes a short moving picture from text."""
 
     path: ClassVar[str] = "/generate-gif"
-    makes: ClassVar[Makes] = "animation"
-    patience: ClassVar[float] = 600.0
+    output: ClassVar[OutputKind] = "animation"
+    expected_seconds: ClassVar[float] = 600.0
 
-    sampler: str = declare(Choice(catalog="samplers", suggested="Euler"), "The sampling method.")
-    prompt: str = declare(Text(multiline=True), _PROMPT)
-    negative_prompt: str = declare(Text(multiline=True), _NEGATIVE, default="")
-    cfg_scale: int = declare(Integer(0, 20), _CFG, default=10)
-    steps: int = declare(Integer(1, 50), _STEPS, default=30)
+    sampler: str = field(ChoiceField(catalog="samplers", suggested="Euler"), "The sampling method.")
+    prompt: str = field(TextField(multiline=True), _PROMPT)
+    negative_prompt: str = field(TextField(multiline=True), _NEGATIVE, default="")
+    cfg_scale: int = field(IntegerField(0, 20), _CFG, default=10)
+    steps: int = field(IntegerField(1, 50), _STEPS, default=30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,11 +204,11 @@ class ImageToVideo(Request):
     """Brings a picture to life as a short video."""
 
     path: ClassVar[str] = "/img2video"
-    makes: ClassVar[Makes] = "video"
-    patience: ClassVar[float] = 900.0
+    output: ClassVar[OutputKind] = "video"
+    expected_seconds: ClassVar[float] = 900.0
     premium: ClassVar[bool] = True
 
-    image: bytes = declare(Picture(), "The picture to bring to life.")
+    image: bytes = field(ImageField(), "The picture to bring to life.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,10 +216,10 @@ class Upscale(Request):
     """Makes a picture larger."""
 
     path: ClassVar[str] = "/upscale"
-    makes: ClassVar[Makes] = "images"
-    patience: ClassVar[float] = 600.0
+    output: ClassVar[OutputKind] = "images"
+    expected_seconds: ClassVar[float] = 600.0
 
-    image: bytes = declare(Picture(), "The picture to enlarge.")
+    image: bytes = field(ImageField(), "The picture to enlarge.")
 
 
 ENDPOINTS: tuple[type[Request], ...] = (

@@ -18,11 +18,11 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from ..errors import InvalidRequest, clip
 
-Makes = Literal["images", "animation", "video", "text"]
+OutputKind = Literal["images", "animation", "video", "text"]
 
 
 @dataclass(frozen=True)
-class Kind:
+class FieldType:
     """How one field is judged: `parse` gives the canonical value, `blank` ones may be left out."""
 
     def parse(self, value: object) -> Any:
@@ -39,7 +39,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Text(Kind):
+class TextField(FieldType):
     multiline: bool = False
 
     def parse(self, value: object) -> str:
@@ -52,18 +52,18 @@ class Text(Kind):
 
 
 @dataclass(frozen=True)
-class Message(Text):
+class MessageField(TextField):
     """Text for one chat turn. The specification's list says "list", its example is a string."""
 
     def parse(self, value: object) -> str:
         if isinstance(value, list):
-            turns = Messages().parse(value)
+            turns = MessagesField().parse(value)
             return next((t["content"] for t in reversed(turns) if t["role"] == "user"), "")
         return super().parse(value)
 
 
 @dataclass(frozen=True)
-class Choice(Text):
+class ChoiceField(TextField):
     """A name from a catalog. Other names pass: the catalogs of the specification end in "..."."""
 
     catalog: str = ""
@@ -74,7 +74,7 @@ class Choice(Text):
 
 
 @dataclass(frozen=True)
-class Integer(Kind):
+class IntegerField(FieldType):
     low: int = 0
     high: int = 0
     step: int = 1
@@ -87,7 +87,7 @@ class Integer(Kind):
 
 
 @dataclass(frozen=True)
-class Number(Kind):
+class NumberField(FieldType):
     low: float = 0.0
     high: float = 1.0
     step: float = 0.01
@@ -97,7 +97,7 @@ class Number(Kind):
 
 
 @dataclass(frozen=True)
-class Flag(Kind):
+class BooleanField(FieldType):
     def parse(self, value: object) -> bool:
         if isinstance(value, bool):
             return value
@@ -108,7 +108,7 @@ class Flag(Kind):
 
 
 @dataclass(frozen=True)
-class Picture(Kind):
+class ImageField(FieldType):
     """An encoded picture file as bytes; on the wire base64 without prefix or line breaks."""
 
     def parse(self, value: object) -> bytes:
@@ -130,7 +130,7 @@ class Picture(Kind):
 
 
 @dataclass(frozen=True)
-class Weights(Kind):
+class WeightsField(FieldType):
     """Names from a catalog, each with a number. Integral weights travel as integers."""
 
     catalog: str = ""
@@ -153,7 +153,7 @@ class Weights(Kind):
 
 
 @dataclass(frozen=True)
-class Messages(Kind):
+class MessagesField(FieldType):
     """A conversation: dicts with `role` and `content`, oldest first."""
 
     def parse(self, value: object) -> tuple[dict[str, str], ...]:
@@ -200,7 +200,7 @@ class Field:
     """One field of a request as the documentation, the widgets and the sandbox see it."""
 
     name: str
-    kind: Kind
+    kind: FieldType
     help: str
     default: Any
     required: bool
@@ -220,7 +220,7 @@ def _field(member: dataclasses.Field[Any]) -> Field:
 
 
 @dataclass(frozen=True)
-class Problem:
+class FieldError:
     """One value that was refused. `type` is a word for programs: missing, null or value."""
 
     field: str
@@ -231,7 +231,7 @@ class Problem:
 class InvalidFields(InvalidRequest):
     """Values that an endpoint does not take; `problems` lists every one of them."""
 
-    def __init__(self, path: str, problems: list[Problem]) -> None:
+    def __init__(self, path: str, problems: list[FieldError]) -> None:
         first, more = problems[0], len(problems) - 1
         others = f" (and {more} more)" if more else ""
         super().__init__(
@@ -245,7 +245,7 @@ class InvalidFields(InvalidRequest):
 R = TypeVar("R", bound="Request")
 
 
-def declare(kind: Kind, help_text: str, *, default: Any = dataclasses.MISSING) -> Any:
+def field(kind: FieldType, help_text: str, *, default: Any = dataclasses.MISSING) -> Any:
     """One field of a request class. Without a default the field is required."""
     metadata = {"kind": kind, "help": help_text}
     if isinstance(default, dict):
@@ -258,22 +258,22 @@ class Request:
     """One call of one endpoint. Built means valid: an instance can always be sent."""
 
     path: ClassVar[str]
-    makes: ClassVar[Makes]
+    output: ClassVar[OutputKind]
     # Seconds that a server may need before it begins to answer.
-    patience: ClassVar[float] = 300.0
+    expected_seconds: ClassVar[float] = 300.0
     premium: ClassVar[bool] = False
     # Field values that need no paid account, where the endpoint as such does not.
     free: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __post_init__(self) -> None:
-        problems: list[Problem] = []
+        problems: list[FieldError] = []
         for field in self.fields():
             try:
                 value = field.kind.parse(getattr(self, field.name))
                 if field.required and field.kind.blank(value):
                     raise ValueError("is empty")
             except ValueError as error:
-                problems.append(Problem(field.name, str(error)))
+                problems.append(FieldError(field.name, str(error)))
             else:
                 object.__setattr__(self, field.name, value)
         if problems:
@@ -291,18 +291,18 @@ class Request:
         Raises InvalidFields with every problem of the body.
         """
         values: dict[str, Any] = {}
-        problems: list[Problem] = []
+        problems: list[FieldError] = []
         for field in cls.fields():
             if field.name not in body:
                 if field.required:
-                    problems.append(Problem(field.name, "is required", "missing"))
+                    problems.append(FieldError(field.name, "is required", "missing"))
             elif body[field.name] is None:
-                problems.append(Problem(field.name, "must not be null", "null"))
+                problems.append(FieldError(field.name, "must not be null", "null"))
             else:
                 try:
                     values[field.name] = field.kind.from_json(body[field.name])
                 except ValueError as error:
-                    problems.append(Problem(field.name, str(error)))
+                    problems.append(FieldError(field.name, str(error)))
         if problems:
             raise InvalidFields(cls.path, problems)
         return cls(**values)

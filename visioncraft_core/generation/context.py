@@ -8,21 +8,21 @@ from ..http.transport import Transport
 from ..profiles.profile import Profile
 from ..store.store import Store
 from .downloads import Downloads
-from .rate_limiter import Limiter
-from .retry import Quota
+from .rate_limiter import RateLimiter
+from .retry import RetryBudget
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerContext:
     """What all errands to one server share. `label` is its name for people."""
 
     profile: Profile
     label: str
     transport: Transport
     downloads: Downloads
-    limiter: Limiter
-    quota: Quota
+    limiter: RateLimiter
+    retry_budget: RetryBudget
     store: Store
 
-    def hide(self, text: str) -> str:
-        return self.profile.key.hide(text) if self.profile.key else text
+    def mask(self, text: str) -> str:
+        return self.profile.key.mask(text) if self.profile.key else text

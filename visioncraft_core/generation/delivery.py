@@ -14,20 +14,20 @@ from urllib.parse import urljoin
 from ..api.fields import Request
 from ..cancellation import ShouldCancel
 from ..errors import (
-    BadReply,
-    BlockedURL,
     Cancelled,
     DamagedFile,
-    ResultLost,
+    DownloadFailed,
+    InvalidResponse,
     UnsafeContent,
+    UnsafeURL,
     VisionCraftError,
 )
-from ..http.byte_budget import Budget
+from ..http.byte_budget import ByteBudget
 from ..urls import origin_of
-from .context import Server
-from .parallel import map_at_once
-from .replies import Files
-from .results import File, Opener, Part, delivered, unfit, whole_file
+from .context import ServerContext
+from .parallel import parallel_map
+from .replies import FilesReply
+from .results import Decoder, File, Part, delivered, unexpected_content, whole_file
 
 DOWNLOADS_AT_ONCE = 8
 OPENED_AT_ONCE = 2  # in the whole process: each picture may take half a GB for a moment
@@ -45,7 +45,7 @@ LATER = (
 _opening = threading.BoundedSemaphore(OPENED_AT_ONCE)
 
 
-class Collected(NamedTuple):
+class CollectedFiles(NamedTuple):
     """`notes` tell of the parts that failed, of which `missing` would be fetched by another run."""
 
     parts: list[Part]
@@ -53,16 +53,16 @@ class Collected(NamedTuple):
     missing: int
 
 
-class Delivery:
+class FileCollector:
     """What a reply names, for one request. `key` is its name in the store, "" where nothing is
     kept; `kept` tells whether the reply itself is."""
 
     def __init__(
         self,
-        server: Server,
+        server: ServerContext,
         request: Request,
         key: str,
-        opener: Opener,
+        decoder: Decoder,
         should_cancel: ShouldCancel,
         *,
         kept: bool,
@@ -70,20 +70,20 @@ class Delivery:
         self._server = server
         self._request = request
         self._key = key
-        self._open = opener
+        self._open = decoder
         self._should_cancel = should_cancel
         self._kept = kept
-        self._budget = Budget(request.makes)
+        self._budget = ByteBudget(request.output)
         self.unkept = False
         """Whether the disk refused a file."""
         self.over = False
         """Whether nothing of it will ever come, however often one asks."""
 
-    def collect(self, reply: Files) -> Collected:
+    def collect(self, reply: FilesReply) -> CollectedFiles:
         """The parts that come. Raises where none does, the user cancelled, or the profile is
         strict and one is missing."""
         sources = reply.parts[:MOST_FILES]
-        outcomes = map_at_once(self._part, sources, DOWNLOADS_AT_ONCE)
+        outcomes = parallel_map(self._part, sources, DOWNLOADS_AT_ONCE)
         pairs = list(zip(outcomes, sources, strict=True))
         dead = [_is_dead(*pair) for pair in pairs]
         self.over = all(dead)
@@ -93,15 +93,17 @@ class Delivery:
             told = [
                 outcome for _, outcome in sorted(zip(dead, told, strict=True), key=itemgetter(0))
             ]
-        parts, notes = delivered(told, strict=self._server.profile.strict)
+        parts, notes = delivered(told, fail_on_partial=self._server.profile.fail_on_partial)
         links = sum(not isinstance(o, Part) and isinstance(source, str) for o, source in pairs)
-        return Collected(parts, notes, links if self._kept else len(notes))
+        return CollectedFiles(parts, notes, links if self._kept else len(notes))
 
     def _part(self, source: bytes | str | None) -> Part | VisionCraftError:
         """The file that came with the answer, or that a link names; else why there is none."""
         try:
             if source is None:
-                raise unfit(self._server.label, "a part that is neither a file nor a link")
+                raise unexpected_content(
+                    self._server.label, "a part that is neither a file nor a link"
+                )
             if isinstance(source, bytes):
                 self._budget.take(len(source))
                 return self._opened(self._whole(source))
@@ -135,14 +137,14 @@ class Delivery:
     def _refuse_ended_sandbox(self, url: str) -> None:
         profile = self._server.profile
         if profile.embedded and origin_of(url) != origin_of(profile.base_url):
-            raise ResultLost(
+            raise DownloadFailed(
                 "The sandbox that made this has ended, and its files with it.",
                 phase="download",
                 status=GONE[-1],
             )
 
     def _whole(self, content: bytes) -> File:
-        return whole_file(content, self._request.makes, self._server.label)
+        return whole_file(content, self._request.output, self._server.label)
 
     def _opened(self, file: File) -> Part:
         with _opening:
@@ -152,13 +154,13 @@ class Delivery:
 
     def _advised(self, outcome: Part | VisionCraftError, source: object) -> Part | VisionCraftError:
         """`outcome`, with what another run would do about it."""
-        if isinstance(outcome, Part | BlockedURL) or type(outcome) is UnsafeContent:
+        if isinstance(outcome, Part | UnsafeURL) or type(outcome) is UnsafeContent:
             return outcome  # other settings may let it through, and it says so
         if not self._kept:
-            return outcome.advised(UNKEPT)
+            return outcome.with_advice(UNKEPT)
         if not _is_dead(outcome, source):
-            return outcome.advised(LATER)
-        return outcome.advised(DEAD if self.over else DEAD_AMONG_OTHERS)
+            return outcome.with_advice(LATER)
+        return outcome.with_advice(DEAD if self.over else DEAD_AMONG_OTHERS)
 
 
 def _is_dead(outcome: Part | VisionCraftError, source: object) -> bool:
@@ -167,8 +169,8 @@ def _is_dead(outcome: Part | VisionCraftError, source: object) -> bool:
     Of a link only a clear word counts: a proxy, a login page or a busy host say other things, too.
     """
     if isinstance(source, str):
-        return isinstance(outcome, ResultLost) and outcome.status in GONE
-    return isinstance(outcome, BadReply) and type(outcome) is not UnsafeContent
+        return isinstance(outcome, DownloadFailed) and outcome.status in GONE
+    return isinstance(outcome, InvalidResponse) and type(outcome) is not UnsafeContent
 
 
 def _absolute(base: str, url: str) -> str:

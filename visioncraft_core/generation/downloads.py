@@ -13,14 +13,14 @@ from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
 from ..cancellation import ShouldCancel, never, sleep
-from ..errors import BadReply, BlockedURL, Cancelled, ResultLost, VisionCraftError, clip
+from ..errors import Cancelled, DownloadFailed, InvalidResponse, UnsafeURL, VisionCraftError, clip
 from ..http.addresses import check_url, is_public
-from ..http.byte_budget import Budget
+from ..http.byte_budget import ByteBudget
 from ..http.call import Call, Response
-from ..http.transport import LIST_LIMIT, Session, exchange
+from ..http.transport import LIST_LIMIT, Session, send_call
 from ..profiles.profile import Profile
 from ..urls import origin_of
-from .retry import FETCH_SECONDS, persist, quota_of, retry_after, tries_to_fetch
+from .retry import FETCH_SECONDS, call_with_retries, max_get_attempts, retry_after, retry_budget_of
 
 MOST_REDIRECTS = 3
 MADE = "It was made and may have been counted."
@@ -32,30 +32,30 @@ class Downloads:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._quota = quota_of(origin_of(profile.base_url), "files")
+        self._quota = retry_budget_of(origin_of(profile.base_url), "files")
         self._session = Session()
         # Clearing the jar would be too late: files are fetched side by side.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def fetch(
-        self, url: str, *, budget: Budget | None = None, should_cancel: ShouldCancel = never
+        self, url: str, *, budget: ByteBudget | None = None, should_cancel: ShouldCancel = never
     ) -> bytes:
         """The bytes behind `url`, asked for again when that fails: fetching costs nothing.
 
         They are taken off `budget`, which the files of one answer share.
 
-        Raises BlockedURL, ResultLost, BadReply for an answer that is no file, or Cancelled.
+        Raises UnsafeURL, DownloadFailed, InvalidResponse where the answer is no file, or Cancelled.
         """
-        allowed = budget or Budget("video")
+        allowed = budget or ByteBudget("video")
         try:
-            return persist(
+            return call_with_retries(
                 lambda: self._followed(url, allowed, should_cancel),
-                tries_to_fetch,
+                max_get_attempts,
                 self._quota,
                 wait=lambda _, seconds: sleep(seconds, should_cancel, "download"),
                 seconds=FETCH_SECONDS,
             )
-        except (BlockedURL, BadReply, ResultLost) as error:
+        except (UnsafeURL, InvalidResponse, DownloadFailed) as error:
             error.charged = "yes"  # whatever is wrong with the file, it was made
             raise
         except Cancelled:
@@ -63,9 +63,9 @@ class Downloads:
                 "Cancelled; the result was made.", phase="download", charged="yes"
             ) from None
         except VisionCraftError as error:
-            raise _lost(url, "did not deliver", error.what) from None
+            raise _lost(url, "did not deliver", error.message) from None
 
-    def _followed(self, url: str, budget: Budget, should_cancel: ShouldCancel) -> bytes:
+    def _followed(self, url: str, budget: ByteBudget, should_cancel: ShouldCancel) -> bytes:
         for _ in range(MOST_REDIRECTS + 1):
             response = self._asked(url, budget, should_cancel)
             if response.status == 200:
@@ -84,7 +84,7 @@ class Downloads:
             url = self._next(url, target)
         raise _odd(url, "redirects without end")
 
-    def _asked(self, url: str, budget: Budget, should_cancel: ShouldCancel) -> Response:
+    def _asked(self, url: str, budget: ByteBudget, should_cancel: ShouldCancel) -> Response:
         self._check(url)
         own = origin_of(url) == origin_of(self._profile.base_url)
         call = Call(
@@ -98,7 +98,7 @@ class Downloads:
             identity_only=True,
             budget=budget,
         )
-        return exchange(self._session, call)
+        return send_call(self._session, call)
 
     def _next(self, url: str, target: str) -> str:
         if any(ord(c) <= 0x20 or c == "\x7f" for c in target):  # urljoin would tidy it up
@@ -112,7 +112,7 @@ class Downloads:
         return found
 
     def _check(self, url: str) -> None:
-        if self._profile.key and self._profile.key.hide(url) != url:
+        if self._profile.key and self._profile.key.mask(url) != url:
             raise _blocked("has your key in it")
         try:
             parts = check_url(url)
@@ -136,16 +136,16 @@ class Downloads:
         return urlsplit(url).netloc.lower() in self._profile.result_hosts
 
 
-def _blocked(why: str) -> BlockedURL:
-    return BlockedURL(
+def _blocked(why: str) -> UnsafeURL:
+    return UnsafeURL(
         f"The server sent a result link that {why}, so it was not fetched.",
         "Check that the base URL is the VisionCraft API.",
         phase="download",
     )
 
 
-def _odd(url: str, what: str) -> BadReply:
-    return BadReply(
+def _odd(url: str, what: str) -> InvalidResponse:
+    return InvalidResponse(
         f"{origin_of(url)} {what}.",
         MADE,
         phase="download",
@@ -155,8 +155,8 @@ def _odd(url: str, what: str) -> BadReply:
 
 def _lost(
     url: str, what: str, why: str = "", status: int | None = None, wait: float | None = None
-) -> ResultLost:
-    return ResultLost(
+) -> DownloadFailed:
+    return DownloadFailed(
         f"{origin_of(url)} {what} a finished result. {why}".strip(),
         MADE,
         phase="download",

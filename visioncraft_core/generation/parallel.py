@@ -12,7 +12,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def map_at_once(function: Callable[[T], R], items: Sequence[T], at_once: int) -> list[R]:
+def parallel_map(function: Callable[[T], R], items: Sequence[T], max_concurrency: int) -> list[R]:
     """`function` of each item, in their order; at most `at_once` are under way.
 
     Not an executor of the standard library: the interpreter waits for all of its threads at exit.
@@ -38,7 +38,7 @@ def map_at_once(function: Callable[[T], R], items: Sequence[T], at_once: int) ->
         threading.Thread(
             target=copy_context().run, args=(work,), name="visioncraft-batch", daemon=True
         )
-        for _ in range(min(at_once, len(items)))
+        for _ in range(min(max_concurrency, len(items)))
     ]
     for thread in threads:
         thread.start()

@@ -15,24 +15,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..cancellation import LOOK_EVERY, ShouldCancel
-from ..errors import Cancelled, OutOfPatience
+from ..errors import Cancelled, RateLimitWaitExceeded
 
 SPREAD = 0.1  # seconds for each call that waits, so that not all come back at the same moment
 LONGEST_SPREAD = 2.0
 
 
 @dataclass
-class Visit:
-    """One call's time at the limiter. `patience` is how many seconds of pauses it bears."""
+class WaitState:
+    """One call's time at the limiter. `max_wait` is how many seconds of pauses it bears."""
 
     should_cancel: ShouldCancel
     on_progress: Callable[[str], None]
-    patience: float
+    max_wait: float
     paused: float = 0.0
 
 
-class Limiter:
-    """The places and pauses of one server."""
+class RateLimiter:
+    """The max_concurrency and pauses of one server."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -41,12 +41,12 @@ class Limiter:
         self._resume = 0.0  # on the monotonic clock
 
     @contextmanager
-    def place(self, places: int, visit: Visit) -> Iterator[None]:
-        """Waits until fewer than `places` calls are under way and no pause is on; holds a place.
+    def slot(self, max_concurrency: int, state: WaitState) -> Iterator[None]:
+        """Waits until fewer than `max_concurrency` calls run and no pause is on; holds a slot.
 
-        Raises Cancelled, or OutOfPatience when the pauses outlast the call's patience.
+        Raises Cancelled, or RateLimitWaitExceeded when the pauses outlast the call's max_wait.
         """
-        self._enter(places, visit)
+        self._enter(max_concurrency, state)
         try:
             yield
         finally:
@@ -59,7 +59,7 @@ class Limiter:
         with self._changed:
             self._resume = max(self._resume, time.monotonic() + seconds)
 
-    def _enter(self, places: int, visit: Visit) -> None:
+    def _enter(self, max_concurrency: int, state: WaitState) -> None:
         told, spread, paused_since, queued = 0.0, 0.0, 0.0, False
         with self._changed:
             self._waiting += 1
@@ -71,21 +71,21 @@ class Limiter:
                         if self._resume > told:
                             told = self._resume
                             spread = self._spread()
-                            visit.on_progress(
+                            state.on_progress(
                                 f"waiting {told - now:.0f} s, because the server asked for it"
                             )
-                        if visit.paused + told - now > visit.patience:
-                            raise _out_of_patience(visit, told - now)
+                        if state.paused + told - now > state.max_wait:
+                            raise _out_of_patience(state, told - now)
                         paused_since = paused_since or now
-                    elif self._taken < places:
-                        visit.paused += now - paused_since if paused_since else 0.0
+                    elif self._taken < max_concurrency:
+                        state.paused += now - paused_since if paused_since else 0.0
                         self._taken += 1
                         return
                     elif not queued:
                         queued = True
-                        visit.on_progress("waiting for an earlier call to end")
+                        state.on_progress("waiting for an earlier call to end")
                     self._changed.wait(LOOK_EVERY)
-                    if visit.should_cancel():
+                    if state.should_cancel():
                         raise Cancelled("Cancelled.", phase="queue", charged="no")
             finally:
                 self._waiting -= 1
@@ -94,20 +94,20 @@ class Limiter:
         return random.uniform(0, min(LONGEST_SPREAD, SPREAD * self._waiting))  # noqa: S311
 
 
-def _out_of_patience(visit: Visit, left: float) -> OutOfPatience:
-    return OutOfPatience(
-        f"The server asked for longer pauses than {visit.patience:g} s.",
-        f"Wait {left:.0f} s and run again, or raise patience in the server profile.",
+def _out_of_patience(state: WaitState, left: float) -> RateLimitWaitExceeded:
+    return RateLimitWaitExceeded(
+        f"The server asked for longer pauses than {state.max_wait:g} s.",
+        f"Wait {left:.0f} s and run again, or raise max_rate_limit_wait in the server profile.",
         phase="queue",
         retry_after=left,
     )
 
 
-_limiters: dict[str, Limiter] = {}
+_limiters: dict[str, RateLimiter] = {}
 _lock = threading.Lock()
 
 
-def limiter_of(origin: str) -> Limiter:
+def rate_limiter_of(origin: str) -> RateLimiter:
     """The limiter that every call to `origin` in this process shares."""
     with _lock:
-        return _limiters.setdefault(origin, Limiter())
+        return _limiters.setdefault(origin, RateLimiter())

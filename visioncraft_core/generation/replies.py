@@ -1,7 +1,7 @@
 """What an answer says, read from its content and never from the endpoint that was called.
 
 The service changed the shape of its answers often: the same path gave links, raw bytes or a job
-number within weeks, and some errors came with status 200. `read` tells them all apart. Sends
+number within weeks, and some errors came with status 200. `parse_reply` tells them all apart. Sends
 nothing.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import JobFailed
 from ..http.call import Response
 from ..media.images import sniff
-from .service_errors import Refusal
+from .service_errors import ErrorResponse
 
 MOST_CONTAINERS = 100_000
 DEEPEST = 32
@@ -29,7 +29,7 @@ LONGEST_TEXT = 1_000_000  # characters; a model writes some thousands
 
 
 @dataclass(frozen=True)
-class Files:
+class FilesReply:
     """What was made, in the server's order: the content of a file, or its address.
 
     An address stands as the server wrote it, nothing about it is checked; None is an entry that is
@@ -40,7 +40,7 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Words:
+class TextReply:
     """Text from a language model; `chat_id` is "" where the server keeps no chat."""
 
     text: str
@@ -48,7 +48,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Job:
+class JobReply:
     """The work goes on; ask again with this id."""
 
     id: str
@@ -71,53 +71,55 @@ _ADDRESS = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # What stops a file from being written, moves a terminal's cursor or turns the reading direction.
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
-Reply = Files | Words | Job
+Reply = FilesReply | TextReply | JobReply
 
 
-def read(response: Response, hide: Callable[[str], str] = str) -> Reply:
-    """The reply in `response`. Raises a Refused, OutcomeUnknown, ServerFailed or BadReply.
+def parse_reply(response: Response, mask: Callable[[str], str] = str) -> Reply:
+    """The reply in `response`.
 
-    `hide` takes the key out of the server's words before they reach a message: services echo the
+    Raises a RequestRejected, OutcomeUnknown, ServerFailed or InvalidResponse.
+
+    `mask` takes the key out of the server's words before they reach a message: services echo the
     request, key included, in their errors.
     """
     if response.status == 200 and sniff(response.body):
-        return Files((response.body,))
-    refusal = Refusal(response, hide)
-    answer = _answer(response, refusal)
+        return FilesReply((response.body,))
+    error_response = ErrorResponse(response, mask)
+    answer = _answer(response, error_response)
     reply = _understood(answer)
     if reply is None:
-        raise refusal.bad("sent an answer without picture, link or text")
+        raise error_response.bad("sent an answer without picture, link or text")
     return reply
 
 
-def read_job(response: Response, hide: Callable[[str], str] = str) -> Reply | None:
-    """The reply of a finished job, None while it runs. Raises like `read`."""
+def parse_job_reply(response: Response, mask: Callable[[str], str] = str) -> Reply | None:
+    """The reply of a finished job, None while it runs. Raises like `parse_reply`."""
     if response.status == 200 and not sniff(response.body):
-        refusal = Refusal(response, hide)
-        answer = _answer(response, refusal)
+        error_response = ErrorResponse(response, mask)
+        answer = _answer(response, error_response)
         if isinstance(answer, dict) and "status" in answer and not _made(answer):
             if _ENDED_BADLY.search(str(answer["status"])[:LONGEST_NAME]):
-                raise refusal.bad("could not finish the job", JobFailed)
+                raise error_response.bad("could not finish the job", JobFailed)
             return None
-    return read(response, hide)
+    return parse_reply(response, mask)
 
 
-def read_names(response: Response, hide: Callable[[str], str] = str) -> list[str]:
-    """The names in a catalog's answer. Raises like `read`, but nothing was counted."""
-    refusal = Refusal(response, hide, of_list=True)
-    names = _answer(response, refusal)
+def parse_names(response: Response, mask: Callable[[str], str] = str) -> list[str]:
+    """The names in a catalog's answer. Raises like `parse_reply`, but nothing was counted."""
+    error_response = ErrorResponse(response, mask, of_list=True)
+    names = _answer(response, error_response)
     if not (isinstance(names, list) and names and all(_is_plain(n) for n in names)):
-        raise refusal.bad("sent something other than a list of names")
-    return list(dict.fromkeys(map(hide, names)))
+        raise error_response.bad("sent something other than a list of names")
+    return list(dict.fromkeys(map(mask, names)))
 
 
-def _answer(response: Response, refusal: Refusal) -> Any:
+def _answer(response: Response, error_response: ErrorResponse) -> Any:
     """The JSON in `response`; raises what its status, its words or its look mean."""
     try:
         answer = parse_json(response.body)
     except ValueError:
-        raise refusal.without_words() from None
-    refusal.check(answer)
+        raise error_response.without_words() from None
+    error_response.raise_for_error(answer)
     return answer
 
 
@@ -167,11 +169,11 @@ def _understood(answer: Any) -> Reply | None:
     if files := _made(answer):
         return files
     if _is_id(job := answer.get("job_id")):
-        return Job(str(job))
+        return JobReply(str(job))
     return _words(answer)
 
 
-def _made(answer: dict[str, Any]) -> Files | None:
+def _made(answer: dict[str, Any]) -> FilesReply | None:
     for key in ("images", "image", "urls", "url", "output"):
         if answer.get(key):
             found = answer[key] if isinstance(answer[key], list) else [answer[key]]
@@ -180,9 +182,9 @@ def _made(answer: dict[str, Any]) -> Files | None:
     return None
 
 
-def _files(entries: list[Any]) -> Files | None:
+def _files(entries: list[Any]) -> FilesReply | None:
     parts = tuple(_part(entry) for entry in entries[:MOST_ENTRIES])
-    return Files(parts) if any(parts) else None
+    return FilesReply(parts) if any(parts) else None
 
 
 def _part(entry: Any) -> bytes | str | None:
@@ -203,7 +205,7 @@ def _decoded(text: str) -> bytes:
     return content if sniff(content) else b""
 
 
-def _words(answer: dict[str, Any]) -> Words | None:
+def _words(answer: dict[str, Any]) -> TextReply | None:
     choices = answer.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         text = _content(choices[0].get("message")) or _content(choices[0].get("text"))
@@ -213,7 +215,7 @@ def _words(answer: dict[str, Any]) -> Words | None:
     names = ("chat_id", "chatId", "chatCode", "chat_code", "id")
     chat_id = next((str(answer[n]) for n in names if _is_id(answer.get(n))), "")
     chat_id = _UNFIT.sub("", chat_id[:LONGEST_NAME])
-    return Words(text, chat_id) if text else None
+    return TextReply(text, chat_id) if text else None
 
 
 def _is_id(value: object) -> bool:

@@ -17,19 +17,19 @@ from typing import Literal, TypeVar
 
 from ..errors import (
     Cancelled,
-    CertificateRejected,
+    CertificateError,
     ConfigError,
-    DeadlinePassed,
+    ConnectionFailed,
+    DownloadFailed,
     HostNotFound,
-    NotSent,
     OutcomeUnknown,
-    OutOfPatience,
     RateLimited,
-    ResultLost,
+    RateLimitWaitExceeded,
     ServerBusy,
+    TotalTimeout,
     VisionCraftError,
 )
-from ..profiles.profile import Resend
+from ..profiles.profile import RetryPolicy
 
 UNSENT_TRIES = 3
 REFUSED_TRIES = 4
@@ -42,7 +42,7 @@ T = TypeVar("T")
 Tries = Callable[[VisionCraftError], int]
 
 
-class Quota:
+class RetryBudget:
     """How many repeats a server may still cost; each success gives one back.
 
     A hundred queued nodes must not each wait out a dead server.
@@ -66,44 +66,46 @@ class Quota:
 
 Use = Literal["calls", "files"]
 
-_quotas: dict[tuple[str, Use], Quota] = {}
+_quotas: dict[tuple[str, Use], RetryBudget] = {}
 _lock = threading.Lock()
 
 
-def quota_of(origin: str, use: Use = "calls") -> Quota:
+def retry_budget_of(origin: str, use: Use = "calls") -> RetryBudget:
     """The quota that all calls to `origin` in this process share, or all that fetch its files:
     links may be dead where the API is well."""
     with _lock:
-        return _quotas.setdefault((origin, use), Quota())
+        return _quotas.setdefault((origin, use), RetryBudget())
 
 
-def tries_to_make(error: VisionCraftError, resend: Resend) -> int:
+def max_post_attempts(error: VisionCraftError, retry_policy: RetryPolicy) -> int:
     """How often a call that makes something may be sent in all when it ends with `error`."""
-    if resend == "never" or isinstance(error, OutOfPatience):
+    if retry_policy == "never" or isinstance(error, RateLimitWaitExceeded):
         return 1
-    if isinstance(error, NotSent) and not isinstance(error, HostNotFound | CertificateRejected):
+    if isinstance(error, ConnectionFailed) and not isinstance(
+        error, HostNotFound | CertificateError
+    ):
         return UNSENT_TRIES
     if isinstance(error, RateLimited | ServerBusy):
         return REFUSED_TRIES
-    if resend == "unknown" and isinstance(error, OutcomeUnknown):
+    if retry_policy == "unknown" and isinstance(error, OutcomeUnknown):
         return UNSENT_TRIES
     return 1
 
 
-def tries_to_fetch(error: VisionCraftError) -> int:
+def max_get_attempts(error: VisionCraftError) -> int:
     """How often something that costs nothing may be asked for when it ends with `error`."""
-    if isinstance(error, Cancelled | ConfigError | HostNotFound | CertificateRejected):
+    if isinstance(error, Cancelled | ConfigError | HostNotFound | CertificateError):
         return 1
-    if isinstance(error, DeadlinePassed):
+    if isinstance(error, TotalTimeout):
         return 1
-    passing = (NotSent, OutcomeUnknown, RateLimited, ServerBusy, ResultLost)
+    passing = (ConnectionFailed, OutcomeUnknown, RateLimited, ServerBusy, DownloadFailed)
     return FETCH_TRIES if isinstance(error, passing) else 1
 
 
-def persist(
+def call_with_retries(
     attempt: Callable[[], T],
     tries: Tries,
-    quota: Quota,
+    retry_budget: RetryBudget,
     *,
     wait: Callable[[VisionCraftError, float], None],
     seconds: float = float("inf"),
@@ -125,11 +127,11 @@ def persist(
             if done >= tries(error) or pause is None or late:
                 raise
             # A server that names a time is alive, and its pause is no lost try.
-            if error.retry_after is None and not quota.take():
+            if error.retry_after is None and not retry_budget.take():
                 raise
             wait(error, pause)
         else:
-            quota.give_back()
+            retry_budget.give_back()
             return result
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from ..api.fields import Picture, Request
+from ..api.fields import ImageField, Request
 from ..cancellation import LOOK_EVERY, ShouldCancel, sleep
 from ..errors import Cancelled, RateLimited, ServerBusy, VisionCraftError
 from ..http.call import Response
@@ -20,12 +20,12 @@ from ..media.images import sniff
 from ..store.store import ABOUT
 from ..urls import origin_of
 from . import replies
-from .context import Server
-from .delivery import MOST_FILES, Delivery
-from .jobs import is_over, wait_for
-from .rate_limiter import Visit
-from .results import Opener, Result, unfit
-from .retry import LONGEST_RETRY_AFTER, persist, tries_to_make
+from .context import ServerContext
+from .delivery import MOST_FILES, FileCollector
+from .jobs import is_terminal, poll_job
+from .rate_limiter import WaitState
+from .results import Decoder, Result, unexpected_content
+from .retry import LONGEST_RETRY_AFTER, call_with_retries, max_post_attempts
 
 KEPT_NOTE = "Kept from an earlier run, so nothing was sent; change seed for a new one."
 JOB_KEPT = "The job was begun and may be counted: run again to go on waiting for it."
@@ -35,7 +35,7 @@ UNKEPT_NOTE = "The result could not be kept in the store: its disk is full or no
 OnProgress = Callable[[str], None]
 
 
-class Errand:
+class GenerationRun:
     """One request. `key` is its name in the store, "" where nothing is looked up or kept.
 
     `opener` is given each file, so that one that does not open counts as one that did not come.
@@ -44,10 +44,10 @@ class Errand:
 
     def __init__(
         self,
-        server: Server,
+        server: ServerContext,
         request: Request,
         key: str,
-        opener: Opener,
+        decoder: Decoder,
         on_progress: OnProgress,
         on_delay: OnProgress,
         should_cancel: ShouldCancel,
@@ -55,11 +55,11 @@ class Errand:
         self._server = server
         self._request = request
         self._key = key
-        self._open = opener
-        self._say = on_progress
-        self._say_delay = on_delay
+        self._open = decoder
+        self._report = on_progress
+        self._report_delay = on_delay
         self._should_cancel = should_cancel
-        self._timeouts = server.profile.timeouts.for_work(request.patience)
+        self._timeouts = server.profile.timeouts.for_work(request.expected_seconds)
         self._unkept = False
         self._over = False  # whether the answer leads to no result, however often one asks
 
@@ -67,73 +67,73 @@ class Errand:
         """What the request makes. Raises the errors of `transport`, `replies`, `downloads` and of
         the opener."""
         if not self._key:
-            return self._made()
-        claim = self._server.store.claimed(self._key, self._should_cancel)
+            return self._from_server()
+        claim = self._server.store.request_lock(self._key, self._should_cancel)
         with _alone(self._key, self._should_cancel), claim:
-            return self._kept() or self._made()
+            return self._from_store() or self._from_server()
 
-    def _kept(self) -> Result | None:
+    def _from_store(self) -> Result | None:
         """The result out of the store; None where there is none, or it leads nowhere."""
         store = self._server.store
         response = store.job(self._key) or store.reply(self._key)
         if response is None:
             return None
         try:
-            result = self._result(self._finished(self._understood(response)), kept=True)
+            result = self._result(self._finished(self._parsed(response)), kept=True)
         except VisionCraftError:
             if not self._over:
                 raise
-            store.set_aside(self._key)
+            store.quarantine(self._key)
             return None
         return replace(result, notes=(KEPT_NOTE, *result.notes))
 
-    def _made(self) -> Result:
+    def _from_server(self) -> Result:
         """The result of a call to the server."""
         profile = self._server.profile
-        visit = Visit(self._should_cancel, self._say_delay, profile.patience)
+        state = WaitState(self._should_cancel, self._report_delay, profile.max_rate_limit_wait)
 
         def wait(error: VisionCraftError, seconds: float) -> None:
             if isinstance(error, RateLimited | ServerBusy):
                 self._server.limiter.pause(seconds)  # for all; the next try waits there
                 return
-            self._say_delay(f"{error.what.rstrip('.')}; trying again")
+            self._report_delay(f"{error.message.rstrip('.')}; trying again")
             sleep(seconds, self._should_cancel, "wait")
 
-        reply = persist(
-            lambda: self._attempt(visit),
-            lambda error: tries_to_make(error, profile.resend),
-            self._server.quota,
+        reply = call_with_retries(
+            lambda: self._attempt(state),
+            lambda error: max_post_attempts(error, profile.retry_policy),
+            self._server.retry_budget,
             wait=wait,
         )
         # Outside of what is repeated: whatever happens to a job, it is not begun again.
         return self._result(self._finished(reply))
 
-    def _attempt(self, visit: Visit) -> replies.Reply:
-        with self._server.limiter.place(self._server.profile.at_once, visit):
-            self._say(f"waiting for {self._server.label}")
+    def _attempt(self, state: WaitState) -> replies.Reply:
+        with self._server.limiter.slot(self._server.profile.max_concurrency, state):
+            self._report(f"waiting for {self._server.label}")
             response = self._server.transport.post(
                 self._request.path,
                 self._request.to_json(),
-                patience=self._request.patience,
-                makes=self._request.makes,
+                expected_seconds=self._request.expected_seconds,
+                output=self._request.output,
                 should_cancel=self._should_cancel,
             )
         if response.status == 200 and self._key:
-            about = {"path": self._request.path, "about": self._server.hide(_about(self._request))}
+            about = {"path": self._request.path, "about": self._server.mask(_about(self._request))}
             kept = self._scrubbed(response)
             self._unkept |= not self._server.store.keep_reply(self._key, kept, about)
         try:
-            return self._understood(response)
+            return self._parsed(response)
         except VisionCraftError as error:
             if isinstance(error, RateLimited | ServerBusy):
                 wait = error.retry_after or 0.0
                 self._server.limiter.pause(wait if wait <= LONGEST_RETRY_AFTER else 0.0)
             raise
 
-    def _understood(self, response: Response) -> replies.Reply:
+    def _parsed(self, response: Response) -> replies.Reply:
         """What `response` says. Only a good answer stays in the store."""
         try:
-            return replies.read(response, self._server.hide)
+            return replies.parse_reply(response, self._server.mask)
         except VisionCraftError as error:
             self._end(error)
             raise
@@ -144,15 +144,15 @@ class Errand:
         if self._key and error.charged == "no":
             self._server.store.forget(self._key)
         elif self._key:  # paid perhaps, and of use to a person perhaps
-            self._server.store.set_aside(self._key)
+            self._server.store.quarantine(self._key)
 
     def _finished(self, reply: replies.Reply) -> replies.Reply:
         """What a job made; any other reply as it is."""
-        if not isinstance(reply, replies.Job):
+        if not isinstance(reply, replies.JobReply):
             return reply
         try:
-            response, done = wait_for(
-                reply, self._server, self._timeouts.total, self._say, self._should_cancel
+            response, done = poll_job(
+                reply, self._server, self._timeouts.total, self._report, self._should_cancel
             )
         except Cancelled:
             raise Cancelled(
@@ -161,8 +161,8 @@ class Errand:
         except VisionCraftError as error:
             if error.charged == "no":  # of the question, not of the job
                 error.charged = "maybe"
-            if not is_over(error):
-                raise error.advised(JOB_KEPT if self._is_kept else JOB_UNKEPT) from None
+            if not is_terminal(error):
+                raise error.with_advice(JOB_KEPT if self._is_kept else JOB_UNKEPT) from None
             self._end(error)
             raise
         if self._key:
@@ -171,17 +171,17 @@ class Errand:
 
     def _result(self, reply: replies.Reply, *, kept: bool = False) -> Result:
         result = Result(origin_of(self._server.profile.base_url), 0.0)
-        if isinstance(reply, replies.Words):
-            if self._request.makes != "text":
-                raise unfit(self._server.label, "text")
-            text, chat_id = self._server.hide(reply.text), self._server.hide(reply.chat_id)
+        if isinstance(reply, replies.TextReply):
+            if self._request.output != "text":
+                raise unexpected_content(self._server.label, "text")
+            text, chat_id = self._server.mask(reply.text), self._server.mask(reply.chat_id)
             return replace(result, text=text, chat_id=chat_id, notes=self._notes())
-        if not isinstance(reply, replies.Files) or self._request.makes == "text":
-            raise unfit(self._server.label, "files")
+        if not isinstance(reply, replies.FilesReply) or self._request.output == "text":
+            raise unexpected_content(self._server.label, "files")
         links = sum(isinstance(part, str) for part in reply.parts)
         if links and not kept:
-            self._say(f"fetching {links} file(s)")
-        delivery = Delivery(
+            self._report(f"fetching {links} file(s)")
+        delivery = FileCollector(
             self._server,
             self._request,
             self._key,
@@ -197,7 +197,7 @@ class Errand:
         return replace(
             result,
             files=tuple(part.file for part in parts),
-            opened=tuple(part.opened for part in parts),
+            decoded=tuple(part.decoded for part in parts),
             notes=(*_count_note(self._request, len(reply.parts)), *lost, *self._notes()),
             missing=missing,
         )
@@ -211,7 +211,7 @@ class Errand:
         key = self._server.profile.key
         if key is None or sniff(response.body):
             return response
-        return replace(response, body=key.scrub(response.body))
+        return replace(response, body=key.mask_bytes(response.body))
 
     def _notes(self) -> tuple[str, ...]:
         return (UNKEPT_NOTE,) if self._unkept else ()
@@ -222,7 +222,7 @@ def _about(request: Request) -> str:
     told = [
         _words(getattr(request, field.name))
         for field in request.fields()
-        if field.required and not isinstance(field.kind, Picture)
+        if field.required and not isinstance(field.kind, ImageField)
     ]
     return " ".join(" | ".join(told).split())[:ABOUT]
 

@@ -12,19 +12,19 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import (
-    BadReply,
     EndpointNotFound,
     FieldRejected,
+    HTMLResponse,
+    InvalidResponse,
     KeyRejected,
     OutcomeUnknown,
     PremiumRequired,
     RateLimited,
-    Refused,
+    RequestRejected,
     ServerBusy,
     ServerFailed,
     UploadTooLarge,
     VisionCraftError,
-    WebPage,
     clip,
 )
 from ..http.call import Response
@@ -40,21 +40,21 @@ LIST_ADVICE = "Check that the base URL is the VisionCraft API, or try again late
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
-class Refusal:
+class ErrorResponse:
     """One response with what is needed to complain about it.
 
-    `hide` takes the key out of the server's words: services echo the request in their errors.
+    `mask` takes the key out of the server's words: services echo the request in their errors.
     `of_list` says that only a list was asked for: then nothing can have been counted.
     """
 
     def __init__(
-        self, response: Response, hide: Callable[[str], str], *, of_list: bool = False
+        self, response: Response, mask: Callable[[str], str], *, of_list: bool = False
     ) -> None:
         self._response = response
-        self._hide = hide
+        self._mask = mask
         self._of_list = of_list
 
-    def check(self, answer: Any) -> None:
+    def raise_for_error(self, answer: Any) -> None:
         """Raises the refusal that `answer` and its status amount to, if any."""
         words = self._said(complaint(answer))
         if not words and self._status == 200:
@@ -63,7 +63,7 @@ class Refusal:
             raise error
         if self._status == 200 or 400 <= self._status < 500:
             refused = self._error(
-                Refused,
+                RequestRejected,
                 f"refused the request: {self._quote(words)}.",
                 "Change the request and run again.",
             )
@@ -80,7 +80,7 @@ class Refusal:
             return self.bad(f"answered with status {self._status}")
         return self.bad(*self._looks())
 
-    def bad(self, what: str, kind: type[BadReply] = BadReply) -> BadReply:
+    def bad(self, what: str, kind: type[InvalidResponse] = InvalidResponse) -> InvalidResponse:
         advice = "Check that the base URL is the VisionCraft API; the job may have been counted."
         return self._error(kind, f"{what}.", advice)
 
@@ -97,7 +97,7 @@ class Refusal:
             error.charged = "no"
             # The others are about the value, the picture or the job of a call that makes something.
             if not isinstance(error, KeyRejected | RateLimited | ServerBusy | EndpointNotFound):
-                return error.advised(LIST_ADVICE)
+                return error.with_advice(LIST_ADVICE)
         return error
 
     def _said(self, words: str) -> str:
@@ -105,24 +105,24 @@ class Refusal:
         if len(words) > LONGEST:
             return f"a text of {len(words)} characters"
         # Hidden before anything is cut off: half a key is still half a key.
-        return redact(self._hide(words))[:WORDS]
+        return redact(self._mask(words))[:WORDS]
 
     def _quote(self, said: str) -> str:
         return clip(said, EXCERPT).rstrip(".") or f"status {self._status}"
 
-    def _looks(self) -> tuple[str, type[BadReply]]:
+    def _looks(self) -> tuple[str, type[InvalidResponse]]:
         body = self._response.body
         if not body.strip():
-            return "sent an empty answer", BadReply
+            return "sent an empty answer", InvalidResponse
         title = self._title()
         if title is not None:
             named = f' called "{self._quote(title)}"' if title else ""
-            return f"sent a web page{named} instead of an answer", WebPage
-        return "sent an answer that is neither a file nor JSON", BadReply
+            return f"sent a web page{named} instead of an answer", HTMLResponse
+        return "sent an answer that is neither a file nor JSON", InvalidResponse
 
     def _title(self) -> str | None:
         """The title of a web page, "" if it has none; None for anything else."""
-        start = self._hide(self._response.body[:LONGEST].decode("utf-8", "replace"))[:4096]
+        start = self._mask(self._response.body[:LONGEST].decode("utf-8", "replace"))[:4096]
         if not re.search(r"<html|<!doctype", start, re.IGNORECASE):
             return None
         # With its end: where the page is cut off, half a key may stand.
@@ -189,14 +189,14 @@ class Refusal:
 
     def _elsewhere(self) -> VisionCraftError:
         # Hidden before it is taken apart: a part of the key would not be recognised.
-        location = self._hide(self._response.headers.get("Location", ""))
+        location = self._mask(self._response.headers.get("Location", ""))
         try:
             target = origin_of(location)
         except ValueError:
             target = ""
         known = target.startswith(("http://", "https://")) and len(target) > 8
         return self._error(
-            EndpointNotFound if location else BadReply,
+            EndpointNotFound if location else InvalidResponse,
             f"sends us elsewhere ({self._status}).",
             f"Set the base URL to {clip(target, 80)}."
             if known

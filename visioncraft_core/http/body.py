@@ -15,9 +15,9 @@ from typing import Any
 
 from ..media.images import sniff
 from . import transport_errors as failures
-from .byte_budget import Budget
+from .byte_budget import ByteBudget
 from .call import Call
-from .connections import Wire
+from .connections import ConnectionTracker
 
 CHUNK = 65536
 ERROR_LIMIT = 65536  # of an error page nobody needs more
@@ -28,20 +28,21 @@ SLOW_WINDOW = 30.0
 IN_MEMORY = 8 * 2**20  # of a body that may never end; what is longer waits on disk
 
 
-def read(response: Any, call: Call, wire: Wire) -> bytes:
+def read_body(response: Any, call: Call, connections: ConnectionTracker) -> bytes:
     """The whole body of a requests `response`, decoded; of an error its first 64 KiB.
 
-    Raises BadReply, UnsafeContent, ConnectionLost, Stalled, or what the connection raises.
+    Raises InvalidResponse, UnsafeContent, ConnectionLost, ReadTimeout, or what the connection
+    raises.
     """
     if response.status_code != 200:
         # Nor is a redirect's body of any use: requests would read all of it.
-        return b"" if 300 <= response.status_code < 400 else _excerpt(response, wire)
+        return b"" if 300 <= response.status_code < 400 else _excerpt(response, connections)
     headers = getattr(getattr(response.raw, "_original_response", None), "msg", None)
     if getattr(headers, "defects", None):
         raise failures.broken_http(call)
-    wire.set_timeout(call.timeouts.stall)
+    connections.set_timeout(call.timeouts.stall)
     length = _announced(response, call)
-    budget = call.budget or Budget("text")
+    budget = call.budget or ByteBudget("text")
     most = max(call.limit, call.budget.each if call.budget else 0)
     if (length or 0) > most:
         raise failures.too_large(call, most)
@@ -62,8 +63,8 @@ def read(response: Any, call: Call, wire: Wire) -> bytes:
         return _decoded(spool.read(), response.headers.get("Content-Encoding", ""), call)
 
 
-def _excerpt(response: Any, wire: Wire) -> bytes:
-    wire.set_timeout(ERROR_PATIENCE)
+def _excerpt(response: Any, connections: ConnectionTracker) -> bytes:
+    connections.set_timeout(ERROR_PATIENCE)
     end = time.monotonic() + ERROR_PATIENCE
     content = b""
     # The status is what counts; its words may be cut or missing.

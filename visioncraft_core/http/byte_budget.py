@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..api.fields import Makes
+from ..api.fields import OutputKind
 from ..errors import UnsafeContent
 
 # A picture has 64 MiB (4096 x 4096 of pure noise need 50), a film more. What was asked for decides,
 # not what a file says it is: eight that began like a film came to 2.4 GB in memory (2026-11).
-FILE_LIMITS: dict[Makes, int] = {
+FILE_LIMITS: dict[OutputKind, int] = {
     "images": 64 * 2**20,
     "animation": 128 * 2**20,
     "video": 512 * 2**20,
@@ -21,12 +21,12 @@ AT_FULL_SIZE = 4  # files of one answer that may be so large; five pictures of n
 ANSWER_LIMIT = 2**30
 
 
-class Budget:
+class ByteBudget:
     """How many bytes the files of one answer may have, together and `each`. Safe to share between
     threads: what comes side by side is counted as it comes."""
 
-    def __init__(self, makes: Makes) -> None:
-        self.each = FILE_LIMITS[makes]
+    def __init__(self, output: OutputKind) -> None:
+        self.each = FILE_LIMITS[output]
         self._most = self._left = min(AT_FULL_SIZE * self.each, ANSWER_LIMIT)
         self._lock = threading.Lock()
 

@@ -11,7 +11,7 @@ from ..errors import Charged
 from ..profiles.profile import Timeouts
 from ..profiles.secret import Secret
 from ..urls import origin_of
-from .byte_budget import Budget
+from .byte_budget import ByteBudget
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Call:
     """Whether an address of this computer or its network is refused when it is dialled."""
     identity_only: bool = False
     """Whether a compressed answer is refused."""
-    budget: Budget | None = None
+    budget: ByteBudget | None = None
     """What a file may have; without one it has no more than any other answer."""
 
     @property

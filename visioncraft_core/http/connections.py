@@ -27,7 +27,7 @@ Phase = Literal["connect", "send", "wait", "read"]
 NoWay = Literal["unknown", "lookup", "refused", "timeout", "forbidden"]
 
 
-class DialError(Exception):
+class ConnectError(Exception):
     """No connection came about. Not an OSError: retries must not take a ban for bad luck."""
 
     def __init__(self, reason: NoWay, *, to_proxy: bool) -> None:
@@ -36,7 +36,7 @@ class DialError(Exception):
         self.to_proxy = to_proxy
 
 
-class Wire:
+class ConnectionTracker:
     """What one call has open. `phase` is send from the first byte of the request on.
 
     With `public_only` it dials no address of this computer or its local network.
@@ -106,7 +106,7 @@ class Wire:
 _thread = threading.local()
 
 
-class _Discreet(logging.Filter):
+class LogRedactor(logging.Filter):
     """Keeps queries and urllib3's warnings about our calls out of the log.
 
     The query of a result's address may open it for anyone, and urllib3 writes it for each call at
@@ -127,21 +127,21 @@ def _without_query(told: Any) -> Any:
 
 
 for _name in ("urllib3.connection", "urllib3.connectionpool"):
-    logging.getLogger(_name).addFilter(_Discreet())
+    logging.getLogger(_name).addFilter(LogRedactor())
 
 
 @contextmanager
-def watched_by(wire: Wire) -> Iterator[None]:
+def track_connections(connections: ConnectionTracker) -> Iterator[None]:
     """Connections used in this thread report to `wire`."""
-    _thread.wire = wire
+    _thread.connections = connections
     try:
         yield
     finally:
-        _thread.wire = None
-        wire.release()
+        _thread.connections = None
+        connections.release()
 
 
-def _wire() -> Wire | None:
+def _wire() -> ConnectionTracker | None:
     return getattr(_thread, "wire", None)
 
 
@@ -169,28 +169,34 @@ class _Reporting:
     _connecting = False
 
     def _new_conn(self: Any) -> Any:
-        wire = _wire() or Wire(0.0)
+        connections = _wire() or ConnectionTracker(0.0)
         to_proxy = getattr(self, "proxy", None) is not None
         try:
             host = self.host.strip("[]")
             found = socket.getaddrinfo(host, self.port, 0, socket.SOCK_STREAM)
         except socket.gaierror as error:
             again = error.errno == socket.EAI_AGAIN
-            raise DialError("lookup" if again else "unknown", to_proxy=to_proxy) from None
+            raise ConnectError("lookup" if again else "unknown", to_proxy=to_proxy) from None
         except UnicodeError:
-            raise DialError("unknown", to_proxy=to_proxy) from None
+            raise ConnectError("unknown", to_proxy=to_proxy) from None
         # All of them, not only the one that is dialled first.
-        if wire.public_only and not to_proxy and not all(is_public(str(i[4][0])) for i in found):
-            raise DialError("forbidden", to_proxy=False)
+        if (
+            connections.public_only
+            and not to_proxy
+            and not all(is_public(str(i[4][0])) for i in found)
+        ):
+            raise ConnectError("forbidden", to_proxy=False)
         reason: NoWay = "refused"
         for family, kind, protocol, _, address in found:
-            if wire.dead:  # since the name was looked up, or since the last address
+            if connections.dead:  # since the name was looked up, or since the last address
                 break
             try:
                 sock = socket.socket(family, kind, protocol)
             except OSError:  # IPv6 may be switched off where the name has such an address
                 continue
-            wire.add(sock)  # before it connects: a peer that never answers can be given up on
+            connections.add(
+                sock
+            )  # before it connects: a peer that never answers can be given up on
             try:
                 for option in _options():
                     sock.setsockopt(*option)
@@ -201,7 +207,7 @@ class _Reporting:
                 sock.close()
             else:
                 return sock
-        raise DialError(reason, to_proxy=to_proxy)
+        raise ConnectError(reason, to_proxy=to_proxy)
 
     def connect(self) -> None:
         self._connecting = True
@@ -209,31 +215,31 @@ class _Reporting:
             super().connect()  # type: ignore[misc]
         finally:
             self._connecting = False
-        if wire := _wire():
-            wire.add(self.sock)
+        if connections := _wire():
+            connections.add(self.sock)
 
     def putrequest(self, *args: Any, **kwargs: Any) -> Any:
-        if (wire := _wire()) and self.sock is not None:
-            wire.add(self.sock)  # a pooled connection: it was not opened for this call
+        if (connections := _wire()) and self.sock is not None:
+            connections.add(self.sock)  # a pooled connection: it was not opened for this call
         return super().putrequest(*args, **kwargs)  # type: ignore[misc]
 
     def send(self, data: Any) -> Any:
         if self.sock is None:
             self.connect()
-        wire = _wire()
-        if wire and not self._connecting:  # a proxy's CONNECT is not the request
-            wire.begin_to_send()
+        connections = _wire()
+        if connections and not self._connecting:  # a proxy's CONNECT is not the request
+            connections.begin_to_send()
             # The connect timeout would otherwise bound the whole upload.
-            wire.set_timeout(wire.upload_timeout)
+            connections.set_timeout(connections.upload_timeout)
         return super().send(data)  # type: ignore[misc]
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        wire = _wire()
-        if wire and not self._connecting:
-            wire.phase = "wait"
+        connections = _wire()
+        if connections and not self._connecting:
+            connections.phase = "wait"
         response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
-        if wire and not self._connecting:
-            wire.phase = "read"
+        if connections and not self._connecting:
+            connections.phase = "read"
         return response
 
 
@@ -244,8 +250,8 @@ class _PlainConnection(_Reporting, HTTPConnection):
 class _TLSConnection(_Reporting, HTTPSConnection):
     def _new_conn(self) -> Any:
         sock = super()._new_conn()
-        if wire := _wire():
-            wire.add_twin(sock)
+        if connections := _wire():
+            connections.add_twin(sock)
         return sock
 
 

@@ -20,16 +20,16 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from ..api.fields import Makes
+from ..api.fields import OutputKind
 from ..cancellation import LOOK_EVERY, ShouldCancel, never
 from ..errors import ConfigError, VisionCraftError
 from ..profiles.profile import Profile
 from ..urls import has_host, is_loopback
 from . import body
 from . import transport_errors as failures
-from .byte_budget import Budget
+from .byte_budget import ByteBudget
 from .call import Call, Response
-from .connections import POOLS, Wire, watched_by
+from .connections import POOLS, ConnectionTracker, track_connections
 
 USER_AGENT = "comfyui-visioncraft/0.1.0"  # the version, and nothing about the user
 
@@ -83,29 +83,29 @@ class Transport:
         path: str,
         content: Mapping[str, Any],
         *,
-        makes: Makes = "video",
-        patience: float = 300.0,
+        output: OutputKind = "video",
+        expected_seconds: float = 300.0,
         should_cancel: ShouldCancel = never,
     ) -> Response:
-        """Sends `content` with the token to a server that may need `patience` seconds to answer,
+        """Sends `content` with the token to a server that may need `expected_seconds` to answer,
         perhaps with a file.
 
-        Raises a NotSent, OutcomeUnknown, BadReply or Cancelled.
+        Raises a ConnectionFailed, OutcomeUnknown, InvalidResponse or Cancelled.
         """
         call = Call(
             "POST",
             self._profile.base_url + path,
-            self._profile.timeouts.for_work(patience),
+            self._profile.timeouts.for_work(expected_seconds),
             JSON_LIMIT,
             json=content,
             key=self._profile.require_key(),
             should_cancel=should_cancel,
             verify=self._profile.verify,
-            budget=Budget(makes),
+            budget=ByteBudget(output),
         )
         with Session() as session:
             session.headers["Connection"] = "close"
-            return exchange(session, call)
+            return send_call(session, call)
 
     def get(self, path: str, *, should_cancel: ShouldCancel = never) -> Response:
         """Fetches a list. No token: lists are public."""
@@ -113,17 +113,20 @@ class Transport:
         timeouts = self._profile.timeouts.for_work(LIST_PATIENCE)
         verify = self._profile.verify
         call = Call("GET", url, timeouts, LIST_LIMIT, should_cancel=should_cancel, verify=verify)
-        return exchange(self._pooled, call)
+        return send_call(self._pooled, call)
 
 
-def exchange(session: Session, call: Call) -> Response:
+def send_call(session: Session, call: Call) -> Response:
     """Runs `call` in a thread of its own and gives its answer, or raises one of our errors."""
-    wire = Wire(call.timeouts.upload, public_only=call.public_only)
+    connections = ConnectionTracker(call.timeouts.upload, public_only=call.public_only)
     if call.should_cancel():  # a call of a batch whose turn came too late
-        raise failures.cancelled(call, wire.phase)
+        raise failures.cancelled(call, connections.phase)
     outcome: queue.SimpleQueue[Response | VisionCraftError] = queue.SimpleQueue()
     worker = threading.Thread(
-        target=_work, args=(session, call, wire, outcome), name="visioncraft-call", daemon=True
+        target=_work,
+        args=(session, call, connections, outcome),
+        name="visioncraft-call",
+        daemon=True,
     )
     started = time.monotonic()
     worker.start()
@@ -133,42 +136,44 @@ def exchange(session: Session, call: Call) -> Response:
         except queue.Empty:
             # Whatever the worker brings after a kill is ignored: a cut answer can look whole.
             if call.should_cancel():
-                wire.kill()
-                raise failures.cancelled(call, wire.phase) from None
-            limit = _passed(call, wire, time.monotonic() - started)
+                connections.kill()
+                raise failures.cancelled(call, connections.phase) from None
+            limit = _passed(call, connections, time.monotonic() - started)
             # The worker goes on meanwhile, and what it has sent may be counted.
-            if limit and wire.kill(unsent_only=limit == "connect"):
-                raise failures.timed_out(call, limit, wire.phase) from None
+            if limit and connections.kill(unsent_only=limit == "connect"):
+                raise failures.timed_out(call, limit, connections.phase) from None
             continue
         if isinstance(result, Response):
             return result
         raise result
 
 
-def _passed(call: Call, wire: Wire, seconds: float) -> str:
+def _passed(call: Call, connections: ConnectionTracker, seconds: float) -> str:
     """The limit that is over and that no socket's own timeout can watch, "" for none."""
     if seconds > call.timeouts.total:
         return "total"
     # Looking up a name knows no timeout, and each of several addresses has its own.
-    return "connect" if wire.phase == "connect" and seconds > 2 * call.timeouts.connect else ""
+    return (
+        "connect" if connections.phase == "connect" and seconds > 2 * call.timeouts.connect else ""
+    )
 
 
 def _work(
     session: Session,
     call: Call,
-    wire: Wire,
+    connections: ConnectionTracker,
     outcome: queue.SimpleQueue[Response | VisionCraftError],
 ) -> None:
     try:
-        with watched_by(wire):
-            outcome.put(_perform(session, call, wire))
+        with track_connections(connections):
+            outcome.put(_perform(session, call, connections))
     except VisionCraftError as error:
         outcome.put(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller must not wait for it
-        outcome.put(failures.translated(error, call, wire.phase))
+        outcome.put(failures.map_exception(error, call, connections.phase))
 
 
-def _perform(session: Session, call: Call, wire: Wire) -> Response:
+def _perform(session: Session, call: Call, connections: ConnectionTracker) -> Response:
     # Session.trust_env is off because of netrc; proxies and a company's own CA file still count.
     environment = requests.Session().merge_environment_settings(call.url, {}, None, None, None)
     checked = call.verify and call.url.startswith("https:")
@@ -183,7 +188,7 @@ def _perform(session: Session, call: Call, wire: Wire) -> Response:
         verify=_certificates(environment["verify"]) if checked else call.verify,
     )
     with response:
-        content = body.read(response, call, wire)
+        content = body.read_body(response, call, connections)
         return Response(response.status_code, response.headers, content, call.origin)
 
 

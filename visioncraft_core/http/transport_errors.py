@@ -10,43 +10,44 @@ import http.client
 import ssl
 from collections.abc import Iterator
 
-from urllib3.exceptions import DecodeError, InvalidHeader, ProxyError
-from urllib3.util.ssl_match_hostname import CertificateError
+from urllib3.exceptions import DecodeError, InvalidHeader
+from urllib3.exceptions import ProxyError as Urllib3ProxyError
+from urllib3.util.ssl_match_hostname import CertificateError as Urllib3CertificateError
 
 from ..errors import (
-    BadReply,
-    BlockedURL,
     Cancelled,
-    CertificateRejected,
+    CertificateError,
+    ConnectionFailed,
     ConnectionLost,
     ConnectionRefused,
-    ConnectTimedOut,
-    DeadlinePassed,
-    FirstByteTimedOut,
-    HandshakeFailed,
+    ConnectTimeout,
+    DNSLookupFailed,
     HostNotFound,
-    LookupFailed,
-    NotSent,
-    ProxyFailed,
-    Stalled,
-    TimedOut,
+    InvalidResponse,
+    ProxyError,
+    ReadTimeout,
+    RequestTimeout,
+    ResponseTimeout,
+    TLSError,
+    TotalTimeout,
     UnsafeContent,
-    UploadTimedOut,
+    UnsafeURL,
     VisionCraftError,
+    WriteTimeout,
 )
 from .call import Call
-from .connections import DialError, Phase
+from .connections import ConnectError, Phase
 
-_LIMITS: dict[str, type[TimedOut]] = {
-    "upload": UploadTimedOut,
-    "first_byte": FirstByteTimedOut,
-    "stall": Stalled,
-    "total": DeadlinePassed,
+_LIMITS: dict[str, type[RequestTimeout]] = {
+    "upload": WriteTimeout,
+    "first_byte": ResponseTimeout,
+    "stall": ReadTimeout,
+    "total": TotalTimeout,
 }
 _LIMIT_OF: dict[Phase, str] = {"send": "upload", "wait": "first_byte", "read": "stall"}
 
 
-def translated(error: Exception, call: Call, phase: Phase) -> VisionCraftError:
+def map_exception(error: Exception, call: Call, phase: Phase) -> VisionCraftError:
     """Our error for what a library raised while the call was in `phase`."""
     causes = list(_causes(error))
     if phase == "connect":
@@ -67,8 +68,8 @@ def connection_lost(call: Call, phase: Phase) -> ConnectionLost:
     )
 
 
-def broken_http(call: Call) -> BadReply:
-    return BadReply(
+def broken_http(call: Call) -> InvalidResponse:
+    return InvalidResponse(
         f"{call.origin} sent an answer that is not proper HTTP.",
         look_first(call),
         phase="read",
@@ -76,8 +77,8 @@ def broken_http(call: Call) -> BadReply:
     )
 
 
-def bad_encoding(call: Call) -> BadReply:
-    return BadReply(
+def bad_encoding(call: Call) -> InvalidResponse:
+    return InvalidResponse(
         f"{call.origin} sent an answer in an encoding that was not asked for, or broken.",
         "Check the base URL and any proxy in between.",
         phase="read",
@@ -107,7 +108,7 @@ def timed_out(call: Call, limit: str, phase: Phase) -> VisionCraftError:
     """The error for a limit of `Timeouts` that passed."""
     seconds = getattr(call.timeouts, limit)
     if "connect" in (limit, phase):
-        return ConnectTimedOut(
+        return ConnectTimeout(
             f"{call.origin} did not pick up within {seconds:g} s (limit: {limit}).",
             "Check the base URL and your connection; nothing was sent.",
             phase="connect",
@@ -129,25 +130,25 @@ def look_first(call: Call) -> str:
 
 def _never_sent(causes: list[BaseException], call: Call) -> VisionCraftError:
     origin = call.origin
-    dialled = next((e for e in causes if isinstance(e, DialError)), None)
+    dialled = next((e for e in causes if isinstance(e, ConnectError)), None)
     if dialled and dialled.reason == "forbidden":
-        return BlockedURL(
+        return UnsafeURL(
             f"A result link points to {origin}, which is an address of this computer or network.",
             "Check that the base URL is the VisionCraft API.",
             phase="download",
         )
     # Before the request only a proxy answers in HTTP, and some do it with a web page.
-    from_proxy = any(isinstance(e, ProxyError | http.client.HTTPException) for e in causes)
+    from_proxy = any(isinstance(e, Urllib3ProxyError | http.client.HTTPException) for e in causes)
     if from_proxy or (dialled and dialled.to_proxy):
-        return ProxyFailed(
+        return ProxyError(
             f"The proxy did not let us through to {origin}.",
             "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
             phase="connect",
         )
     if dialled:
         return _undialled(dialled, call)
-    if any(isinstance(e, ssl.SSLCertVerificationError | CertificateError) for e in causes):
-        return CertificateRejected(
+    if any(isinstance(e, ssl.SSLCertVerificationError | Urllib3CertificateError) for e in causes):
+        return CertificateError(
             f"The TLS certificate of {origin} could not be verified.",
             "Check the base URL and this computer's clock; name a company's own CA file in "
             "REQUESTS_CA_BUNDLE or SSL_CERT_FILE.",
@@ -155,22 +156,22 @@ def _never_sent(causes: list[BaseException], call: Call) -> VisionCraftError:
         )
     if any(isinstance(e, TimeoutError) or "timed out" in str(e) for e in causes):
         return timed_out(call, "connect", "connect")
-    return HandshakeFailed(
+    return TLSError(
         f"{origin} does not complete a TLS connection.",
         "Check that the base URL begins with the right one of http and https, and its port.",
         phase="connect",
     )
 
 
-def _undialled(error: DialError, call: Call) -> VisionCraftError:
+def _undialled(error: ConnectError, call: Call) -> VisionCraftError:
     if error.reason == "timeout":
         return timed_out(call, "connect", "connect")
-    kind: type[NotSent] = ConnectionRefused
+    kind: type[ConnectionFailed] = ConnectionRefused
     what = f"Nothing answers at {call.origin}."
     if error.reason == "unknown":
         kind, what = HostNotFound, f"The host name of {call.origin} is unknown."
     elif error.reason == "lookup":
-        kind, what = LookupFailed, f"The host name of {call.origin} could not be looked up."
+        kind, what = DNSLookupFailed, f"The host name of {call.origin} could not be looked up."
     return kind(what, "Check the base URL and your connection; nothing was sent.", phase="connect")
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageSequence
 
-from ..errors import BadReply, UnsafeContent
+from ..errors import InvalidResponse, UnsafeContent
 from .images import (
     LONGEST_SIDE,
     MOST_PIXELS,
@@ -27,10 +27,10 @@ from .images import (
     Size,
     TimedFile,
     bands,
+    damaged_file,
     rgb_of,
     sniff,
-    undecodable,
-    unusable,
+    unsafe_file,
 )
 from .integrity import gif_frames
 
@@ -91,9 +91,9 @@ def decode_animation(content: bytes) -> Animation:
         except UnsafeContent:
             raise
         except MemoryError:
-            raise unusable("does not fit into memory") from None
+            raise unsafe_file("does not fit into memory") from None
         except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, av errors ...
-            raise undecodable("is a damaged or unknown moving picture") from None
+            raise damaged_file("is a damaged or unknown moving picture") from None
 
 
 class _Frames:
@@ -115,7 +115,7 @@ class _Frames:
 
     def array(self) -> Pixels:
         if not self._count:
-            raise undecodable("has no pictures")
+            raise damaged_file("has no pictures")
         # In place: for a moment, a copy would need the memory twice.
         self._array.resize((self._count, *self._array.shape[1:]), refcheck=False)
         return self._array
@@ -123,7 +123,7 @@ class _Frames:
 
 def _pixels(width: int, height: int) -> int:
     if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
-        raise unusable(f"has frames of {width} x {height} pixels, more than is safe")
+        raise unsafe_file(f"has frames of {width} x {height} pixels, more than is safe")
     return width * height
 
 
@@ -178,7 +178,7 @@ def _frame_count(image: Image.Image, content: bytes) -> int:
     """How many frames there are, or a little fewer if the file is damaged further on."""
     if image.format == "GIF":  # Pillow would count by decoding all that was decoded once more
         count = 0
-        with suppress(BadReply):
+        with suppress(InvalidResponse):
             for _ in gif_frames(content):
                 count += 1
         return count
@@ -195,7 +195,7 @@ def _from_mp4(content: bytes) -> Animation:
     # The named format keeps FFmpeg from following playlists and the like.
     with av.open(io.BytesIO(content), format="mp4") as container:
         if not container.streams.video:
-            raise undecodable("is a video without pictures")
+            raise damaged_file("is a video without pictures")
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 1 / UNTIMED)
         width, height = stream.codec_context.width, stream.codec_context.height
@@ -213,7 +213,7 @@ def _from_mp4(content: bytes) -> Animation:
             pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
             frames.append(np.rot90(pixels.astype(np.uint8, copy=False), turns))
     if frames is None:
-        raise undecodable("is a video without pictures")
+        raise damaged_file("is a video without pictures")
     shown = frames.array()
     return Animation(shown, (1 / rate,) * len(shown), left_out)
 

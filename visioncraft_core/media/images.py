@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from ..errors import BadReply, DamagedFile, InvalidRequest, UnsafeContent
+from ..errors import DamagedFile, InvalidRequest, InvalidResponse, UnsafeContent
 
 FileKind = Literal["png", "jpeg", "webp", "gif", "mp4"]
 UploadFormat = Literal["png", "webp", "jpeg"]
@@ -42,7 +42,7 @@ class Size(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedImage:
     """One decoded picture. `alpha` is None for an opaque one."""
 
     rgb: Pixels
@@ -77,7 +77,7 @@ class Deadline:
     def check(self) -> None:
         """Raises UnsafeContent once the time is over."""
         if time.monotonic() > self._end:
-            raise unusable(f"takes more than {MOST_SECONDS:g} s to decode", SMALLER)
+            raise unsafe_file(f"takes more than {MOST_SECONDS:g} s to decode", SMALLER)
 
 
 class TimedFile(io.BytesIO):
@@ -95,7 +95,7 @@ class TimedFile(io.BytesIO):
         return super().read(size)
 
 
-def decode(content: bytes) -> Picture:
+def decode(content: bytes) -> DecodedImage:
     """The (first) picture in a PNG, JPEG, WebP or GIF file, upright and in sRGB's RGB.
 
     Raises DamagedFile for a damaged file or a foreign format, UnsafeContent for more than
@@ -113,13 +113,13 @@ def decode(content: bytes) -> Picture:
         except UnsafeContent:
             raise
         except MemoryError:
-            raise unusable("does not fit into memory", SMALLER) from None
+            raise unsafe_file("does not fit into memory", SMALLER) from None
         except Image.DecompressionBombError:
-            raise unusable("has far more pixels than is safe", SMALLER) from None
+            raise unsafe_file("has far more pixels than is safe", SMALLER) from None
         except UnidentifiedImageError:
-            raise undecodable("is not a PNG, JPEG, WebP or GIF picture") from None
+            raise damaged_file("is not a PNG, JPEG, WebP or GIF picture") from None
         except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, struct.error ...
-            raise undecodable("is a damaged picture") from None
+            raise damaged_file("is a damaged picture") from None
 
 
 def encode(pixels: Pixels, file_format: UploadFormat = "png") -> bytes:
@@ -151,10 +151,10 @@ def encode(pixels: Pixels, file_format: UploadFormat = "png") -> bytes:
 def _check_budget(image: Image.Image) -> None:
     width, height = image.size
     if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
-        raise unusable(f"is {width} x {height} pixels, more than is safe", SMALLER)
+        raise unsafe_file(f"is {width} x {height} pixels, more than is safe", SMALLER)
 
 
-def _picture(image: Image.Image) -> Picture:
+def _picture(image: Image.Image) -> DecodedImage:
     alpha = None
     if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
         image, alpha = _eight_bit(image)
@@ -162,7 +162,7 @@ def _picture(image: Image.Image) -> Picture:
         alpha = np.empty((image.height, image.width), np.uint8)
         for rows, band in bands(image):
             alpha[rows] = np.asarray(band.convert("RGBA"))[..., 3]
-    return Picture(rgb_of(_in_srgb(image)), alpha)
+    return DecodedImage(rgb_of(_in_srgb(image)), alpha)
 
 
 def _eight_bit(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
@@ -211,19 +211,19 @@ def _in_srgb(image: Image.Image) -> Image.Image:
     return converted or plain
 
 
-def unusable(why: str, advice: str = "") -> UnsafeContent:
+def unsafe_file(why: str, advice: str = "") -> UnsafeContent:
     """The error for a file that cannot be shown; `why` completes "A file from the server ..."."""
     return UnsafeContent(*_sentences(why, advice), phase="decode", charged="yes")
 
 
-def undecodable(why: str) -> DamagedFile:
+def damaged_file(why: str) -> DamagedFile:
     """The error for a file that does not decode; `why` completes "A file from the server ..."."""
     return DamagedFile(*_sentences(why), phase="decode", charged="yes")
 
 
-def incomplete(why: str) -> BadReply:
+def truncated_file(why: str) -> InvalidResponse:
     """The error for a file that is not all there; `why` completes "A file from the server ..."."""
-    return BadReply(*_sentences(why), phase="read", charged="yes")
+    return InvalidResponse(*_sentences(why), phase="read", charged="yes")
 
 
 def _sentences(why: str, advice: str = "") -> tuple[str, str]:

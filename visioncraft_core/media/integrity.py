@@ -14,8 +14,8 @@ from struct import error as StructError
 from struct import unpack_from
 from typing import NamedTuple
 
-from ..errors import BadReply
-from .images import LONGEST_SIDE, MOST_PIXELS, FileKind, incomplete, unusable
+from ..errors import InvalidResponse
+from .images import LONGEST_SIDE, MOST_PIXELS, FileKind, truncated_file, unsafe_file
 
 MOST_PARTS = 100_000  # chunks, segments, blocks or boxes of one file
 # Encoders write about ten; each one can cost a pass over all pixels with hardly a byte.
@@ -31,8 +31,8 @@ WIDEST_VIDEO = 8192  # pixels, either way
 _CUT_OFF = "is cut off"
 
 
-def check_whole(content: bytes, kind: FileKind) -> None:
-    """Raises BadReply if `content` is cut off or damaged, UnsafeContent if it is out of bounds."""
+def check_integrity(content: bytes, kind: FileKind) -> None:
+    """Raises InvalidResponse if `content` is damaged, UnsafeContent if it is out of bounds."""
     try:
         if kind == "png":
             _check_png(content)
@@ -45,16 +45,16 @@ def check_whole(content: bytes, kind: FileKind) -> None:
         else:
             _check_mp4(content)
     except (StructError, IndexError):  # a number was read past the end
-        raise incomplete(_CUT_OFF) from None
+        raise truncated_file(_CUT_OFF) from None
 
 
-def _damaged(what: str) -> BadReply:
-    return incomplete(f"is damaged ({what})")
+def _damaged(what: str) -> InvalidResponse:
+    return truncated_file(f"is damaged ({what})")
 
 
 def _parts() -> Iterator[None]:
     yield from repeat(None, MOST_PARTS)
-    raise unusable("has more parts than is safe")
+    raise unsafe_file("has more parts than is safe")
 
 
 def _check_png(content: bytes) -> None:
@@ -105,7 +105,7 @@ def _check_jpeg(content: bytes) -> None:
         # Cameras leave odd bytes between segments; decoders skip them, too.
         found = _MARKER.search(content, position)
         if not found:
-            raise incomplete(_CUT_OFF)
+            raise truncated_file(_CUT_OFF)
         marker = content[found.end() - 1]
         position = found.end()
         if marker == _END:
@@ -118,7 +118,7 @@ def _check_jpeg(content: bytes) -> None:
         position += length
         scans += marker == _SCAN
         if scans > MOST_SCANS:
-            raise unusable(f"has more than {MOST_SCANS} scans, which is not safe")
+            raise unsafe_file(f"has more than {MOST_SCANS} scans, which is not safe")
     if not scans:
         raise _damaged("JPEG without pixels")
 
@@ -127,7 +127,7 @@ def _check_webp(content: bytes) -> None:
     (size,) = unpack_from("<I", content, 4)
     end = 8 + size
     if end > len(content):
-        raise incomplete(_CUT_OFF)
+        raise truncated_file(_CUT_OFF)
     position = 12
     names: set[bytes] = set()
     for _ in _parts():
@@ -153,7 +153,7 @@ def _check_gif(content: bytes) -> None:
         # The decoder makes room for a frame that overhangs the screen.
         width, height = max(width, right), max(height, bottom)
         if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
-            raise unusable(f"is {width} x {height} pixels, more than is safe")
+            raise unsafe_file(f"is {width} x {height} pixels, more than is safe")
     if empty:
         raise _damaged("GIF without pixels")
 
@@ -180,7 +180,7 @@ def gif_frames(content: bytes) -> Iterator[tuple[int, int]]:
                 position += length + 1
             position += 1
     except (StructError, IndexError):
-        raise incomplete(_CUT_OFF) from None
+        raise truncated_file(_CUT_OFF) from None
 
 
 def _gif_palette(flags: int) -> int:
@@ -224,11 +224,11 @@ def _check_mp4(content: bytes) -> None:
         elif box.name == b"tkhd":
             _check_track(payload)
         elif box.name == b"elst" and unpack_from(">I", payload, 4)[0] > MOST_EDITS:
-            raise unusable("is a video with more edits than is safe")
+            raise unsafe_file("is a video with more edits than is safe")
         elif box.name == b"dref":
             _check_references(content, box, parts)
     if tracks > MOST_TRACKS or samples > MOST_SAMPLES:
-        raise unusable("is a video with more frames than is safe")
+        raise unsafe_file("is a video with more frames than is safe")
     if not headers or not tracks:
         raise _damaged("MP4 without its parts")
 
@@ -245,7 +245,7 @@ def _boxes(content: bytes, start: int, end: int, parts: Iterator[None]) -> Itera
         if size < header:
             raise _damaged("MP4 box")
         if size > end - position:
-            raise incomplete(_CUT_OFF) if end == len(content) else _damaged("MP4 box")
+            raise truncated_file(_CUT_OFF) if end == len(content) else _damaged("MP4 box")
         yield _Box(name, position + header, position + size)
         position += size
 
@@ -255,14 +255,14 @@ def _check_duration(payload: bytes) -> None:
     scale, duration = unpack_from(">IQ" if long else ">II", payload, 20 if long else 12)
     unknown = 2**64 - 1 if long else 2**32 - 1
     if duration != unknown and duration > LONGEST_VIDEO * scale:
-        raise unusable(f"is a video of more than {LONGEST_VIDEO} s")
+        raise unsafe_file(f"is a video of more than {LONGEST_VIDEO} s")
 
 
 def _check_track(payload: bytes) -> None:
     # In 1/65536 of a pixel, after times, layer, volume and matrix.
     width, height = unpack_from(">II", payload, 88 if payload[0] == 1 else 76)
     if max(width, height) > WIDEST_VIDEO << 16:
-        raise unusable(f"is a video of {width >> 16} x {height >> 16} pixels, more than is safe")
+        raise unsafe_file(f"is a video of {width >> 16} x {height >> 16} pixels, more than is safe")
 
 
 def _samples(name: bytes, payload: bytes) -> int:
@@ -275,4 +275,4 @@ def _check_references(content: bytes, box: _Box, parts: Iterator[None]) -> None:
     for entry in _boxes(content, box.start + 8, box.end, parts):
         (flags,) = unpack_from(">I", content, entry.start)
         if not flags & 1:
-            raise unusable("is a video that refers to another file")
+            raise unsafe_file("is a video that refers to another file")

@@ -22,8 +22,8 @@ SANDBOX = "sandbox"
 
 # "never": not even where nothing was sent; "safe": where it was surely not carried out; "unknown":
 # also where nobody knows, so that something may be counted twice.
-Resend = Literal["never", "safe", "unknown"]
-RESEND: tuple[Resend, ...] = ("never", "safe", "unknown")
+RetryPolicy = Literal["never", "safe", "unknown"]
+RETRY_POLICIES: tuple[RetryPolicy, ...] = ("never", "safe", "unknown")
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,13 @@ class Timeouts:
 class Profile:
     """One server and how to talk to it.
 
-    `upload` is the format in which pictures are sent; `at_once` how many calls may be under way;
-    `resend` when a call that makes something is sent again; `patience` how many seconds a call may
-    wait because the server asked for pauses; `strict` fails where a part of the results is missing;
-    `store` keeps what was made on this disk; `result_hosts` are hosts beside the server's own that
-    results may come from without https; `verify` checks TLS certificates. An `embedded` profile
-    has no address until the sandbox is started.
+    `upload` is the format in which pictures are sent; `max_concurrency` how many calls may be under
+    way at once; `retry_policy` when a call that makes something is sent again;
+    `max_rate_limit_wait` how many seconds a call may wait because the server asked for pauses;
+    `fail_on_partial` fails where a part of the results is missing; `store` keeps what was made on
+    this disk; `result_hosts` are hosts besides the server's own that results may come from without
+    https; `verify` checks TLS certificates. An `embedded` profile has no address until the sandbox
+    is started.
     """
 
     name: str
@@ -66,10 +67,10 @@ class Profile:
     key: Secret | None = None
     timeouts: Timeouts = field(default_factory=Timeouts)
     upload: UploadFormat = "png"
-    at_once: int = 4
-    resend: Resend = "safe"
-    patience: float = 600.0
-    strict: bool = False
+    max_concurrency: int = 4
+    retry_policy: RetryPolicy = "safe"
+    max_rate_limit_wait: float = 600.0
+    fail_on_partial: bool = False
     store: bool = True
     result_hosts: tuple[str, ...] = ()
     verify: bool = True

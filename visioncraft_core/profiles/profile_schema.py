@@ -11,7 +11,7 @@ from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
 from ..errors import ConfigError
 from ..media.images import UPLOAD_FORMATS
 from ..urls import is_loopback, origin_of
-from .profile import DEFAULT_BASE_URL, RESEND, Profile, Timeouts, check_base_url
+from .profile import DEFAULT_BASE_URL, RETRY_POLICIES, Profile, Timeouts, check_base_url
 from .secret import Secret
 
 FILE = "profiles.json"
@@ -27,6 +27,7 @@ def profile_of(name: str, entry: object) -> Profile:
             f"The server profile {name} has a base_url or key that is not text.",
             f"Correct {FILE}.",
         )
+    entry = {_FORMER_NAMES.get(setting, setting): value for setting, value in entry.items()}
     for setting, (fits, advice) in _SETTINGS.items():
         if setting in entry and not fits(entry[setting]):
             raise ConfigError(
@@ -83,7 +84,7 @@ def _are_hosts(value: object) -> bool:
 _YES_OR_NO = (lambda value: isinstance(value, bool), "Write true or false.")
 _SETTINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "upload": (lambda v: v in UPLOAD_FORMATS, f"Choose one of {', '.join(UPLOAD_FORMATS)}."),
-    "at_once": (
+    "max_concurrency": (
         lambda v: isinstance(v, int) and _is_number(v, 1, 64),
         "Give the number of calls that may be under way, 1 to 64.",
     ),
@@ -91,10 +92,18 @@ _SETTINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
         _are_timeouts,
         f"Give {', '.join(f.name for f in fields(Timeouts))} as seconds above 0.",
     ),
-    "resend": (lambda v: v in RESEND, f"Choose one of {', '.join(RESEND)}."),
-    "patience": (lambda v: _is_number(v, 0, 86400), "Give seconds, 0 to 86400."),
-    "strict": _YES_OR_NO,
+    "retry_policy": (lambda v: v in RETRY_POLICIES, f"Choose one of {', '.join(RETRY_POLICIES)}."),
+    "max_rate_limit_wait": (lambda v: _is_number(v, 0, 86400), "Give seconds, 0 to 86400."),
+    "fail_on_partial": _YES_OR_NO,
     "store": _YES_OR_NO,
     "verify": _YES_OR_NO,
     "result_hosts": (_are_hosts, 'Give a list of host names, such as ["images.example.org"].'),
+}
+
+# What files of the first versions call them.
+_FORMER_NAMES = {
+    "at_once": "max_concurrency",
+    "patience": "max_rate_limit_wait",
+    "resend": "retry_policy",
+    "strict": "fail_on_partial",
 }

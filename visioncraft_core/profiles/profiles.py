@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
-from ..atomic import write_whole
+from ..atomic import write_atomic
 from ..errors import ConfigError, clip
 from ..urls import is_loopback, origin_of
 from .profile import DEFAULT_BASE_URL, SANDBOX, Profile, check_base_url, embedded_sandbox
@@ -97,7 +97,7 @@ class Profiles:
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.home.chmod(0o700)  # the catalogs may have made it before
             content = json.dumps(stored, indent=2, ensure_ascii=False).encode()
-            write_whole(self.home / FILE, content, secret=True)
+            write_atomic(self.home / FILE, content, secret=True)
         except OSError as error:
             raise ConfigError(
                 f"The key could not be kept ({error.strerror}).",

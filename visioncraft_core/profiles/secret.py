@@ -42,14 +42,14 @@ class Secret:
     def reveal(self) -> str:
         return self._value
 
-    def hide(self, text: str) -> str:
+    def mask(self, text: str) -> str:
         """`text` with every form of the key replaced by stars, in any case and across lines."""
         return self._pattern.sub(MASK, text)
 
-    def scrub(self, content: bytes) -> bytes:
+    def mask_bytes(self, content: bytes) -> bytes:
         """`content` with every form of the key replaced; in a large one only those in one piece."""
         if len(content) <= SMALL:
-            return self.hide(content.decode("latin-1")).encode("latin-1")
+            return self.mask(content.decode("latin-1")).encode("latin-1")
         for form in self._forms:
             for spelled in (form, form.upper(), form.lower(), _with_small_escapes(form)):
                 content = content.replace(spelled.encode(), MASK.encode())

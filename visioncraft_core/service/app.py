@@ -18,17 +18,17 @@ from aiohttp import web
 
 from ..api.catalogs import bundled
 from ..api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
-from ..api.fields import Choice, InvalidFields, Problem, Request
+from ..api.fields import ChoiceField, FieldError, InvalidFields, Request
 from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
 from . import openapi
 from . import origin_checks as visitors
 from .engines.painted.engine import NotAPicture, Studio
-from .faults.base import Strike
+from .faults.base import FaultContext
 from .faults.canned_responses import ENDLESS_JOB
-from .faults.rules import Chosen, Plan, UnknownFault, choose
+from .faults.rules import FaultRule, FaultSpec, UnknownFault, choose
 from .limits import Limits
-from .published_files import Results
-from .response_formats import Answer, Desk, answer, chosen
+from .published_files import PublishedFiles
+from .response_formats import Answer, ResultPublisher, answer, chosen
 
 log = logging.getLogger("visioncraft.sandbox")
 
@@ -53,7 +53,7 @@ class App:
         self,
         *,
         latency: float = 0.0,
-        faults: Sequence[Plan] = (),
+        faults: Sequence[FaultRule] = (),
         shapes: Mapping[str, str] | None = None,
         inject: bool = False,
         limits: Limits | None = None,
@@ -68,7 +68,7 @@ class App:
         self.address: tuple[str, int] = ("127.0.0.1", 0)  # known once the server listens
         self.arrived: Callable[[asyncio.BaseTransport | None], None] = lambda _transport: None
         self._studio = Studio()
-        self._results = Results(self.limits.result_bytes)
+        self._results = PublishedFiles(self.limits.result_bytes)
         self._jobs: dict[str, list[str]] = {}
         self._asked_jobs: set[str] = set()
         self._at_work = 0
@@ -112,9 +112,9 @@ class App:
         def proceed(request: web.Request) -> Awaitable[web.StreamResponse]:
             return _errors_as_json(request, handler)
 
-        return await struck.fault.act(Strike(request, struck.arg, proceed))
+        return await struck.fault.act(FaultContext(request, struck.arg, proceed))
 
-    def _fault(self, request: web.Request) -> Chosen | None:
+    def _fault(self, request: web.Request) -> FaultSpec | None:
         own = request.headers.get(FAULT_HEADER)
         if self.inject and own is not None:
             try:
@@ -158,12 +158,12 @@ class App:
             work = await asyncio.to_thread(self._studio.make, asked)
         except NotAPicture as error:
             self.executions -= 1
-            return _refused([Problem("image", str(error))])
+            return _refused([FieldError("image", str(error))])
         finally:
             self._at_work -= 1
         return _response(answer(self.shapes[kind], work, asked, self._desk(request)))
 
-    def _desk(self, request: web.Request) -> Desk:
+    def _desk(self, request: web.Request) -> ResultPublisher:
         def publish(content: bytes) -> str:
             name = self._results.publish(content)
             return f"{request.scheme}://{request.host}/results/{name}"
@@ -173,7 +173,7 @@ class App:
             self._jobs[job] = urls
             return job
 
-        return Desk(publish, enqueue)
+        return ResultPublisher(publish, enqueue)
 
     async def _result(self, request: web.Request) -> web.StreamResponse:
         return self._results.answer(request)
@@ -207,17 +207,19 @@ async def _body(request: web.Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.read())
     except (ValueError, RecursionError):
-        raise _Refusal([Problem("", "is not JSON", "json_invalid")]) from None
+        raise _Refusal([FieldError("", "is not JSON", "json_invalid")]) from None
     if not isinstance(body, dict):
-        raise _Refusal([Problem("", "must be an object", "dict_type")])
+        raise _Refusal([FieldError("", "must be an object", "dict_type")])
     return body
 
 
 def _judged(kind: type[Request], body: dict[str, Any]) -> Request:
     token = body.get("token")
-    problems = [] if isinstance(token, str) else [Problem("token", "must be text", "string_type")]
+    problems = (
+        [] if isinstance(token, str) else [FieldError("token", "must be text", "string_type")]
+    )
     if "token" not in body:
-        problems = [Problem("token", "is required", "missing")]
+        problems = [FieldError("token", "is required", "missing")]
     try:
         request = kind.from_json(body)
     except InvalidFields as error:
@@ -229,7 +231,7 @@ def _judged(kind: type[Request], body: dict[str, Any]) -> Request:
 
 def _unknown_name(request: Request) -> str:
     for field in request.fields():
-        if isinstance(field.kind, Choice):
+        if isinstance(field.kind, ChoiceField):
             known = bundled()[field.kind.catalog]
             name = getattr(request, field.name)
             if name.lower() not in (entry.lower() for entry in known):
@@ -238,12 +240,12 @@ def _unknown_name(request: Request) -> str:
 
 
 class _Refusal(Exception):
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[FieldError]) -> None:
         super().__init__()
         self.problems = problems
 
 
-def _refused(problems: Sequence[Problem]) -> web.Response:
+def _refused(problems: Sequence[FieldError]) -> web.Response:
     detail = [
         {"loc": ["body", p.field] if p.field else ["body"], "msg": p.message, "type": p.type}
         for p in problems

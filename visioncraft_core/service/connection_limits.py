@@ -17,7 +17,7 @@ BUSY = (
 _UNTIL_READ = 1.0
 
 
-class Door:
+class ConnectionLimiter:
     """Called by the server for each connection; `make` gives the protocol of one that is let in."""
 
     def __init__(self, limits: Limits, make: Callable[[], asyncio.Protocol]) -> None:
@@ -27,7 +27,7 @@ class Door:
         self.refused: set[asyncio.Transport] = set()
 
     def __call__(self) -> asyncio.Protocol:
-        return _Visit(self)
+        return LimitedProtocol(self)
 
     def arrived(self, transport: asyncio.BaseTransport | None) -> None:
         """A whole request header came: from here on the request is timed by itself."""
@@ -39,8 +39,8 @@ class Door:
             transport.abort()
 
 
-class _Visit(asyncio.Protocol):
-    def __init__(self, door: Door) -> None:
+class LimitedProtocol(asyncio.Protocol):
+    def __init__(self, door: ConnectionLimiter) -> None:
         self._door = door
         self._inner: asyncio.Protocol | None = None
         self._transport: asyncio.Transport | None = None

@@ -12,18 +12,18 @@ from typing import Any
 from ..api.catalogs import bundled
 from ..api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
 from ..api.fields import (
-    Choice,
+    BooleanField,
+    ChoiceField,
     Field,
-    Flag,
-    Integer,
-    Kind,
-    Message,
-    Messages,
-    Number,
-    Picture,
+    FieldType,
+    ImageField,
+    IntegerField,
+    MessageField,
+    MessagesField,
+    NumberField,
     Request,
-    Text,
-    Weights,
+    TextField,
+    WeightsField,
 )
 from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
 from .response_formats import CONTENT_TYPES, FILE_SHAPES
@@ -134,27 +134,27 @@ def _example(kind: type[Request]) -> Schema:
     """A body that is answered, and soon."""
     body: Schema = {"token": SANDBOX_PREMIUM_KEY}
     for field in kind.fields():
-        if isinstance(field.kind, Integer):
+        if isinstance(field.kind, IntegerField):
             body[field.name] = max(field.kind.low, 1)
-        elif isinstance(field.kind, Choice):
+        elif isinstance(field.kind, ChoiceField):
             body[field.name] = field.kind.suggested or field.default or _first(field.kind)
-        elif isinstance(field.kind, Picture):
+        elif isinstance(field.kind, ImageField):
             body[field.name] = _DOT
-        elif isinstance(field.kind, Messages):
+        elif isinstance(field.kind, MessagesField):
             body[field.name] = [{"role": "user", "content": "A word about foxes."}]
-        elif isinstance(field.kind, Text) and field.required:
+        elif isinstance(field.kind, TextField) and field.required:
             body[field.name] = "a red fox"
     return body
 
 
-def _first(kind: Choice) -> str:
+def _first(kind: ChoiceField) -> str:
     return bundled()[kind.catalog][0]
 
 
 def _answer(kind: type[Request], shape: str) -> Schema:
     if shape == "bytes":
-        makes = {"images": ("png",), "animation": ("gif",), "video": ("mp4",)}
-        return {CONTENT_TYPES[name]: _BINARY for name in makes.get(kind.makes, ())}
+        output = {"images": ("png",), "animation": ("gif",), "video": ("mp4",)}
+        return {CONTENT_TYPES[name]: _BINARY for name in output.get(kind.output, ())}
     schemas: dict[str, Schema] = {
         "chat": _object(id=_TEXT, model=_TEXT, choices={"type": "array"}, usage={"type": "object"}),
         "premium-chat": _object(message=_TEXT, chat_id=_TEXT),
@@ -199,52 +199,52 @@ def _field(field: Field) -> Schema:
     return schema
 
 
-def _text(_kind: Text) -> Schema:
+def _text(_kind: TextField) -> Schema:
     return _TEXT
 
 
-def _choice(kind: Choice) -> Schema:
+def _choice(kind: ChoiceField) -> Schema:
     suggested = {"examples": [kind.suggested]} if kind.suggested else {}
     return {**_TEXT, **suggested}
 
 
-def _integer(kind: Integer) -> Schema:
+def _integer(kind: IntegerField) -> Schema:
     return {"anyOf": [{"type": "integer", "minimum": kind.low, "maximum": kind.high}, _TEXT]}
 
 
-def _number(kind: Number) -> Schema:
+def _number(kind: NumberField) -> Schema:
     return {"anyOf": [{"type": "number", "minimum": kind.low, "maximum": kind.high}, _TEXT]}
 
 
-def _flag(_kind: Flag) -> Schema:
+def _flag(_kind: BooleanField) -> Schema:
     return {"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, _TEXT]}
 
 
-def _picture(_kind: Picture) -> Schema:
+def _picture(_kind: ImageField) -> Schema:
     return {**_TEXT, "contentEncoding": "base64"}
 
 
-def _weights(_kind: Weights) -> Schema:
+def _weights(_kind: WeightsField) -> Schema:
     return {"type": "object", "additionalProperties": {"type": ["number", "string"]}}
 
 
-def _messages(_kind: Messages) -> Schema:
+def _messages(_kind: MessagesField) -> Schema:
     return {"type": "array", "minItems": 1, "items": _object(role=_TEXT, content=_TEXT)}
 
 
-def _message(_kind: Message) -> Schema:
-    return {"anyOf": [_TEXT, _messages(Messages())]}
+def _message(_kind: MessageField) -> Schema:
+    return {"anyOf": [_TEXT, _messages(MessagesField())]}
 
 
 # One line a kind of field; a test holds it complete.
-_SCHEMAS: dict[type[Kind], Callable[[Any], Schema]] = {
-    Text: _text,
-    Message: _message,
-    Choice: _choice,
-    Integer: _integer,
-    Number: _number,
-    Flag: _flag,
-    Picture: _picture,
-    Weights: _weights,
-    Messages: _messages,
+_SCHEMAS: dict[type[FieldType], Callable[[Any], Schema]] = {
+    TextField: _text,
+    MessageField: _message,
+    ChoiceField: _choice,
+    IntegerField: _integer,
+    NumberField: _number,
+    BooleanField: _flag,
+    ImageField: _picture,
+    WeightsField: _weights,
+    MessagesField: _messages,
 }

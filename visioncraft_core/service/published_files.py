@@ -16,7 +16,7 @@ _HEADERS = {
 }
 
 
-class Results:
+class PublishedFiles:
     """Keeps at most `most_bytes`; the oldest file goes first."""
 
     def __init__(self, most_bytes: int) -> None:

@@ -50,14 +50,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Desk:
+class ResultPublisher:
     """Where a shape leaves files and jobs for later; each call gives an address or an id."""
 
     publish: Callable[[bytes], str]
     enqueue: Callable[[list[str]], str]
 
 
-def answer(shape: str, work: Work, request: Request, desk: Desk) -> Answer:
+def answer(shape: str, work: Work, request: Request, desk: ResultPublisher) -> Answer:
     return _SHAPES[shape](work, request, desk)
 
 
@@ -75,7 +75,7 @@ def chosen(shapes: Mapping[str, str]) -> dict[type[Request], str]:
                 f"The shape {path}={shape} is not understood.",
                 f"Write PATH=SHAPE; the shapes are {', '.join(names())}.",
             )
-        if kinds[path.strip("/")].makes == "text" and shape in FILE_SHAPES:
+        if kinds[path.strip("/")].output == "text" and shape in FILE_SHAPES:
             raise ConfigError(
                 f"{path} makes text and cannot answer as {shape}.",
                 f"Choose one of {', '.join(n for n in names() if n not in FILE_SHAPES)}.",
@@ -84,40 +84,40 @@ def chosen(shapes: Mapping[str, str]) -> dict[type[Request], str]:
     return made
 
 
-def _bytes(work: Work, _request: Request, _desk: Desk) -> Answer:
+def _bytes(work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
     return Answer(content=work.files[0])
 
 
-def _links(work: Work, _request: Request, desk: Desk) -> Answer:
+def _links(work: Work, _request: Request, desk: ResultPublisher) -> Answer:
     return Answer({"images": [desk.publish(content) for content in work.files]})
 
 
-def _list(work: Work, request: Request, desk: Desk) -> Answer:
+def _list(work: Work, request: Request, desk: ResultPublisher) -> Answer:
     return Answer(_links(work, request, desk).json["images"])
 
 
-def _base64(work: Work, _request: Request, _desk: Desk) -> Answer:
+def _base64(work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
     return Answer({"images": [base64.b64encode(content).decode() for content in work.files]})
 
 
-def _data_uri(work: Work, _request: Request, _desk: Desk) -> Answer:
+def _data_uri(work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
     encoded = ((Answer(content=c).content_type, base64.b64encode(c).decode()) for c in work.files)
     return Answer({"images": [f"data:{kind};base64,{text}" for kind, text in encoded]})
 
 
-def _job(work: Work, _request: Request, desk: Desk) -> Answer:
+def _job(work: Work, _request: Request, desk: ResultPublisher) -> Answer:
     return Answer({"job_id": desk.enqueue([desk.publish(content) for content in work.files])})
 
 
-def _error_200(_work: Work, _request: Request, _desk: Desk) -> Answer:
+def _error_200(_work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
     return Answer({"error": "The generation failed."})
 
 
-def _codes_200(_work: Work, _request: Request, _desk: Desk) -> Answer:
+def _codes_200(_work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
     return Answer([{"code": 0, "message": "The generation failed."}])
 
 
-def _chat(work: Work, request: Request, _desk: Desk) -> Answer:
+def _chat(work: Work, request: Request, _desk: ResultPublisher) -> Answer:
     message = {"role": "assistant", "content": work.text}
     words = [len(turn["content"].split()) for turn in getattr(request, "messages", ())]
     said = len(work.text.split())
@@ -134,14 +134,14 @@ def _chat(work: Work, request: Request, _desk: Desk) -> Answer:
     )
 
 
-def _premium_chat(work: Work, _request: Request, _desk: Desk) -> Answer:
+def _premium_chat(work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
     # No answer of this endpoint was ever recorded; these are the names of the service behind it.
     return Answer({"message": work.text, "chat_id": work.chat_id})
 
 
 FILE_SHAPES = ("bytes", "links", "list", "base64", "data-uri", "job")  # these need a file
 
-_SHAPES: dict[str, Callable[[Work, Request, Desk], Answer]] = {
+_SHAPES: dict[str, Callable[[Work, Request, ResultPublisher], Answer]] = {
     "bytes": _bytes,
     "links": _links,
     "list": _list,

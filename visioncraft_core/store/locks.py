@@ -34,7 +34,7 @@ else:
 
 
 @contextmanager
-def claimed(path: Path, should_cancel: ShouldCancel) -> Iterator[None]:
+def request_lock(path: Path, should_cancel: ShouldCancel) -> Iterator[None]:
     """Waits until nobody else holds `path`, and holds it; at the end it is gone.
 
     Where the disk is full or not writable, or knows no locks, nobody waits. Raises Cancelled.

@@ -27,11 +27,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ..atomic import PART, write_whole
+from ..atomic import PART, write_atomic
 from ..cancellation import ShouldCancel
 from ..http.call import Response
 from .eviction import MOST_BYTES, MOST_REQUESTS, Bounds
-from .locks import claimed
+from .locks import request_lock
 
 UNREAD = "unread.json"
 ABOUT = 80  # characters of a prompt in the list
@@ -75,14 +75,14 @@ class Store:
         self._bounds = Bounds(folder, most_bytes, most_requests)
 
     @contextmanager
-    def claimed(self, key: str, should_cancel: ShouldCancel) -> Iterator[None]:
+    def request_lock(self, key: str, should_cancel: ShouldCancel) -> Iterator[None]:
         """Lets one process at a time work on a request: the second finds what the first brought.
 
         Raises Cancelled.
         """
         with suppress(OSError):
             _make(self._claims)
-        with claimed(self._claims / key, should_cancel):
+        with request_lock(self._claims / key, should_cancel):
             yield
 
     def keep_reply(self, key: str, response: Response, about: Mapping[str, Any]) -> bool:
@@ -115,7 +115,7 @@ class Store:
         with suppress(OSError):
             folder.rmdir()
 
-    def set_aside(self, key: str) -> None:
+    def quarantine(self, key: str) -> None:
         """Keeps an answer that nobody understood, but not as the answer."""
         folder = self._folder(key)
         for name in ("reply.json", "job.json"):  # of two, the job's is what was made
@@ -172,10 +172,10 @@ class Store:
             _touch(path)  # first: from here on nobody takes it for the least recently used
             if self._read(path) is None:
                 _make(path.parent)
-                write_whole(path, content, secret=True, durable=True)
+                write_atomic(path, content, secret=True, durable=True)
             _make(self._folder(key))
             text = json.dumps(record, ensure_ascii=True).encode()
-            write_whole(self._folder(key) / f"{name}.json", text, secret=True, durable=True)
+            write_atomic(self._folder(key) / f"{name}.json", text, secret=True, durable=True)
         except OSError as error:
             log.warning("A result could not be kept in the store (%s).", error.strerror)
             return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .graph import Fault
+from .graph import WorkflowProblem
 
 MUTED = 2
 BYPASSED = 4
@@ -35,7 +35,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Wire:
+class CanvasLink:
     origin: str
     origin_slot: int
     target: str
@@ -43,7 +43,7 @@ class Wire:
 
 
 @dataclass(frozen=True)
-class Port:
+class SubgraphPort:
     """An input or output of a subgraph definition, with its links inside the subgraph."""
 
     name: str
@@ -73,9 +73,9 @@ class Canvas:
     """One drawing surface: the workflow itself, or the inside of a subgraph."""
 
     nodes: dict[str, CanvasNode]
-    wires: dict[str, Wire]
-    inputs: tuple[Port, ...] = ()
-    outputs: tuple[Port, ...] = ()
+    wires: dict[str, CanvasLink]
+    inputs: tuple[SubgraphPort, ...] = ()
+    outputs: tuple[SubgraphPort, ...] = ()
     subgraphs: dict[str, Canvas] = field(default_factory=dict)
     name: str = ""
 
@@ -97,7 +97,7 @@ def read_canvas(content: dict[str, Any]) -> Canvas:
         pending += _definitions(definition)
         name = key(definition.get("id"), "a subgraph")
         if name in subgraphs:
-            raise Fault(f"two subgraphs have the id {name}.")
+            raise WorkflowProblem(f"two subgraphs have the id {name}.")
         subgraphs[name] = _surface(definition, {})
     return _surface(content, subgraphs)
 
@@ -108,7 +108,7 @@ def key(value: object, owner: str) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**15:
         return str(value)
-    raise Fault(f"{owner} has no usable id.")
+    raise WorkflowProblem(f"{owner} has no usable id.")
 
 
 def _definitions(content: dict[str, Any]) -> list[dict[str, Any]]:
@@ -122,7 +122,7 @@ def _surface(content: dict[str, Any], subgraphs: dict[str, Canvas]) -> Canvas:
     for member in _members(content.get("nodes"), "the list of nodes"):
         node = _node(member)
         if node.id in nodes:
-            raise Fault(f"two nodes have the id {node.id}.")
+            raise WorkflowProblem(f"two nodes have the id {node.id}.")
         nodes[node.id] = node
     name = content.get("name")
     return Canvas(
@@ -139,7 +139,7 @@ def _node(member: dict[str, Any]) -> CanvasNode:
     name = key(member.get("id"), "a node")
     class_type = member.get("type")
     if not isinstance(class_type, str) or not class_type:
-        raise Fault(f"node {name} has no type.")
+        raise WorkflowProblem(f"node {name} has no type.")
     title = member.get("title")
     properties = member.get("properties")
     owner = f"node {name}"
@@ -159,19 +159,21 @@ def _node(member: dict[str, Any]) -> CanvasNode:
 def _slot(member: dict[str, Any], owner: str) -> Slot:
     name = member.get("name", "")
     if not isinstance(name, str):
-        raise Fault(f"{owner} has an input without a name.")
+        raise WorkflowProblem(f"{owner} has an input without a name.")
     link = member.get("link")
     arriving = None if link is None else key(link, f"a link of {owner}")
     return Slot(name, _type(member), arriving, bool(member.get("widget")))
 
 
-def _port(member: dict[str, Any]) -> Port:
+def _port(member: dict[str, Any]) -> SubgraphPort:
     name = member.get("name")
     if not isinstance(name, str):
-        raise Fault("a subgraph has an input or output without a name.")
+        raise WorkflowProblem("a subgraph has an input or output without a name.")
     links = member.get("linkIds")
     links = links if isinstance(links, list) else []
-    return Port(name, _type(member), tuple(key(link, "a link of a subgraph") for link in links))
+    return SubgraphPort(
+        name, _type(member), tuple(key(link, "a link of a subgraph") for link in links)
+    )
 
 
 def _type(member: dict[str, Any]) -> str:
@@ -181,31 +183,31 @@ def _type(member: dict[str, Any]) -> str:
     return kind if isinstance(kind, str) and kind else "*"
 
 
-def _wires(links: object) -> dict[str, Wire]:
+def _wires(links: object) -> dict[str, CanvasLink]:
     if not isinstance(links, list):
-        raise Fault("a list of links is missing.")
-    wires: dict[str, Wire] = {}
+        raise WorkflowProblem("a list of links is missing.")
+    wires: dict[str, CanvasLink] = {}
     for link in links:
         # Early litegraph left empty places where links had been removed.
         if link is None:
             continue
         name, wire = _wire(link)
         if wires.setdefault(name, wire) != wire:
-            raise Fault(f"two different links have the id {name}.")
+            raise WorkflowProblem(f"two different links have the id {name}.")
     return wires
 
 
-def _wire(link: object) -> tuple[str, Wire]:
+def _wire(link: object) -> tuple[str, CanvasLink]:
     if isinstance(link, dict):
         members = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
         parts = [link.get(member) for member in members]
     elif isinstance(link, list) and len(link) >= len(("id", "from", "slot", "to", "slot")):
         parts = link[:5]
     else:
-        raise Fault("a link is neither an array nor an object.")
+        raise WorkflowProblem("a link is neither an array nor an object.")
     name = key(parts[0], "a link")
     owner = f"an end of link {name}"
-    wire = Wire(
+    wire = CanvasLink(
         key(parts[1], owner), slot_number(parts[2], name), key(parts[3], owner), _any_slot(parts[4])
     )
     return name, wire
@@ -214,7 +216,7 @@ def _wire(link: object) -> tuple[str, Wire]:
 def slot_number(value: object, link: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**6:
         return value
-    raise Fault(f"link {link} starts at a slot that does not exist.")
+    raise WorkflowProblem(f"link {link} starts at a slot that does not exist.")
 
 
 def _any_slot(value: object) -> int:
@@ -227,5 +229,5 @@ def _members(value: object, owner: str) -> list[dict[str, Any]]:
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
-        raise Fault(f"{owner} is damaged: a list of objects was expected.")
+        raise WorkflowProblem(f"{owner} is damaged: a list of objects was expected.")
     return value

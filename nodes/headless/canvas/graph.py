@@ -12,15 +12,15 @@ from typing import Any
 SAVE_AGAIN = "Open it in ComfyUI, repair it there and save it again."
 
 
-class Fault(Exception):
+class WorkflowProblem(Exception):
     """What is wrong with a workflow and what to do, without the file's name.
 
     Only workflow.py knows the name; it turns every Fault into a WorkflowError.
     """
 
-    def __init__(self, what: str, advice: str = SAVE_AGAIN) -> None:
-        super().__init__(what)
-        self.what = what
+    def __init__(self, message: str, advice: str = SAVE_AGAIN) -> None:
+        super().__init__(message)
+        self.message = message
         self.advice = advice
 
 
@@ -78,8 +78,8 @@ def refuse_cycle(nodes: Mapping[str, Node]) -> None:
             pending.append(origin)
 
 
-def cycle_fault(ids: list[str]) -> Fault:
-    return Fault(
+def cycle_fault(ids: list[str]) -> WorkflowProblem:
+    return WorkflowProblem(
         f"nodes feed each other in a circle: {listed(ids)}.",
         "Remove one of these links in ComfyUI and save the workflow again.",
     )

@@ -27,7 +27,7 @@ NO_VALUE: Any = object()
 
 
 @dataclass(frozen=True)
-class Position:
+class WidgetSlot:
     """One place in `widgets_values`: of an input, or of a widget only the front end has."""
 
     input: str = ""
@@ -56,19 +56,19 @@ class Input:
             return self.choices[0] if self.choices else ""
         return {"INT": 0, "FLOAT": 0, "BOOLEAN": False}.get(self.type, "")
 
-    def followers(self) -> list[Position]:
+    def followers(self) -> list[WidgetSlot]:
         """The front-end-only widgets that come right after this one."""
         control = self.options.get("control_after_generate")
         places = []
         if self.type == "INT" and (self.name in SEEDS if control is None else control):
-            places.append(Position(usual=CONTROL_MODES))
+            places.append(WidgetSlot(usual=CONTROL_MODES))
         if self.type == "COMBO" and self.options.get("remote"):
-            places.append(Position(usual=(True, False)))
+            places.append(WidgetSlot(usual=(True, False)))
             if self.options["remote"].get("refresh_button"):
-                places.append(Position(usual=("refresh",)))
+                places.append(WidgetSlot(usual=("refresh",)))
         if self.type == "COMBO" and control:
             # A combo gets a second one, the filter (addValueControlWidgets).
-            places += [Position(usual=CONTROL_MODES), Position(usual=("",))]
+            places += [WidgetSlot(usual=CONTROL_MODES), WidgetSlot(usual=("",))]
         return places
 
     def read(self, text: str) -> Any:
@@ -151,13 +151,13 @@ def _by_position(inputs: list[Input], saved: list[Any]) -> dict[str, Any]:
     return found
 
 
-def _positions(inputs: list[Input], *, with_sockets: bool = False) -> list[Position]:
+def _positions(inputs: list[Input], *, with_sockets: bool = False) -> list[WidgetSlot]:
     places = {False: [], True: []}
     for each in inputs:
         if each.is_widget:
-            places[each.optional] += [Position(each.name), *each.followers()]
+            places[each.optional] += [WidgetSlot(each.name), *each.followers()]
         elif with_sockets and each.options.get("forceInput"):
-            places[each.optional].append(Position(usual=(None,)))
+            places[each.optional].append(WidgetSlot(usual=(None,)))
     # An upload button comes after all of these: the backend's input_order does not list it
     # (getOrderedInputSpecs). What is left over at the end of a saved list is therefore ignored.
     return [*places[False], *places[True]]

@@ -18,14 +18,14 @@ from .canvas import (
     REROUTE,
     VIRTUAL,
     Canvas,
+    CanvasLink,
     CanvasNode,
-    Port,
     Slot,
-    Wire,
+    SubgraphPort,
 )
-from .graph import Fault, Link, Node, cycle_fault, listed
+from .graph import Link, Node, WorkflowProblem, cycle_fault, listed
 from .input_specs import CONTROL_MODES, NO_VALUE, Input, NodeTypes, widget_values
-from .subgraphs import Place, Promotions, Scope, unfold
+from .subgraphs import Place, PromotedWidgets, Scope, flatten
 
 ANYTHING = "*"
 ALIAS = "Node name for S&R"
@@ -34,7 +34,7 @@ NEW_CONTROL = "randomize"  # what the front end gives a new one (addValueControl
 
 
 @dataclass(frozen=True)
-class Arrival:
+class InputRef:
     """An input of a node, waiting to be traced back. `wanted` is the type the final input has."""
 
     scope: Scope
@@ -44,7 +44,7 @@ class Arrival:
 
 
 @dataclass(frozen=True)
-class Departure:
+class OutputRef:
     """An output of a node."""
 
     scope: Scope
@@ -61,7 +61,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Face:
+class CanvasNodeState:
     """What a node shows on the canvas, whether it runs or not. No title: it has its type's."""
 
     id: str
@@ -71,20 +71,20 @@ class Face:
     widgets: Mapping[str, Any]
 
 
-Step = Arrival | Departure | Link | Constant
+Step = InputRef | OutputRef | Link | Constant
 NOTHING = Constant()
 
 
-def wire_up(canvas: Canvas, types: NodeTypes) -> tuple[dict[str, Node], list[Face]]:
+def wire_up(canvas: Canvas, types: NodeTypes) -> tuple[dict[str, Node], list[CanvasNodeState]]:
     """The nodes that run, and what all of them show."""
-    places = unfold(canvas)
+    places = flatten(canvas)
     running = [place for place in places if place.runs]
     refuse_unknown([(place.id, place.node.type) for place in running], types)
-    wiring = Wiring(types)
+    wiring = LinkResolver(types)
     nodes: dict[str, Node] = {}
     for place in running:
         if place.id in nodes:
-            raise Fault(f"two nodes have the id {place.id}.")
+            raise WorkflowProblem(f"two nodes have the id {place.id}.")
         nodes[place.id] = wiring.node(place)
     return nodes, [wiring.face(place) for place in places]
 
@@ -96,24 +96,24 @@ def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
             unknown.setdefault(class_type, []).append(node)
     if unknown:
         names = [f"{each[:40]} (node {listed(ids, 40)})" for each, ids in unknown.items()]
-        raise Fault(
+        raise WorkflowProblem(
             f"these nodes cannot run without ComfyUI: {listed(names, 110)}.",
             "Run it in ComfyUI, or replace them: here only VisionCraft's nodes and a few of "
             "ComfyUI's own run.",
         )
 
 
-class Wiring:
+class LinkResolver:
     def __init__(self, types: NodeTypes) -> None:
         self._types = types
-        self._promotions = Promotions(types)
+        self._promotions = PromotedWidgets(types)
 
     def node(self, place: Place) -> Node:
         values = self._promotions.own_values(place.scope, place.node)
         slots = {slot.name: slot for slot in self._promotions.slots(place.scope, place.node)}
         inputs: dict[str, Any] = {}
         for name in self._types.inputs(place.node.type):
-            fed = self._trace(Arrival(place.scope, place.node, slots[name]))
+            fed = self._trace(InputRef(place.scope, place.node, slots[name]))
             if isinstance(fed, Link):
                 inputs[name] = fed
             elif fed.value is not NO_VALUE:
@@ -124,13 +124,15 @@ class Wiring:
                 inputs[name] = values[name]
         return Node(place.id, place.node.type, inputs, place.node.title)
 
-    def face(self, place: Place) -> Face:
+    def face(self, place: Place) -> CanvasNodeState:
         node, child = place.node, place.scope.children.get(place.node.id)
         title = node.title or (child.canvas.name if child else "")
         # The front end adds the property to every new node, with the type in it.
         alias = node.properties.get(ALIAS, node.type)
         widgets = self._widgets(place.scope, node)
-        return Face(place.id, node.type, title, alias if isinstance(alias, str) else "", widgets)
+        return CanvasNodeState(
+            place.id, node.type, title, alias if isinstance(alias, str) else "", widgets
+        )
 
     def _widgets(self, scope: Scope, node: CanvasNode) -> dict[str, Any]:
         child = scope.children.get(node.id)
@@ -146,7 +148,7 @@ class Wiring:
             return {}
         return {name: value for name, value in given.items() if value is not NO_VALUE}
 
-    def _trace(self, arrival: Arrival) -> Link | Constant:
+    def _trace(self, arrival: InputRef) -> Link | Constant:
         step: Step = arrival
         seen: dict[tuple[str, Slot | int], str] = {}
         while not isinstance(step, Link | Constant):
@@ -160,45 +162,47 @@ class Wiring:
                 # out of a subgraph (PrimitiveNode.applyToGraph).
                 return NOTHING
             seen[mark] = full_id
-            step = self._back(step) if isinstance(step, Arrival) else self._inside(step)
+            step = self._back(step) if isinstance(step, InputRef) else self._inside(step)
         return step
 
-    def _back(self, arrival: Arrival) -> Step:
+    def _back(self, arrival: InputRef) -> Step:
         """From an input along its link to the output where it starts."""
         if arrival.slot.link is None:
             return NOTHING
         wanted = arrival.wanted or arrival.slot.type
         wire = arrival.scope.canvas.wires.get(arrival.slot.link)
         if wire is None:
-            raise Fault(f"node {arrival.scope.full_id(arrival.node)} has a link that is missing.")
+            raise WorkflowProblem(
+                f"node {arrival.scope.full_id(arrival.node)} has a link that is missing."
+            )
         return self._start(arrival.scope, wire, wanted)
 
-    def _start(self, scope: Scope, wire: Wire, wanted: str) -> Step:
+    def _start(self, scope: Scope, wire: CanvasLink, wanted: str) -> Step:
         if wire.origin == INPUT_SIDE and scope.host is not None and scope.parent is not None:
             return self._outside(scope, scope.host, scope.parent, wire)
         origin = scope.canvas.nodes.get(wire.origin)
         if origin is None:
-            raise Fault(
+            raise WorkflowProblem(
                 f"node {scope.prefix}{wire.target} is linked to node {scope.prefix}{wire.origin}, "
                 "which does not exist."
             )
-        return Departure(scope, origin, wire.origin_slot, wanted)
+        return OutputRef(scope, origin, wire.origin_slot, wanted)
 
-    def _outside(self, scope: Scope, host: CanvasNode, parent: Scope, wire: Wire) -> Step:
+    def _outside(self, scope: Scope, host: CanvasNode, parent: Scope, wire: CanvasLink) -> Step:
         """Out of a subgraph: what the instance's own input gets."""
         port = _port(scope.canvas.inputs, wire.origin_slot, f"subgraph node {scope.prefix[:-1]}")
         slot = self._promotions.slots(parent, host)[wire.origin_slot]
         if slot.link is None:
             return Constant(self._promotions.of_input(scope, port))
-        return Arrival(parent, host, slot)
+        return InputRef(parent, host, slot)
 
-    def _inside(self, departure: Departure) -> Step:
+    def _inside(self, departure: OutputRef) -> Step:
         """From an output to what stands behind it."""
         scope, node = departure.scope, departure.node
         if node.type == REROUTE:
             # Front end 1.27 passes through a muted reroute too; 1.58 cuts there.
             slots = self._promotions.slots(scope, node)
-            return Arrival(scope, node, slots[0], departure.wanted) if slots else NOTHING
+            return InputRef(scope, node, slots[0], departure.wanted) if slots else NOTHING
         if node.type == PRIMITIVE:
             return Constant(self._promotions.primitive(scope, node))
         if node.mode == MUTED or node.type in VIRTUAL:
@@ -211,26 +215,26 @@ class Wiring:
         self._output_type(departure)
         return Link(scope.full_id(node), departure.slot)
 
-    def _into(self, child: Scope, departure: Departure) -> Step:
+    def _into(self, child: Scope, departure: OutputRef) -> Step:
         owner = f"subgraph node {child.prefix[:-1]}"
         port = _port(child.canvas.outputs, departure.slot, owner)
         if not port.links:
             return NOTHING
         wire = child.canvas.wires.get(port.links[0])
         if wire is None:
-            raise Fault(f"{owner} has a link inside that is missing.")
+            raise WorkflowProblem(f"{owner} has a link inside that is missing.")
         return self._start(child, wire, departure.wanted)
 
-    def _around(self, departure: Departure) -> Step:
+    def _around(self, departure: OutputRef) -> Step:
         """Past a bypassed node: in at the input that fits the output (#getBypassSlotIndex)."""
         slots = self._promotions.slots(departure.scope, departure.node)
         given = self._output_type(departure)
         index = _bypass(slots, departure.slot, given, departure.wanted)
         if index is None:
             return NOTHING
-        return Arrival(departure.scope, departure.node, slots[index])
+        return InputRef(departure.scope, departure.node, slots[index])
 
-    def _output_type(self, departure: Departure) -> str:
+    def _output_type(self, departure: OutputRef) -> str:
         node, scope = departure.node, departure.scope
         child = scope.children.get(node.id)
         if child is not None:
@@ -240,7 +244,7 @@ class Wiring:
         else:
             outputs = node.outputs
         if departure.slot >= len(outputs):
-            raise Fault(
+            raise WorkflowProblem(
                 f"a link starts at output {departure.slot} of node "
                 f"{scope.full_id(node)}, which has {len(outputs)}."
             )
@@ -278,7 +282,7 @@ def _connects(one: str, other: str) -> bool:
     return bool(set(one.lower().split(",")) & set(other.lower().split(",")))
 
 
-def _port(ports: Sequence[Port], slot: int, owner: str) -> Port:
+def _port(ports: Sequence[SubgraphPort], slot: int, owner: str) -> SubgraphPort:
     if slot >= len(ports):
-        raise Fault(f"a link uses slot {slot} of {owner}, which does not exist.")
+        raise WorkflowProblem(f"a link uses slot {slot} of {owner}, which does not exist.")
     return ports[slot]

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from .canvas import PRIMITIVE, VIRTUAL, Canvas, CanvasNode, Port, Slot
-from .graph import Fault, cycle_fault
+from .canvas import PRIMITIVE, VIRTUAL, Canvas, CanvasNode, Slot, SubgraphPort
+from .graph import WorkflowProblem, cycle_fault
 from .input_specs import NO_VALUE, NodeTypes, widget_values
 
 # Files of real people have 3 levels and a few hundred nodes. The limits stop a small file from
@@ -53,7 +53,7 @@ class Place:
         return self.scope.full_id(self.node)
 
 
-def unfold(root: Canvas) -> list[Place]:
+def flatten(root: Canvas) -> list[Place]:
     """Every node in file order, the ones inside an instance before it (mapAllNodes)."""
     return _Unfolding(root).places
 
@@ -85,7 +85,7 @@ class _Unfolding:
         if node.type in chain:
             raise cycle_fault(full_id.split(":")[chain.index(node.type) :])
         if len(chain) >= DEEPEST:
-            raise Fault(f"its subgraphs are nested more than {DEEPEST} deep.")
+            raise WorkflowProblem(f"its subgraphs are nested more than {DEEPEST} deep.")
         child = Scope(self._root.subgraphs[node.type], f"{full_id}:", scope, node)
         scope.children[node.id] = child
         self._enter(child, [*chain, node.type], active=runs)
@@ -93,10 +93,12 @@ class _Unfolding:
     def _count(self) -> None:
         self._met += 1
         if self._met > MOST_NODES:
-            raise Fault(f"it has more than {MOST_NODES} nodes once its subgraphs are unfolded.")
+            raise WorkflowProblem(
+                f"it has more than {MOST_NODES} nodes once its subgraphs are unfolded."
+            )
 
 
-class Promotions:
+class PromotedWidgets:
     """Widget values as each scope sees them: saved in a node, or set on an instance around it."""
 
     def __init__(self, types: NodeTypes) -> None:
@@ -127,7 +129,7 @@ class Promotions:
                 return value
         return node.saved[0] if isinstance(node.saved, list) and node.saved else NO_VALUE
 
-    def of_input(self, scope: Scope, port: Port) -> Any:
+    def of_input(self, scope: Scope, port: SubgraphPort) -> Any:
         """What an unlinked input of the instance `scope` gives to the nodes behind it."""
         return self._host_values(scope).get(port.name, NO_VALUE)
 
@@ -178,7 +180,7 @@ class Promotions:
             self._sources[scope] = {name: source for name, source in found.items() if source}
         return self._sources[scope]
 
-    def _first_widget(self, scope: Scope, port: Port) -> tuple[CanvasNode, str] | None:
+    def _first_widget(self, scope: Scope, port: SubgraphPort) -> tuple[CanvasNode, str] | None:
         for link in port.links:
             wire = scope.canvas.wires.get(link)
             target = scope.canvas.nodes.get(wire.target) if wire else None

@@ -16,12 +16,12 @@ from typing import Any
 
 from ....visioncraft_core.errors import WorkflowError, clip
 from .canvas import is_canvas, key, read_canvas
-from .graph import Fault, Link, Node, listed, refuse_cycle
+from .graph import Link, Node, WorkflowProblem, listed, refuse_cycle
 from .input_specs import Input, NodeTypes
-from .link_resolver import Face, refuse_unknown, wire_up
+from .link_resolver import CanvasNodeState, refuse_unknown, wire_up
 from .workflow_file import OTHER_FILE, read_json, refuse_depth
 
-__all__ = ["Face", "Link", "Node", "Workflow", "load", "parse"]
+__all__ = ["CanvasNodeState", "Link", "Node", "Workflow", "load", "parse"]
 
 LONGEST_NAME = 40
 WRAPPED = "__value__"
@@ -33,7 +33,7 @@ class Workflow:
     nodes: dict[str, Node]
     canvas: dict[str, Any] | None
     types: NodeTypes = field(default_factory=lambda: NodeTypes({}), repr=False, compare=False)
-    faces: list[Face] = field(default_factory=list, repr=False, compare=False)
+    faces: list[CanvasNodeState] = field(default_factory=list, repr=False, compare=False)
 
     def prompt(self) -> dict[str, Any]:
         """The API form, as graphToPrompt builds it.
@@ -102,7 +102,7 @@ def load(path: str | Path, node_classes: Mapping[str, type]) -> Workflow:
     path = Path(path)
     try:
         content = read_json(path)
-    except Fault as fault:
+    except WorkflowProblem as fault:
         raise _named(_shown(path), fault) from None
     return parse(content, node_classes, name=_shown(path))
 
@@ -117,7 +117,7 @@ def parse(data: object, node_classes: Mapping[str, type], *, name: str) -> Workf
         )
         refuse_cycle(nodes)
         _refuse_odd_values(nodes)
-    except Fault as fault:
+    except WorkflowProblem as fault:
         raise _named(name, fault) from None
     return Workflow(nodes, canvas, types, faces)
 
@@ -127,8 +127,8 @@ def _shown(path: Path) -> str:
     return os.path.basename(os.path.abspath(path)) or str(path)
 
 
-def _named(name: str, fault: Fault) -> WorkflowError:
-    return WorkflowError(f"{clip(name, LONGEST_NAME)}: {fault.what}", fault.advice)
+def _named(name: str, fault: WorkflowProblem) -> WorkflowError:
+    return WorkflowError(f"{clip(name, LONGEST_NAME)}: {fault.message}", fault.advice)
 
 
 def _api_nodes(content: object, types: NodeTypes) -> dict[str, Node]:
@@ -137,7 +137,7 @@ def _api_nodes(content: object, types: NodeTypes) -> dict[str, Node]:
     if not isinstance(content, dict) or not any(
         isinstance(value, dict) and "class_type" in value for value in content.values()
     ):
-        raise Fault("this JSON is not a workflow.", OTHER_FILE)
+        raise WorkflowProblem("this JSON is not a workflow.", OTHER_FILE)
     members = _by_id(content)
     refuse_unknown([(name, member["class_type"]) for name, member in members.items()], types)
     nodes = {name: _api_node(name, member, types) for name, member in members.items()}
@@ -151,11 +151,11 @@ def _by_id(content: dict[Any, Any]) -> dict[str, dict[str, Any]]:
     for name, member in content.items():
         name = key(name, "a node")
         if name in members:
-            raise Fault(f"two nodes have the id {name}.")
+            raise WorkflowProblem(f"two nodes have the id {name}.")
         if not isinstance(member, dict) or not isinstance(member.get("class_type"), str):
-            raise Fault(f"node {name[:40]} has no class_type.")
+            raise WorkflowProblem(f"node {name[:40]} has no class_type.")
         if not isinstance(member.get("inputs", {}), dict):
-            raise Fault(f"the inputs of node {name[:40]} are not an object.")
+            raise WorkflowProblem(f"the inputs of node {name[:40]} are not an object.")
         members[name] = member
     return members
 
@@ -189,7 +189,7 @@ def _without_dots(
         if parts[-1] in declared:
             found[parts[-1]] = value
         elif value != LEFT_TO_NODE:
-            raise Fault(
+            raise WorkflowProblem(
                 f"input {clip(str(name), LONGEST_NAME)} of node {node[:40]} is "
                 f"{clip(str(value), LONGEST_NAME)}, which only ComfyUI can do.",
                 f"Set it to {LEFT_TO_NODE}, or run the workflow in ComfyUI.",
@@ -209,7 +209,7 @@ def _api_value(value: Any, owner: str) -> Any:
         return value
     if len(value) != 2 or isinstance(value[1], bool) or not isinstance(value[1], int):
         # ComfyUI's bad_linked_input: a bare list is always meant as a link.
-        raise Fault(f"{owner} is neither a value nor a link.")
+        raise WorkflowProblem(f"{owner} is neither a value nor a link.")
     return Link(key(value[0], owner), value[1])
 
 
@@ -218,12 +218,12 @@ def _refuse_loose_links(node: Node, nodes: Mapping[str, Node], types: NodeTypes)
         if not isinstance(link, Link):
             continue
         if link.node not in nodes:
-            raise Fault(
+            raise WorkflowProblem(
                 f"node {node.id[:40]} is linked to node {link.node[:40]}, which does not exist."
             )
         outputs = types.outputs(nodes[link.node].class_type)
         if not 0 <= link.slot < len(outputs):
-            raise Fault(
+            raise WorkflowProblem(
                 f"node {node.id[:40]} is linked to an output that node {link.node[:40]} does not "
                 f"have; it has {len(outputs)}."
             )
@@ -236,7 +236,9 @@ def _refuse_odd_values(nodes: Mapping[str, Node]) -> None:
             try:
                 json.dumps(None if isinstance(value, Link) else value, allow_nan=False)
             except (TypeError, ValueError):
-                raise Fault(f"input {name} of node {node.id[:40]} is not a usable value.") from None
+                raise WorkflowProblem(
+                    f"input {name} of node {node.id[:40]} is not a usable value."
+                ) from None
 
 
 def _for_prompt(value: Any) -> Any:

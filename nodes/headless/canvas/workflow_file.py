@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .graph import Fault
+from .graph import WorkflowProblem
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST_FILE = 200 * 2**20
@@ -30,9 +30,11 @@ def read_json(path: Path) -> Any:
         # Windows editors put a byte order mark in front.
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Fault("this is neither text in UTF-8 nor a PNG picture.", OTHER_FILE) from None
+        raise WorkflowProblem(
+            "this is neither text in UTF-8 nor a PNG picture.", OTHER_FILE
+        ) from None
     if not text.strip():
-        raise Fault("this file is empty.", OTHER_FILE)
+        raise WorkflowProblem("this file is empty.", OTHER_FILE)
     return parse_json(text)
 
 
@@ -40,14 +42,14 @@ def parse_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_members)
     except RecursionError:
-        raise Fault("its JSON is nested too deep to be a workflow.", OTHER_FILE) from None
+        raise WorkflowProblem("its JSON is nested too deep to be a workflow.", OTHER_FILE) from None
     except json.JSONDecodeError as error:
-        raise Fault(
+        raise WorkflowProblem(
             f"this is not valid JSON (line {error.lineno}, column {error.colno}).", OTHER_FILE
         ) from None
     except ValueError:
         # A number with thousands of digits.
-        raise Fault("its JSON has a number that is too long.", OTHER_FILE) from None
+        raise WorkflowProblem("its JSON has a number that is too long.", OTHER_FILE) from None
 
 
 def refuse_depth(content: object) -> None:
@@ -58,7 +60,7 @@ def refuse_depth(content: object) -> None:
         level = list({id(inner): inner for outer in level for inner in _inside(outer)}.values())
         if not level:
             return
-    raise Fault("its JSON is nested too deep to be a workflow.", OTHER_FILE)
+    raise WorkflowProblem("its JSON is nested too deep to be a workflow.", OTHER_FILE)
 
 
 def _inside(value: object) -> list[Any]:
@@ -76,26 +78,30 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, value in pairs if isinstance(value, dict) and "class_type" in value]
         for name in names:
             if names.count(name) > 1:
-                raise Fault(f"two nodes have the id {name[:40]}.")
+                raise WorkflowProblem(f"two nodes have the id {name[:40]}.")
     return members
 
 
 def _bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
-            raise Fault("this is a folder.", "Name a workflow file in it.")
+            raise WorkflowProblem("this is a folder.", "Name a workflow file in it.")
         if path.exists() and not path.is_file():
-            raise Fault("this is not a regular file.", OTHER_FILE)
+            raise WorkflowProblem("this is not a regular file.", OTHER_FILE)
         if path.stat().st_size > LARGEST_FILE:
-            raise Fault(f"this file is larger than {LARGEST_FILE // 2**20} MB.", OTHER_FILE)
+            raise WorkflowProblem(
+                f"this file is larger than {LARGEST_FILE // 2**20} MB.", OTHER_FILE
+            )
         return path.read_bytes()
     except FileNotFoundError:
-        raise Fault("there is no such file.", "Check the path and the spelling.") from None
+        raise WorkflowProblem(
+            "there is no such file.", "Check the path and the spelling."
+        ) from None
     except PermissionError:
-        raise Fault("this file may not be read.", "Change its permissions.") from None
+        raise WorkflowProblem("this file may not be read.", "Change its permissions.") from None
     except (OSError, ValueError):
         # ValueError: a path with a null character.
-        raise Fault("this file cannot be read.", "Check the path and the disk.") from None
+        raise WorkflowProblem("this file cannot be read.", "Check the path and the disk.") from None
 
 
 def _embedded(content: bytes) -> str:
@@ -104,7 +110,7 @@ def _embedded(content: bytes) -> str:
     for keyword in ("workflow", "prompt"):
         if keyword in texts:
             return texts[keyword]
-    raise Fault("this picture contains no workflow.", OTHER_FILE)
+    raise WorkflowProblem("this picture contains no workflow.", OTHER_FILE)
 
 
 def _texts(content: bytes) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from ....visioncraft_core.errors import VisionCraftError
 DONE, FAILED, BAD_USE, CANCELLED = 0, 1, 2, 130
 
 
-def complain(error: VisionCraftError, status: int) -> int:
+def print_error(error: VisionCraftError, status: int) -> int:
     line(sys.stderr, f"Error: {error}" if status != CANCELLED else str(error))
     return status
 

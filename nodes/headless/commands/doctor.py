@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Literal
 
 from ....visioncraft_core.api.endpoints import CATALOGS, Chat
-from ....visioncraft_core.atomic import part_of
+from ....visioncraft_core.atomic import temporary_file
 from ....visioncraft_core.client import Client
 from ....visioncraft_core.errors import (
-    CertificateRejected,
+    CertificateError,
+    ConnectionFailed,
     ConnectionRefused,
-    ConnectTimedOut,
-    HandshakeFailed,
+    ConnectTimeout,
+    DNSLookupFailed,
     HostNotFound,
-    LookupFailed,
-    NotSent,
-    ProxyFailed,
+    ProxyError,
+    TLSError,
     VisionCraftError,
 )
 from ....visioncraft_core.profiles.paths import default_home
@@ -43,9 +43,9 @@ Verdict = Literal["ok", "warning", "failed", "skipped"]
 FLOORS = {"requests": (2, 32, 4), "urllib3": (2, 7, 0), "pillow": (12, 2, 0)}
 
 _STEPS: list[tuple[str, tuple[type[VisionCraftError], ...]]] = [
-    ("DNS", (HostNotFound, LookupFailed)),
-    ("connection", (ConnectionRefused, ConnectTimedOut, ProxyFailed)),
-    ("TLS", (CertificateRejected, HandshakeFailed)),
+    ("DNS", (HostNotFound, DNSLookupFailed)),
+    ("connection", (ConnectionRefused, ConnectTimeout, ProxyError)),
+    ("TLS", (CertificateError, TLSError)),
 ]
 
 
@@ -149,7 +149,7 @@ def _store(home: Path) -> Check:
     words = f"{health.good} files, {size / 2**20:.1f} MiB"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with part_of(folder, b"x"):
+        with temporary_file(folder, b"x"):
             pass
     except OSError as error:
         return Check("warning", "store", f"{words}; no more can be kept ({error.strerror})")
@@ -166,7 +166,7 @@ def _connection(client: Client) -> Iterator[Check]:
         listing, error = client.listing(name)
         answered += listing.source == "live"
         problem = problem or error
-        if isinstance(error, NotSent):
+        if isinstance(error, ConnectionFailed):
             break
     seconds = time.monotonic() - started
     for step, classes in _STEPS:

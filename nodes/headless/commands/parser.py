@@ -12,7 +12,7 @@ from ....visioncraft_core.api.endpoints import CATALOGS
 from ....visioncraft_core.errors import Cancelled, VisionCraftError
 from ....visioncraft_core.profiles.profiles import AUTO
 from . import servers
-from .console import BAD_USE, CANCELLED, complain
+from .console import BAD_USE, CANCELLED, print_error
 from .doctor import examine
 from .run import run
 from .sandbox import HelpWithFaults, serve
@@ -26,11 +26,11 @@ def execute(arguments: Sequence[str] | None, version: str) -> int:
     try:
         return options.command(options)
     except Cancelled as error:
-        return complain(error, CANCELLED)
+        return print_error(error, CANCELLED)
     except VisionCraftError as error:
-        return complain(error, BAD_USE)
+        return print_error(error, BAD_USE)
     except KeyboardInterrupt:
-        return complain(Cancelled("Cancelled."), CANCELLED)
+        return print_error(Cancelled("Cancelled."), CANCELLED)
 
 
 def _parser(version: str) -> argparse.ArgumentParser:

@@ -23,7 +23,7 @@ from ..canvas.workflow import Node, load
 from ..execution import HeadlessHost, Outcome, Run
 from ..folders import Folders, Saved
 from ..hostnodes import NODE_CLASSES
-from .console import CANCELLED, DONE, FAILED, complain, line
+from .console import CANCELLED, DONE, FAILED, line, print_error
 
 LONGEST_TITLE = 60
 
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
                 ),
             )
     if error:
-        complain(error, status)
+        print_error(error, status)
     if status == CANCELLED:
         _leave_now(places)
     return status

@@ -9,7 +9,7 @@ from getpass import getpass
 
 from ....visioncraft_core.api.endpoints import Chat
 from ....visioncraft_core.client import Client
-from ....visioncraft_core.errors import KeyMissing, KeyRejected, NotSent, VisionCraftError
+from ....visioncraft_core.errors import ConnectionFailed, KeyMissing, KeyRejected, VisionCraftError
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import Profiles
 from ....visioncraft_core.profiles.secret import Secret
@@ -42,7 +42,7 @@ def key_test(options: argparse.Namespace) -> int:
         client.send(Chat(model=models.names[0], messages=(word,)), variation=None)
     except (KeyRejected, KeyMissing) as error:
         verdict, status = f"wrong: {error}", FAILED
-    except NotSent as error:
+    except ConnectionFailed as error:
         verdict, status = f"unreachable: {error}", FAILED
     except VisionCraftError as error:
         verdict, status = f"not certain: {error}", FAILED

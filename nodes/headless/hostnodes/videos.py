@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ....visioncraft_core.errors import WorkflowError
-from ...video_input import FilmFromFrames
+from ...video_input import VideoFromFrames
 from .. import folders
 from .pixels import UI
 
@@ -27,13 +27,13 @@ class CreateVideo:
             "optional": {"audio": ("AUDIO", {})},
         }
 
-    def create(self, images: Tensor, fps: float, audio: None = None) -> tuple[FilmFromFrames]:
+    def create(self, images: Tensor, fps: float, audio: None = None) -> tuple[VideoFromFrames]:
         if audio is not None:
             raise WorkflowError(
                 "Create Video was given sound, which a run without ComfyUI cannot add.",
                 "Disconnect its audio input, or run the workflow in ComfyUI.",
             )
-        return (FilmFromFrames(images, Fraction(fps)),)
+        return (VideoFromFrames(images, Fraction(fps)),)
 
 
 class GetVideoComponents:

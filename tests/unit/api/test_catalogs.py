@@ -14,7 +14,7 @@ def test_without_a_live_list_the_bundled_names_serve(home: Path):
 
 
 def test_a_live_list_wins_and_survives_a_restart_for_its_own_server_only(home: Path):
-    Catalogs(home, "https://a.test").remember("models", ["x", "y"])
+    Catalogs(home, "https://a.test").save("models", ["x", "y"])
     assert Catalogs(home, "https://a.test").names("models") == ["x", "y"]
     assert Catalogs(home, "https://b.test").names("models") == bundled()["models"]
 
@@ -31,7 +31,7 @@ def test_a_disk_that_refuses_is_told_once_without_its_path_and_is_no_reason_to_f
     blocked.write_text("not a folder")
     catalogs = Catalogs(blocked, "u")
     for name in ("models", "loras", "models"):
-        catalogs.remember(name, ["x"])
+        catalogs.save(name, ["x"])
     assert catalogs.names("models") == catalogs.names("loras") == ["x"]
     (record,) = caplog.records
     assert "could not be kept" in record.getMessage()
@@ -39,7 +39,7 @@ def test_a_disk_that_refuses_is_told_once_without_its_path_and_is_no_reason_to_f
 
 
 def test_a_file_is_read_again_only_when_it_has_changed(home: Path):
-    Catalogs(home, "u").remember("models", ["one"])
+    Catalogs(home, "u").save("models", ["one"])
     assert Catalogs(home, "u").names("models") == ["one"]
     (path,) = (home / "catalogs").iterdir()
     status = path.stat()
@@ -53,12 +53,12 @@ def test_a_file_is_read_again_only_when_it_has_changed(home: Path):
 @pytest.mark.parametrize("change", ["written", "replaced", "longer", "gone", "broken"])
 def test_a_changed_file_is_seen_at_once_by_all(change: str, home: Path):
     ours = Catalogs(home, "u")
-    ours.remember("models", ["one"])
+    ours.save("models", ["one"])
     assert ours.names("models") == ["one"]
     (path,) = (home / "catalogs").iterdir()
     expected = ["two"]
     if change == "written":
-        Catalogs(home, "u").remember("models", ["two"])
+        Catalogs(home, "u").save("models", ["two"])
     elif change == "replaced":  # by another file of the same size and time
         status = path.stat()
         other = home / "other"
@@ -86,7 +86,7 @@ def test_a_changed_file_is_seen_at_once_by_all(change: str, home: Path):
 )
 def test_a_damaged_cache_falls_back_to_the_bundled_names(tmp_path_factory, content: bytes):
     home = tmp_path_factory.mktemp("home")
-    Catalogs(home, "u").remember("models", ["x"])
+    Catalogs(home, "u").save("models", ["x"])
     for path in (home / "catalogs").iterdir():
         path.write_bytes(content)
     assert Catalogs(home, "u").names("samplers") == bundled()["samplers"]
@@ -94,7 +94,7 @@ def test_a_damaged_cache_falls_back_to_the_bundled_names(tmp_path_factory, conte
 
 def test_source_and_age_are_told_in_words(home: Path):
     assert Catalogs(home, "u").last("models").describe() == "the bundled list of February 2024"
-    assert Catalogs(home, "u").remember("models", ["x"]).describe() == "live from the server"
+    assert Catalogs(home, "u").save("models", ["x"]).describe() == "live from the server"
     cached = Catalogs(home, "u").last("models")
     assert cached.describe(cached.seen + 3 * 3600) == "as the server listed it 3 hours ago"
     assert cached.describe(cached.seen + 5 * 86400) == "as the server listed it 5 days ago"

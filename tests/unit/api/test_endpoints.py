@@ -8,17 +8,17 @@ from support.clients import body_of
 from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.api.endpoints import CATALOGS, ENDPOINTS, GenerateXL
 from visioncraft.visioncraft_core.api.fields import (
-    Choice,
+    ChoiceField,
     Field,
-    Integer,
+    IntegerField,
     InvalidFields,
-    Number,
+    NumberField,
     Request,
-    Weights,
+    WeightsField,
 )
 
 FIELDS = [(endpoint, field) for endpoint in ENDPOINTS for field in endpoint.fields()]
-LIMITED = [(e, f) for e, f in FIELDS if isinstance(f.kind, Integer | Number)]
+LIMITED = [(e, f) for e, f in FIELDS if isinstance(f.kind, IntegerField | NumberField)]
 
 
 def test_the_declarations_are_the_specification():
@@ -35,7 +35,7 @@ def test_every_choice_names_its_catalog():
     declared = {
         (endpoint.path, field.name): field.kind.catalog
         for endpoint, field in FIELDS
-        if isinstance(field.kind, Choice | Weights)
+        if isinstance(field.kind, ChoiceField | WeightsField)
     }
     assert declared == spec.CHOICES
     assert set(declared.values()) <= set(CATALOGS)
@@ -52,7 +52,7 @@ def test_the_bundled_catalogs_begin_with_the_names_of_the_specification():
 
 def test_defaults_and_suggestions_are_in_their_catalogs():
     for _, field in FIELDS:
-        if isinstance(field.kind, Choice):
+        if isinstance(field.kind, ChoiceField):
             assert (field.default or field.kind.suggested) in bundled()[field.kind.catalog]
 
 

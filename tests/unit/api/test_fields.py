@@ -10,32 +10,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from visioncraft.visioncraft_core.api.fields import (
-    Choice,
-    Flag,
-    Integer,
+    BooleanField,
+    ChoiceField,
+    FieldType,
+    ImageField,
+    IntegerField,
     InvalidFields,
-    Kind,
-    Message,
-    Messages,
-    Number,
-    Picture,
+    MessageField,
+    MessagesField,
+    NumberField,
     Request,
-    Text,
-    Weights,
+    TextField,
+    WeightsField,
     declare,
 )
 from visioncraft.visioncraft_core.errors import InvalidRequest
 
-KINDS: list[Kind] = [
-    Text(),
-    Message(),
-    Choice(catalog="models"),
-    Integer(1, 5),
-    Number(0.0, 1.0),
-    Flag(),
-    Picture(),
-    Weights(catalog="loras"),
-    Messages(),
+KINDS: list[FieldType] = [
+    TextField(),
+    MessageField(),
+    ChoiceField(catalog="models"),
+    IntegerField(1, 5),
+    NumberField(0.0, 1.0),
+    BooleanField(),
+    ImageField(),
+    WeightsField(catalog="loras"),
+    MessagesField(),
 ]
 
 json_values = st.recursive(
@@ -48,18 +48,20 @@ json_values = st.recursive(
 @dataclass(frozen=True, kw_only=True)
 class Sample(Request):
     path: ClassVar[str] = "/sample"
-    makes: ClassVar[Any] = "images"
+    output: ClassVar[Any] = "images"
 
-    prompt: str = declare(Text(), "what")
-    note: str = declare(Text(), "optional", default="")
-    count: int = declare(Integer(1, 5), "how many", default=1)
-    weights: dict[str, float] = declare(Weights(), "by name", default={})
-    image: bytes = declare(Picture(), "a picture", default=b"x")
+    prompt: str = declare(TextField(), "what")
+    note: str = declare(TextField(), "optional", default="")
+    count: int = declare(IntegerField(1, 5), "how many", default=1)
+    weights: dict[str, float] = declare(WeightsField(), "by name", default={})
+    image: bytes = declare(ImageField(), "a picture", default=b"x")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: type(k).__name__)
 @given(value=json_values)
-def test_a_kind_gives_a_value_it_would_accept_again_or_a_short_complaint(kind: Kind, value: Any):
+def test_a_kind_gives_a_value_it_would_accept_again_or_a_short_complaint(
+    kind: FieldType, value: Any
+):
     try:
         parsed = kind.from_json(value)
     except ValueError as error:
@@ -73,34 +75,37 @@ def test_a_kind_gives_a_value_it_would_accept_again_or_a_short_complaint(kind: K
 @pytest.mark.parametrize(
     ("kind", "given_value", "expected"),
     [
-        (Integer(0, 20), "8", 8),
-        (Integer(0, 20), 8.0, 8),
-        (Integer(0, 20), " 8.0 ", 8),
-        (Number(0, 1), "0.5", 0.5),
-        (Flag(), "true", True),
-        (Flag(), 0, False),
-        (Choice(), "  Euler a ", "Euler a"),
-        (Message(), [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}], "b"),
-        (Weights(), {"a": "2", "b": 0.5}, {"a": 2.0, "b": 0.5}),
+        (IntegerField(0, 20), "8", 8),
+        (IntegerField(0, 20), 8.0, 8),
+        (IntegerField(0, 20), " 8.0 ", 8),
+        (NumberField(0, 1), "0.5", 0.5),
+        (BooleanField(), "true", True),
+        (BooleanField(), 0, False),
+        (ChoiceField(), "  Euler a ", "Euler a"),
+        (MessageField(), [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}], "b"),
+        (WeightsField(), {"a": "2", "b": 0.5}, {"a": 2.0, "b": 0.5}),
     ],
 )
-def test_what_the_service_took_is_taken(kind: Kind, given_value: Any, expected: Any):
+def test_what_the_service_took_is_taken(kind: FieldType, given_value: Any, expected: Any):
     assert kind.from_json(given_value) == expected
 
 
 @pytest.mark.parametrize(
     ("kind", "refused"),
     [
-        (Integer(1, 5), [0, 6, 1.5, True, None, "", "five", math.inf, math.nan, "9" * 5000]),
-        (Number(0, 1), [-0.01, 1.01, False, None, "a", math.nan]),
-        (Text(), [None, 1, [], {}]),
-        (Flag(), [None, 2, "yes", []]),
-        (Picture(), [None, 1, "", "not base64!", "data:image/png;base64,"]),
-        (Weights(), [None, [], {"a": None}, {"": 1}, {"a": True}, {1: 1}]),
-        (Messages(), [None, [], ["a"], [{"role": "user"}], [{"role": "user", "content": " "}]]),
+        (IntegerField(1, 5), [0, 6, 1.5, True, None, "", "five", math.inf, math.nan, "9" * 5000]),
+        (NumberField(0, 1), [-0.01, 1.01, False, None, "a", math.nan]),
+        (TextField(), [None, 1, [], {}]),
+        (BooleanField(), [None, 2, "yes", []]),
+        (ImageField(), [None, 1, "", "not base64!", "data:image/png;base64,"]),
+        (WeightsField(), [None, [], {"a": None}, {"": 1}, {"a": True}, {1: 1}]),
+        (
+            MessagesField(),
+            [None, [], ["a"], [{"role": "user"}], [{"role": "user", "content": " "}]],
+        ),
     ],
 )
-def test_what_would_be_misread_is_refused(kind: Kind, refused: list[Any]):
+def test_what_would_be_misread_is_refused(kind: FieldType, refused: list[Any]):
     for value in refused:
         with pytest.raises(ValueError, match=r"must|needs"):
             kind.from_json(value)
@@ -108,11 +113,11 @@ def test_what_would_be_misread_is_refused(kind: Kind, refused: list[Any]):
 
 def test_a_picture_may_carry_a_data_prefix_and_line_breaks():
     encoded = base64.encodebytes(b"\x89PNG" * 40).decode()
-    assert Picture().from_json("data:image/png;base64," + encoded) == b"\x89PNG" * 40
+    assert ImageField().from_json("data:image/png;base64," + encoded) == b"\x89PNG" * 40
 
 
 def test_integral_weights_travel_as_integers():
-    assert json.dumps(Weights().to_json({"a": 1.0, "b": 0.5})) == '{"a": 1, "b": 0.5}'
+    assert json.dumps(WeightsField().to_json({"a": 1.0, "b": 0.5})) == '{"a": 1, "b": 0.5}'
 
 
 def test_blank_optional_fields_are_left_out_and_null_is_never_sent():

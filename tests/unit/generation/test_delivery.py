@@ -42,7 +42,7 @@ def test_a_lost_link_of_four_is_told_and_only_it_is_fetched_again(home: Path):
 def test_a_dead_host_of_results_is_asked_again_without_paying(home: Path):
     with Sandbox(faults=[parse("results=500*4")], shapes={"generate-xl": "links"}) as sandbox:
         client = client_of(sandbox, home)
-        with pytest.raises(errors.ResultLost, match="Its address is kept"):
+        with pytest.raises(errors.DownloadFailed, match="Its address is kept"):
             client.send(XL)
         assert client.send(XL).files
         assert posts(sandbox) == 1
@@ -62,9 +62,9 @@ def test_a_result_that_cannot_be_fetched_just_now_is_not_paid_for_again(fault: s
 def test_one_dead_link_takes_no_paid_file_with_it(home: Path):
     with Sandbox(faults=[parse("generate=one-dead")]) as sandbox:
         key = Secret(SANDBOX_PREMIUM_KEY)
-        strict = Profile("test", sandbox.url, key, PATIENT, strict=True)
+        strict = Profile("test", sandbox.url, key, PATIENT, fail_on_partial=True)
         for _ in range(2):
-            with pytest.raises(errors.ResultLost, match="others are kept. Change seed"):
+            with pytest.raises(errors.DownloadFailed, match="others are kept. Change seed"):
                 Client(strict, home).send(FOUR)
         lenient = client_of(sandbox, home).send(FOUR)
         assert (len(lenient.files), lenient.missing) == (3, 1)
@@ -86,7 +86,7 @@ def test_where_one_link_is_dead_and_another_may_live_nothing_is_paid_again(home:
     with raw(talk) as server:
         client = Client(Profile("test", server.url, Secret("sandbox-free"), PATIENT), home)
         for _ in range(2):
-            with pytest.raises(errors.ResultLost, match="answered 503 .* without another job"):
+            with pytest.raises(errors.DownloadFailed, match="answered 503 .* without another job"):
                 client.send(XL)
     assert asked.count("/generate-xl") == 1
 
@@ -100,7 +100,9 @@ def test_nobody_is_told_that_something_is_kept_where_nothing_is(reason: str, hom
             (home / "store").write_text("in the way")
         key = Secret("sandbox-free")
         profile = Profile("test", sandbox.url, key, PATIENT, store=reason != "off")
-        with pytest.raises(errors.ResultLost, match="not kept here: another run begins another"):
+        with pytest.raises(
+            errors.DownloadFailed, match="not kept here: another run begins another"
+        ):
             Client(profile, home).send(XL)
 
 
@@ -136,7 +138,7 @@ except errors.Cancelled:
 def test_links_that_died_are_paid_for_again(home: Path):
     with Sandbox(faults=[parse("results=404*8")], shapes={"generate-xl": "links"}) as sandbox:
         client = client_of(sandbox, home)
-        with pytest.raises(errors.ResultLost):
+        with pytest.raises(errors.DownloadFailed):
             client.send(XL)
         # The kept link is tried first; it is dead, so another picture is asked for.
         assert client.send(XL).files
@@ -147,9 +149,9 @@ def test_links_that_died_are_paid_for_again(home: Path):
 def test_a_strict_profile_wants_all_or_nothing(fault: str, home: Path):
     with Sandbox(faults=[parse(fault)]) as sandbox:
         key = Secret(SANDBOX_PREMIUM_KEY)
-        client = Client(Profile("test", sandbox.url, key, PATIENT, strict=True), home)
+        client = Client(Profile("test", sandbox.url, key, PATIENT, fail_on_partial=True), home)
         requests = [Upscale(image=png_of(gradient(8, n + 8))) for n in range(3)]
-        with pytest.raises((errors.ResultLost, errors.ServerFailed)):
+        with pytest.raises((errors.DownloadFailed, errors.ServerFailed)):
             client.send(FOUR) if "generate" in fault else client.send_all(requests)
 
 
@@ -160,7 +162,7 @@ def test_a_link_that_was_blocked_is_fetched_once_the_profile_allows_its_host(hom
         link = next(line for line in files.requests if line.startswith("GET ")).split()[1]
         with Sandbox(faults=[parse(f"generate-xl=link:{files.url}{link}")]) as sandbox:
             client = client_of(sandbox, home)
-            with pytest.raises(errors.BlockedURL):
+            with pytest.raises(errors.UnsafeURL):
                 client.send(XL)
             hosts = (files.url.partition("//")[2],)
             profile = dataclasses.replace(client.profile, result_hosts=hosts)
@@ -172,8 +174,8 @@ def test_a_file_that_does_not_open_is_kept_for_people_and_asked_for_again(home: 
     with Sandbox(faults=[parse("generate-xl=garbled*1")]) as sandbox:
         client = client_of(sandbox, home)
         with pytest.raises(errors.DamagedFile):
-            client.send(XL, opener=decode)
-        assert client.send(XL, opener=decode).opened
+            client.send(XL, decoder=decode)
+        assert client.send(XL, decoder=decode).decoded
         assert posts(sandbox) == 2
     (entry,) = Store(home / "store").entries()
     assert entry.unread is None  # what came later counts
@@ -183,10 +185,10 @@ def test_a_link_to_a_file_that_does_not_open_is_fetched_again(home: Path):
     faults = [parse("results=garbled*1")]
     with Sandbox(faults=faults, shapes={"generate": "links"}) as sandbox:
         client = client_of(sandbox, home)
-        first = client.send(FOUR, opener=decode)
-        assert (len(first.opened), first.missing) == (3, 1)
-        again = client.send(FOUR, opener=decode)
-        assert (len(again.opened), again.missing) == (4, 0)
+        first = client.send(FOUR, decoder=decode)
+        assert (len(first.decoded), first.missing) == (3, 1)
+        again = client.send(FOUR, decoder=decode)
+        assert (len(again.decoded), again.missing) == (4, 0)
         assert (posts(sandbox), len(sandbox.requests)) == (1, 6)
 
 
@@ -194,7 +196,7 @@ def test_a_part_that_came_damaged_in_a_kept_answer_stays_so(home: Path):
     with Sandbox(faults=[parse("generate=one-cut")]) as sandbox:
         client = client_of(sandbox, home)
         for _ in range(2):
-            result = client.send(FOUR, opener=decode)
+            result = client.send(FOUR, decoder=decode)
             assert (len(result.files), result.missing) == (3, 0)
             assert "The others are kept. Change seed" in result.notes[-1]
         assert posts(sandbox) == 1

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from support.clients import PATIENT
 from support.raw_server import answering, raw, read_request
 from visioncraft.visioncraft_core import Client, Generate
-from visioncraft.visioncraft_core.errors import BadReply, BlockedURL, ResultLost
+from visioncraft.visioncraft_core.errors import DownloadFailed, InvalidResponse, UnsafeURL
 from visioncraft.visioncraft_core.generation.downloads import Downloads
-from visioncraft.visioncraft_core.generation.retry import quota_of
+from visioncraft.visioncraft_core.generation.retry import retry_budget_of
 from visioncraft.visioncraft_core.profiles.profile import Profile
 from visioncraft.visioncraft_core.profiles.secret import Secret
 from visioncraft.visioncraft_core.sandbox import Sandbox
@@ -43,14 +43,14 @@ def downloads(base_url: str) -> Downloads:
     ],
 )
 def test_only_the_apis_own_origin_or_plain_https_is_fetched(url: str):
-    with pytest.raises(BlockedURL) as caught:
+    with pytest.raises(UnsafeURL) as caught:
         downloads("http://127.0.0.1:2").fetch(url)
     assert caught.value.charged == "yes"
 
 
 @given(st.text(max_size=80))
 def test_any_text_in_place_of_a_link_is_blocked(text: str):
-    with pytest.raises(BlockedURL):
+    with pytest.raises(UnsafeURL):
         downloads("http://127.0.0.1:2").fetch("http://127.0.0.1:3/" + text)
 
 
@@ -99,11 +99,11 @@ def test_redirects_are_followed_by_hand_under_the_same_rule():
         return f"HTTP/1.1 302 X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
 
     with raw(answering(OK)) as other, raw(answering(to(other.url + "/x"))) as server:
-        with pytest.raises(BlockedURL):
+        with pytest.raises(UnsafeURL):
             downloads(server.url).fetch(server.url + "/1.png")
         assert other.connections == 0
     with raw(answering(to("/again"))) as server:
-        with pytest.raises(BadReply, match="redirects without end"):
+        with pytest.raises(InvalidResponse, match="redirects without end"):
             downloads(server.url).fetch(server.url + "/1.png")
         assert server.connections == 4
 
@@ -111,11 +111,11 @@ def test_redirects_are_followed_by_hand_under_the_same_rule():
 @pytest.mark.parametrize("status", [403, 404, 410, 500])
 def test_a_dead_link_says_that_the_result_was_made(status: int):
     reply = f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode()
-    with raw(answering(reply)) as server, pytest.raises(ResultLost) as caught:
+    with raw(answering(reply)) as server, pytest.raises(DownloadFailed) as caught:
         downloads(server.url).fetch(server.url + "/1.png")
     assert (caught.value.status, caught.value.charged) == (status, "yes")
     assert server.connections == 4
-    assert all(quota_of(server.url).take() for _ in range(20))  # the API's own is untouched
+    assert all(retry_budget_of(server.url).take() for _ in range(20))  # the API's own is untouched
 
 
 def test_a_result_of_the_sandbox_is_fetched_without_a_token(sandbox: Sandbox, home: Path):
@@ -133,7 +133,7 @@ def test_a_broken_connection_is_tried_again_and_then_told_as_a_lost_result():
 
     with raw(talk) as server:
         assert downloads(server.url).fetch(server.url + "/1.png") == b"abc"
-        with pytest.raises(ResultLost, match="did not deliver a finished result") as caught:
+        with pytest.raises(DownloadFailed, match="did not deliver a finished result") as caught:
             downloads(server.url).fetch(server.url + "/2.png")
         assert caught.value.charged == "yes"
         assert server.connections == 6

@@ -10,22 +10,28 @@ from support.raw_server import answering, raw
 from visioncraft.visioncraft_core import Client, GenerateXL, Profile, Secret
 from visioncraft.visioncraft_core.cancellation import ShouldCancel, never
 from visioncraft.visioncraft_core.errors import Cancelled, RateLimited
-from visioncraft.visioncraft_core.generation.rate_limiter import Limiter, Visit, limiter_of
-from visioncraft.visioncraft_core.generation.retry import quota_of
+from visioncraft.visioncraft_core.generation.rate_limiter import (
+    RateLimiter,
+    WaitState,
+    rate_limiter_of,
+)
+from visioncraft.visioncraft_core.generation.retry import retry_budget_of
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
 
-def client_at(sandbox: Sandbox, home: Path, at_once: int) -> Client:
-    profile = Profile("test", sandbox.url, Secret("sandbox-free"), PATIENT, at_once=at_once)
+def client_at(sandbox: Sandbox, home: Path, max_concurrency: int) -> Client:
+    profile = Profile(
+        "test", sandbox.url, Secret("sandbox-free"), PATIENT, max_concurrency=max_concurrency
+    )
     return Client(profile, home)
 
 
-@pytest.mark.parametrize(("at_once", "rounds"), [(1, 4), (2, 2), (4, 1)])
-def test_all_clients_of_a_server_share_its_places(at_once: int, rounds: int, home: Path):
+@pytest.mark.parametrize(("max_concurrency", "rounds"), [(1, 4), (2, 2), (4, 1)])
+def test_all_clients_of_a_server_share_its_places(max_concurrency: int, rounds: int, home: Path):
     with Sandbox(latency=0.3) as sandbox:
         calls = [
             threading.Thread(
-                target=client_at(sandbox, home, at_once).send,
+                target=client_at(sandbox, home, max_concurrency).send,
                 args=(GenerateXL(prompt=f"idea {number}", width=64, height=64),),
             )
             for number in range(4)
@@ -39,17 +45,17 @@ def test_all_clients_of_a_server_share_its_places(at_once: int, rounds: int, hom
 
 
 def visit(
-    should_cancel: ShouldCancel = never, patience: float = 600.0, said: list[str] | None = None
-) -> Visit:
-    return Visit(should_cancel, (said if said is not None else []).append, patience)
+    should_cancel: ShouldCancel = never, max_wait: float = 600.0, said: list[str] | None = None
+) -> WaitState:
+    return WaitState(should_cancel, (said if said is not None else []).append, max_wait)
 
 
 def test_who_waits_for_a_place_can_be_cancelled_and_was_charged_nothing():
-    limiter, said = Limiter(), []
-    with limiter.place(1, visit()):
+    limiter, said = RateLimiter(), []
+    with limiter.slot(1, visit()):
         asked = time.monotonic() + 0.2
         second = visit(lambda: time.monotonic() > asked, said=said)
-        with pytest.raises(Cancelled) as caught, limiter.place(1, second):
+        with pytest.raises(Cancelled) as caught, limiter.slot(1, second):
             pass
         assert time.monotonic() - asked < 0.25
         assert (caught.value.charged, caught.value.phase) == ("no", "queue")
@@ -57,24 +63,24 @@ def test_who_waits_for_a_place_can_be_cancelled_and_was_charged_nothing():
 
 
 def test_a_place_is_free_again_after_an_error():
-    limiter = Limiter()
-    with pytest.raises(KeyError), limiter.place(1, visit()):
+    limiter = RateLimiter()
+    with pytest.raises(KeyError), limiter.slot(1, visit()):
         raise KeyError
-    with limiter.place(1, visit(lambda: True)):
+    with limiter.slot(1, visit(lambda: True)):
         pass
 
 
 def test_every_server_has_its_own_places():
-    assert limiter_of("https://a.test") is limiter_of("https://a.test")
-    assert limiter_of("https://a.test") is not limiter_of("https://b.test")
+    assert rate_limiter_of("https://a.test") is rate_limiter_of("https://a.test")
+    assert rate_limiter_of("https://a.test") is not rate_limiter_of("https://b.test")
 
 
-def entered_after(limiter: Limiter, amount: int) -> list[float]:
+def entered_after(limiter: RateLimiter, amount: int) -> list[float]:
     """When each of `amount` calls got its place, in seconds from now."""
     started, times = time.monotonic(), []
 
     def enter() -> None:
-        with limiter.place(64, visit()):
+        with limiter.slot(64, visit()):
             times.append(time.monotonic() - started)
 
     threads = [threading.Thread(target=enter) for _ in range(amount)]
@@ -86,7 +92,7 @@ def entered_after(limiter: Limiter, amount: int) -> list[float]:
 
 
 def test_a_pause_holds_every_call_and_lets_them_come_back_one_after_the_other():
-    limiter = Limiter()
+    limiter = RateLimiter()
     limiter.pause(0.4)
     times = entered_after(limiter, 12)
     assert times[0] >= 0.39
@@ -95,33 +101,33 @@ def test_a_pause_holds_every_call_and_lets_them_come_back_one_after_the_other():
 
 
 def test_a_longer_pause_wins_and_is_told_with_its_length():
-    limiter, said = Limiter(), []
+    limiter, said = RateLimiter(), []
     limiter.pause(0.5)
     limiter.pause(0.1)
     started = time.monotonic()
-    with limiter.place(1, visit(said=said)):
+    with limiter.slot(1, visit(said=said)):
         assert time.monotonic() - started >= 0.49
     assert said == ["waiting 0 s, because the server asked for it"]
 
 
 def test_a_pause_can_be_cancelled():
-    limiter = Limiter()
+    limiter = RateLimiter()
     limiter.pause(30)
     asked = time.monotonic() + 0.2
     with (
         pytest.raises(Cancelled),
-        limiter.place(1, visit(lambda: time.monotonic() > asked)),
+        limiter.slot(1, visit(lambda: time.monotonic() > asked)),
     ):
         pass
     assert time.monotonic() - asked < 0.25
 
 
 def test_patience_ends_with_how_long_to_wait():
-    limiter = Limiter()
+    limiter = RateLimiter()
     limiter.pause(30)
     with (
         pytest.raises(RateLimited, match="Wait 30 s") as caught,
-        limiter.place(1, visit(patience=5)),
+        limiter.slot(1, visit(max_wait=5)),
     ):
         pass
     assert caught.value.charged == "no"
@@ -131,9 +137,11 @@ def test_patience_ends_with_how_long_to_wait():
 def test_a_pause_longer_than_the_patience_ends_the_call_and_costs_no_tries(home: Path):
     reply = b"HTTP/1.1 429 X\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n"
     with raw(answering(reply)) as server:
-        profile = Profile("test", server.url, Secret("sandbox-free"), PATIENT, patience=1.0)
+        profile = Profile(
+            "test", server.url, Secret("sandbox-free"), PATIENT, max_rate_limit_wait=1.0
+        )
         for _ in range(8):
             with pytest.raises(RateLimited, match="longer pauses than 1 s"):
                 Client(profile, home).send(GenerateXL(prompt="a fox"))
         assert server.connections == 1
-        assert all(quota_of(server.url).take() for _ in range(20))
+        assert all(retry_budget_of(server.url).take() for _ in range(20))

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from support.pictures import gradient, png_of
 from visioncraft.visioncraft_core import errors
 from visioncraft.visioncraft_core.generation.replies import (
-    Files,
-    Job,
-    Words,
-    read,
-    read_job,
-    read_names,
+    FilesReply,
+    JobReply,
+    TextReply,
+    parse_job_reply,
+    parse_names,
+    parse_reply,
 )
 from visioncraft.visioncraft_core.http.call import Response
 from visioncraft.visioncraft_core.profiles.secret import Secret
@@ -36,23 +36,23 @@ def response(body: Any, status: int = 200, **headers: str) -> Response:
 @pytest.mark.parametrize(
     ("body", "reply"),
     [
-        (PNG, Files((PNG,))),
-        ({"images": ["https://x.test/1.png"]}, Files(("https://x.test/1.png",))),
-        (["https://x.test/1.png"], Files(("https://x.test/1.png",))),
-        ({"image": "https://x.test/1.png"}, Files(("https://x.test/1.png",))),
-        ({"images": [BASE64, BASE64]}, Files((PNG, PNG))),
-        ([BASE64], Files((PNG,))),
-        ({"images": [f"data:image/png;base64,{BASE64}"]}, Files((PNG,))),
-        ({"job_id": 17}, Job("17")),
-        ({"choices": [{"message": {"role": "assistant", "content": " Hi "}}]}, Words("Hi")),
-        ({"message": "Hi", "chat_id": 7}, Words("Hi", "7")),
-        ({"message": {"content": "Hi"}, "chatCode": "c"}, Words("Hi", "c")),
-        ({"response": "Hi"}, Words("Hi")),
-        ({"text": "Hi", "id": "a"}, Words("Hi", "a")),
+        (PNG, FilesReply((PNG,))),
+        ({"images": ["https://x.test/1.png"]}, FilesReply(("https://x.test/1.png",))),
+        (["https://x.test/1.png"], FilesReply(("https://x.test/1.png",))),
+        ({"image": "https://x.test/1.png"}, FilesReply(("https://x.test/1.png",))),
+        ({"images": [BASE64, BASE64]}, FilesReply((PNG, PNG))),
+        ([BASE64], FilesReply((PNG,))),
+        ({"images": [f"data:image/png;base64,{BASE64}"]}, FilesReply((PNG,))),
+        ({"job_id": 17}, JobReply("17")),
+        ({"choices": [{"message": {"role": "assistant", "content": " Hi "}}]}, TextReply("Hi")),
+        ({"message": "Hi", "chat_id": 7}, TextReply("Hi", "7")),
+        ({"message": {"content": "Hi"}, "chatCode": "c"}, TextReply("Hi", "c")),
+        ({"response": "Hi"}, TextReply("Hi")),
+        ({"text": "Hi", "id": "a"}, TextReply("Hi", "a")),
     ],
 )
 def test_every_form_the_service_answered_in_is_understood(body: Any, reply: Any):
-    assert read(response(body)) == reply
+    assert parse_reply(response(body)) == reply
 
 
 @pytest.mark.parametrize(
@@ -71,23 +71,23 @@ def test_every_form_the_service_answered_in_is_understood(body: Any, reply: Any)
         ({"detail": "oops"}, 500, errors.ServerFailed),
         (b"Internal Server Error", 500, errors.ServerFailed),
         (b"<html><title>Bad gateway</title></html>", 502, errors.ServerFailed),
-        ({"error": "failed"}, 200, errors.Refused),
-        ({"err": "failed"}, 200, errors.Refused),
-        ({"error": {"message": "failed", "code": 5}}, 200, errors.Refused),
-        ([{"code": 0, "message": "failed"}], 200, errors.Refused),
-        ({"job_id": {"a": 1}}, 200, errors.BadReply),
-        ({"job_id": None}, 200, errors.Refused),
-        (b"<html><title>Parked</title></html>", 200, errors.WebPage),
-        (b"", 200, errors.BadReply),
-        (b"[" * 100_000, 200, errors.BadReply),
-        ({"images": []}, 200, errors.BadReply),
-        ({"images": "https://x.test/1.png" * 0}, 200, errors.BadReply),
-        ({"images": [None, 1]}, 200, errors.BadReply),
-        ({"images": ["not base64"]}, 200, errors.BadReply),
-        ({"choices": []}, 200, errors.BadReply),
-        ({"choices": [{"message": {"content": None}}]}, 200, errors.BadReply),
-        (None, 200, errors.BadReply),
-        ({}, 200, errors.BadReply),
+        ({"error": "failed"}, 200, errors.RequestRejected),
+        ({"err": "failed"}, 200, errors.RequestRejected),
+        ({"error": {"message": "failed", "code": 5}}, 200, errors.RequestRejected),
+        ([{"code": 0, "message": "failed"}], 200, errors.RequestRejected),
+        ({"job_id": {"a": 1}}, 200, errors.InvalidResponse),
+        ({"job_id": None}, 200, errors.RequestRejected),
+        (b"<html><title>Parked</title></html>", 200, errors.HTMLResponse),
+        (b"", 200, errors.InvalidResponse),
+        (b"[" * 100_000, 200, errors.InvalidResponse),
+        ({"images": []}, 200, errors.InvalidResponse),
+        ({"images": "https://x.test/1.png" * 0}, 200, errors.InvalidResponse),
+        ({"images": [None, 1]}, 200, errors.InvalidResponse),
+        ({"images": ["not base64"]}, 200, errors.InvalidResponse),
+        ({"choices": []}, 200, errors.InvalidResponse),
+        ({"choices": [{"message": {"content": None}}]}, 200, errors.InvalidResponse),
+        (None, 200, errors.InvalidResponse),
+        ({}, 200, errors.InvalidResponse),
         ({"images": ["https://x.test/1.png"]}, 404, errors.EndpointNotFound),
     ],
 )
@@ -95,7 +95,7 @@ def test_every_refusal_has_its_own_class(
     body: Any, status: int, error: type[errors.VisionCraftError]
 ):
     with pytest.raises(error) as caught:
-        read(response(body, status))
+        parse_reply(response(body, status))
     assert type(caught.value) is error
     assert caught.value.status == status
 
@@ -108,32 +108,32 @@ def test_the_waiting_time_comes_from_the_text_or_the_header():
         ({"detail": "slow"}, {"Retry_After": "9" * 400}, None),
     ]:
         with pytest.raises(errors.RateLimited) as caught:
-            read(response(body, 429, **headers))
+            parse_reply(response(body, 429, **headers))
         assert caught.value.retry_after == seconds
 
 
 def test_the_field_and_reason_of_a_422_are_told():
     body = {"detail": [{"loc": ["body", "steps"], "msg": "too big", "input": {"token": KEY}}]}
     with pytest.raises(errors.FieldRejected, match="steps too big") as caught:
-        read(response(body, 422))
+        parse_reply(response(body, 422))
     assert KEY not in str(caught.value)
 
 
 def test_a_redirect_names_the_base_url_to_set():
     with pytest.raises(errors.EndpointNotFound, match=r"Set the base URL to https://new\.test"):
-        read(response(b"", 308, Location="https://new.test/generate"))
+        parse_reply(response(b"", 308, Location="https://new.test/generate"))
 
 
 def test_the_title_of_a_web_page_is_told():
-    with pytest.raises(errors.BadReply, match='web page called "Maintenance"'):
-        read(response(b"<!doctype html><html><title> Maintenance </title>"))
+    with pytest.raises(errors.InvalidResponse, match='web page called "Maintenance"'):
+        parse_reply(response(b"<!doctype html><html><title> Maintenance </title>"))
 
 
 @given(st.integers(0, 90))
 def test_a_key_in_the_servers_words_is_hidden_even_where_the_text_is_cut(before: int):
     body = {"detail": "x" * before + KEY + "y" * 200}
-    with pytest.raises(errors.Refused) as caught:
-        read(response(body, 400), Secret(KEY).hide)
+    with pytest.raises(errors.RequestRejected) as caught:
+        parse_reply(response(body, 400), Secret(KEY).mask)
     assert "CANARY" not in str(caught.value)
 
 
@@ -167,7 +167,7 @@ HEADERS = st.fixed_dictionaries(
 def test_any_answer_is_a_reply_or_one_of_our_errors(
     body: Any, status: int, headers: dict[str, str]
 ):
-    for reader in (read, read_job, read_names):
+    for reader in (parse_reply, parse_job_reply, parse_names):
         try:
             reader(response(body, status, **headers))
         except errors.VisionCraftError as error:
@@ -199,7 +199,7 @@ def test_no_answer_makes_us_show_the_key(place: str, spelling: str, before: str,
         body = f"<html><title>{words}</title></html>".encode("utf-8", "replace")
     headers = {"Location": f"https://{spelling}.test/{words}"} if place == "Location" else {}
     try:
-        read(response(body, status, **headers), Secret(KEY).hide)
+        parse_reply(response(body, status, **headers), Secret(KEY).mask)
     except errors.VisionCraftError as error:
         shown = str(error).lower().replace("***", "")
         assert not [form for form in SPELLINGS if form.lower() in shown]
@@ -237,21 +237,21 @@ def test_no_part_of_the_key_is_shown_wherever_a_long_answer_is_cut(
         end = "</title>" if place == "title" else ""
         body = f"<html>{before}<title>{form}{end}".encode()[:65536]  # as much as is read of it
     with pytest.raises(errors.VisionCraftError) as caught:
-        read(response(body, status), Secret(KEY).hide)
+        parse_reply(response(body, status), Secret(KEY).mask)
     shown = re.sub(r"\s", "", str(caught.value)).lower()
     assert not [f for f in SPELLINGS if re.sub(r"\s", "", f).lower()[:6] in shown]
 
 
 def test_a_name_in_a_complaint_may_not_be_the_key():
     secret = "CANARY5f3a9"
-    with pytest.raises(errors.Refused) as caught:
-        read(response({"error": f"It doesn't have {secret}"}), Secret(secret).hide)
+    with pytest.raises(errors.RequestRejected) as caught:
+        parse_reply(response({"error": f"It doesn't have {secret}"}), Secret(secret).mask)
     assert "CANARY" not in str(caught.value)
 
 
 def test_a_complaint_without_end_is_one_but_is_not_repeated():
-    with pytest.raises(errors.Refused, match="a text of 70000 characters"):
-        read(response({"error": "x" * 70_000}))
+    with pytest.raises(errors.RequestRejected, match="a text of 70000 characters"):
+        parse_reply(response({"error": "x" * 70_000}))
 
 
 @pytest.mark.parametrize(
@@ -272,33 +272,35 @@ def test_a_complaint_without_end_is_one_but_is_not_repeated():
     ids=lambda body: body[:12].decode(),
 )
 def test_json_that_is_too_deep_too_heavy_or_none_is_a_bad_reply(body: bytes):
-    with pytest.raises(errors.BadReply):
-        read(response(body))
+    with pytest.raises(errors.InvalidResponse):
+        parse_reply(response(body))
 
 
 def test_a_byte_order_mark_utf_16_and_a_repeated_name_are_read():
     text = '{"images": ["https://x.test/0.png"], "images": ["https://x.test/1.png"]}'
     for encoding in ("utf-8-sig", "utf-16", "utf-32"):
-        assert read(response(text.encode(encoding))) == Files(("https://x.test/1.png",))
+        assert parse_reply(response(text.encode(encoding))) == FilesReply(("https://x.test/1.png",))
 
 
 def test_odd_characters_of_a_server_are_not_shown():
     for odd in ("\ud800", "\x00", "\u202e", "\x1b[31m", "\x9b", "\r\n"):
         body = json.dumps({"detail": f"no{odd}pe"}).encode()
-        with pytest.raises(errors.Refused) as caught:
-            read(response(body, 400))
+        with pytest.raises(errors.RequestRejected) as caught:
+            parse_reply(response(body, 400))
         assert odd not in str(caught.value)
         assert str(caught.value).isprintable()
 
 
 def test_a_text_keeps_its_lines_and_emoji_and_loses_what_would_move_a_terminal():
     text = "a \U0001f468\u200d\U0001f469\tfox\n<script>alert(1)</script>"
-    assert read(response({"message": f"{text}\x1b[2J\x00\u202e\ud800"})) == Words(f"{text}[2J")
+    assert parse_reply(response({"message": f"{text}\x1b[2J\x00\u202e\ud800"})) == TextReply(
+        f"{text}[2J"
+    )
 
 
 def test_a_text_without_end_is_cut():
-    reply = read(response({"message": "x" * 5_000_000}))
-    assert isinstance(reply, Words)
+    reply = parse_reply(response({"message": "x" * 5_000_000}))
+    assert isinstance(reply, TextReply)
     assert len(reply.text) == 1_000_000
 
 
@@ -307,8 +309,8 @@ def test_a_text_without_end_is_cut():
     ["see https://user:pw@x.test/a/b?sig=1", "token=abcdef", "Authorization: Bearer abcdef"],
 )
 def test_addresses_and_logins_in_a_servers_words_are_shortened(words: str):
-    with pytest.raises(errors.Refused) as caught:
-        read(response({"detail": words}, 400))
+    with pytest.raises(errors.RequestRejected) as caught:
+        parse_reply(response({"detail": words}, 400))
     assert not [part for part in ("pw", "sig", "abcdef") if part in str(caught.value)]
 
 
@@ -325,7 +327,7 @@ def test_a_413_means_a_paid_account_or_the_size_of_a_picture(
     body: Any, error: type[errors.VisionCraftError]
 ):
     with pytest.raises(error) as caught:
-        read(response(body, 413))
+        parse_reply(response(body, 413))
     assert type(caught.value) is error
 
 
@@ -337,7 +339,7 @@ def test_a_413_means_a_paid_account_or_the_size_of_a_picture(
     ],
 )
 def test_the_marks_of_a_chat_template_are_taken_off_an_answer(text: str):
-    assert read(response({"message": text})) == Words("a fox")
+    assert parse_reply(response({"message": text})) == TextReply("a fox")
 
 
 def test_words_that_only_look_like_a_mark_stay():
@@ -345,58 +347,60 @@ def test_words_that_only_look_like_a_mark_stay():
         *("The user: a fox", "user interface", "a < b > c", "<b>A fox</b> on a mat"),
         *("<think>red or grey</think> a fox", "a robot that says bot:"),
     ):
-        assert read(response({"message": text})) == Words(text)
+        assert parse_reply(response({"message": text})) == TextReply(text)
 
 
 def test_a_chat_id_has_no_character_that_breaks_a_file_or_a_terminal():
     body = {"message": "Hi", "chat_id": "a\ud800b\x1b[31m" + "c" * 1000}
-    reply = read(response(body))
-    assert isinstance(reply, Words)
+    reply = parse_reply(response(body))
+    assert isinstance(reply, TextReply)
     assert reply.chat_id.startswith("ab[31mc")
     assert len(reply.chat_id) <= 300
 
 
 def test_a_text_of_blanks_takes_no_time():
-    with pytest.raises(errors.BadReply):
-        read(response({"message": " \n" * 500_000}))
-    assert read(response({"message": "a" + " \n" * 400_000 + "b"}))
+    with pytest.raises(errors.InvalidResponse):
+        parse_reply(response({"message": " \n" * 500_000}))
+    assert parse_reply(response({"message": "a" + " \n" * 400_000 + "b"}))
 
 
 @pytest.mark.parametrize("chat_id", [0, 7, "0", "a-b"])
 def test_a_chat_may_have_any_number_or_name(chat_id: object):
-    assert read(response({"message": "Hi", "chat_id": chat_id})) == Words("Hi", str(chat_id))
+    assert parse_reply(response({"message": "Hi", "chat_id": chat_id})) == TextReply(
+        "Hi", str(chat_id)
+    )
 
 
 @pytest.mark.parametrize("odd", [None, "", "!!!", 7, {}, base64.b64encode(b"hello").decode()])
 def test_an_odd_entry_takes_no_other_with_it(odd: object):
     link = "https://x.test/1.png"
-    assert read(response({"images": [BASE64, odd, link]})) == Files((PNG, None, link))
+    assert parse_reply(response({"images": [BASE64, odd, link]})) == FilesReply((PNG, None, link))
 
 
 def test_a_job_is_over_when_it_names_its_picture():
-    assert read_job(response({"status": "generating", "image": ""})) is None
+    assert parse_job_reply(response({"status": "generating", "image": ""})) is None
     done = response({"status": "success", "image": "https://x.test/1.png"})
-    assert read_job(done) == Files(("https://x.test/1.png",))
+    assert parse_job_reply(done) == FilesReply(("https://x.test/1.png",))
     several = response({"status": "success", "images": ["https://x.test/1.png"]})
-    assert read_job(several) == Files(("https://x.test/1.png",))
+    assert parse_job_reply(several) == FilesReply(("https://x.test/1.png",))
     for status in ("failed", "error", "Cancelled", "rejected"):
         with pytest.raises(errors.JobFailed):
-            read_job(response({"status": status, "image": None, "message": "out of memory"}))
+            parse_job_reply(response({"status": status, "image": None, "message": "out of memory"}))
 
 
 def test_a_catalog_is_a_list_of_names_without_repeats():
-    assert read_names(response(["a", "b", "a"])) == ["a", "b"]
+    assert parse_names(response(["a", "b", "a"])) == ["a", "b"]
     for body in ([], {}, [1], "a", None, b"<html>"):
-        with pytest.raises(errors.BadReply):
-            read_names(response(body))
+        with pytest.raises(errors.InvalidResponse):
+            parse_names(response(body))
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 404, 408, 413, 422, 429, 500, 503, 999])
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[", {}, {"detail": "no"}, {"error": "no"}])
 def test_a_list_that_does_not_come_is_no_job_and_costs_nothing(body: Any, status: int):
     with pytest.raises(errors.VisionCraftError) as caught:
-        read_names(response(body, status))
+        parse_names(response(body, status))
     assert caught.value.charged == "no"
-    advice = str(caught.value).removeprefix(caught.value.what)
+    advice = str(caught.value).removeprefix(caught.value.message)
     assert not [word for word in ("job", "counted", "Change", "picture") if word in advice]
     assert "again" in advice or "base URL" in advice

@@ -15,15 +15,15 @@ from visioncraft.visioncraft_core.cancellation import sleep
 from visioncraft.visioncraft_core.generation.retry import (
     FETCH_TRIES,
     LONGEST_RETRY_AFTER,
-    Quota,
+    RetryBudget,
+    call_with_retries,
+    max_get_attempts,
+    max_post_attempts,
     pause_after,
-    persist,
-    quota_of,
     retry_after,
-    tries_to_fetch,
-    tries_to_make,
+    retry_budget_of,
 )
-from visioncraft.visioncraft_core.profiles.profile import RESEND, Resend
+from visioncraft.visioncraft_core.profiles.profile import RETRY_POLICIES, RetryPolicy
 
 NOW = 1_700_000_000.0
 EVERY = [
@@ -33,8 +33,13 @@ EVERY = [
 ]
 # Whether a call that ended so was surely not carried out, and may work the next time.
 SURE = {
-    *(errors.NotSent, errors.LookupFailed, errors.ConnectionRefused, errors.ConnectTimedOut),
-    *(errors.HandshakeFailed, errors.ProxyFailed, errors.RateLimited, errors.ServerBusy),
+    *(
+        errors.ConnectionFailed,
+        errors.DNSLookupFailed,
+        errors.ConnectionRefused,
+        errors.ConnectTimeout,
+    ),
+    *(errors.TLSError, errors.ProxyError, errors.RateLimited, errors.ServerBusy),
 }
 
 
@@ -46,42 +51,42 @@ def raised(kind: type[errors.VisionCraftError], wait: float | None = None) -> An
 def test_a_call_that_makes_something_is_repeated_only_where_it_was_surely_not_carried_out(
     kind: type[errors.VisionCraftError],
 ):
-    assert (tries_to_make(raised(kind), "safe") > 1) == (kind in SURE)
-    assert tries_to_make(raised(kind), "never") == 1
+    assert (max_post_attempts(raised(kind), "safe") > 1) == (kind in SURE)
+    assert max_post_attempts(raised(kind), "never") == 1
     doubtful = issubclass(kind, errors.OutcomeUnknown)
-    assert (tries_to_make(raised(kind), "unknown") > 1) == (kind in SURE or doubtful)
+    assert (max_post_attempts(raised(kind), "unknown") > 1) == (kind in SURE or doubtful)
 
 
 def test_a_wait_that_the_server_asked_for_uses_up_no_quota():
     answers = iter([0.0, 0.0, None])
-    quota = Quota(1)
+    retry_budget = RetryBudget(1)
 
     def attempt() -> None:
         with suppress(StopIteration):
             raise raised(errors.RateLimited, next(answers))
 
     def tries(error: errors.VisionCraftError) -> int:
-        return tries_to_make(error, "safe")
+        return max_post_attempts(error, "safe")
 
-    persist(attempt, tries, quota, wait=lambda *_: None)
-    assert [quota.take(), quota.take()] == [True, False]
+    call_with_retries(attempt, tries, retry_budget, wait=lambda *_: None)
+    assert [retry_budget.take(), retry_budget.take()] == [True, False]
     answers = iter([None])
     with pytest.raises(errors.RateLimited):
-        persist(attempt, tries, quota, wait=lambda *_: None)
+        call_with_retries(attempt, tries, retry_budget, wait=lambda *_: None)
 
 
 def test_fetching_uses_up_no_quota_of_the_calls():
-    calls, files = quota_of("https://a.test"), quota_of("https://a.test", "files")
-    assert calls is quota_of("https://a.test") is not files
-    assert files is quota_of("https://a.test", "files")
+    calls, files = retry_budget_of("https://a.test"), retry_budget_of("https://a.test", "files")
+    assert calls is retry_budget_of("https://a.test") is not files
+    assert files is retry_budget_of("https://a.test", "files")
 
 
 @pytest.mark.parametrize(
     "kind",
-    [errors.Cancelled, errors.CertificateRejected, errors.HostNotFound, errors.BlockedURL],
+    [errors.Cancelled, errors.CertificateError, errors.HostNotFound, errors.UnsafeURL],
 )
 def test_what_will_not_change_is_not_fetched_again(kind: type[errors.VisionCraftError]):
-    assert tries_to_fetch(raised(kind)) == 1
+    assert max_get_attempts(raised(kind)) == 1
 
 
 @pytest.mark.parametrize("text", ["0", "5", "120", " 7 ", "999999999"])
@@ -129,11 +134,11 @@ def test_pauses_are_spread():
 ENDINGS = st.lists(st.sampled_from([None, *SURE, *EVERY]), min_size=1, max_size=8)
 
 
-@given(ENDINGS, st.sampled_from(RESEND), st.integers(0, 5))
+@given(ENDINGS, st.sampled_from(RETRY_POLICIES), st.integers(0, 5))
 def test_whatever_happens_it_is_carried_out_at_most_once_and_never_waits_without_end(
-    endings: list[Any], resend: Resend, tokens: int
+    endings: list[Any], retry_policy: RetryPolicy, tokens: int
 ):
-    quota = Quota(tokens)
+    retry_budget = RetryBudget(tokens)
     turns = iter(endings)
     calls: list[Any] = []
     waits: list[float] = []
@@ -146,10 +151,10 @@ def test_whatever_happens_it_is_carried_out_at_most_once_and_never_waits_without
         return "done"
 
     try:
-        result = persist(
+        result = call_with_retries(
             attempt,
-            lambda error: tries_to_make(error, resend),
-            quota,
+            lambda error: max_post_attempts(error, retry_policy),
+            retry_budget,
             wait=lambda _, seconds: waits.append(seconds),
         )
     except errors.VisionCraftError as error:
@@ -158,18 +163,18 @@ def test_whatever_happens_it_is_carried_out_at_most_once_and_never_waits_without
         assert (result, calls[-1]) == ("done", None)
     assert len(waits) == len(calls) - 1 <= min(tokens, FETCH_TRIES - 1)
     perhaps_done = [ending for ending in calls if ending is None or ending not in SURE]
-    assert len(perhaps_done) <= 1 or resend == "unknown"
+    assert len(perhaps_done) <= 1 or retry_policy == "unknown"
     assert sum(waits) <= 0.5 + 1 + 2
 
 
 def test_a_quota_is_used_up_and_given_back():
-    quota = Quota(2)
-    assert [quota.take(), quota.take(), quota.take()] == [True, True, False]
-    quota.give_back()
-    assert [quota.take(), quota.take()] == [True, False]
+    retry_budget = RetryBudget(2)
+    assert [retry_budget.take(), retry_budget.take(), retry_budget.take()] == [True, True, False]
+    retry_budget.give_back()
+    assert [retry_budget.take(), retry_budget.take()] == [True, False]
     for _ in range(9):
-        quota.give_back()
-    assert [quota.take(), quota.take(), quota.take()] == [True, True, False]
+        retry_budget.give_back()
+    assert [retry_budget.take(), retry_budget.take(), retry_budget.take()] == [True, True, False]
 
 
 def test_nothing_is_begun_again_after_its_time():
@@ -180,7 +185,9 @@ def test_nothing_is_begun_again_after_its_time():
         raise raised(errors.ConnectionLost)
 
     with pytest.raises(errors.ConnectionLost):
-        persist(attempt, tries_to_fetch, Quota(), wait=lambda *_: time.sleep(0.2), seconds=0.1)
+        call_with_retries(
+            attempt, max_get_attempts, RetryBudget(), wait=lambda *_: time.sleep(0.2), seconds=0.1
+        )
     assert len(calls) <= 2
 
 

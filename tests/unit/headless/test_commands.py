@@ -146,7 +146,7 @@ def test_the_doctor_names_a_bad_profile_that_nobody_asked_for(
     sandbox: Sandbox, home: Path, capsys: pytest.CaptureFixture[str]
 ):
     good = {"base_url": sandbox.url, "key": SANDBOX_PREMIUM_KEY}
-    entries = {"bad": {"at_once": 0}, "good": good, "odd": {"at_once": 0}}
+    entries = {"bad": {"max_concurrency": 0}, "good": good, "odd": {"max_concurrency": 0}}
     home.mkdir()
     (home / "profiles.json").write_text(json.dumps({"profiles": entries}))
     os.chmod(home / "profiles.json", 0o600)

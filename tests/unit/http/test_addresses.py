@@ -18,7 +18,7 @@ from support.clients import PATIENT
 from support.raw_server import Raw, answering, raw, read_request, resolving
 from urllib3.util import parse_url
 from visioncraft.visioncraft_core import Client, GenerateXL, Profile, Secret
-from visioncraft.visioncraft_core.errors import BlockedURL
+from visioncraft.visioncraft_core.errors import UnsafeURL
 from visioncraft.visioncraft_core.generation.downloads import Downloads
 from visioncraft.visioncraft_core.http.addresses import check_url, is_public
 from visioncraft.visioncraft_core.sandbox import Sandbox
@@ -118,7 +118,7 @@ def test_no_spelling_of_an_inner_address_is_reached(scheme: str, host: str, cana
     before = canary.connections
     port = canary.url.rpartition(":")[2]
     for url in (f"{scheme}://{host}:{port}/x", f"{scheme}://{host}/x"):
-        with pytest.raises(BlockedURL):
+        with pytest.raises(UnsafeURL):
             downloads().fetch(url)
     assert canary.connections == before
 
@@ -126,7 +126,7 @@ def test_no_spelling_of_an_inner_address_is_reached(scheme: str, host: str, cana
 @pytest.mark.parametrize("url", TRICKS, ids=lambda url: ascii(url)[:40])
 def test_no_trick_of_writing_is_fetched(url: str, canary: Raw):
     before = canary.connections
-    with pytest.raises(BlockedURL) as caught:
+    with pytest.raises(UnsafeURL) as caught:
         downloads().fetch(url.replace("{port}", canary.url.rpartition(":")[2]))
     assert caught.value.charged == "yes"
     assert canary.connections == before
@@ -140,7 +140,7 @@ def test_a_name_that_leads_inside_is_refused_when_it_is_dialled(
 ):
     before = canary.connections
     asked = resolving(monkeypatch, answers)
-    with pytest.raises(BlockedURL, match="this computer or network"):
+    with pytest.raises(UnsafeURL, match="this computer or network"):
         downloads().fetch("https://inner.test/x")
     assert (len(asked), canary.connections) == (1, before)
 
@@ -149,7 +149,7 @@ def test_a_name_that_changes_its_mind_reaches_nothing(canary: Raw, monkeypatch: 
     before = canary.connections
     # Each look-up is judged and dialled as it is: there is no second one to cheat.
     asked = resolving(monkeypatch, [], ["127.0.0.1"])
-    with pytest.raises(BlockedURL):
+    with pytest.raises(UnsafeURL):
         downloads().fetch("https://rebinding.test/x")
     assert len(asked) == 2
     assert canary.connections == before
@@ -158,7 +158,7 @@ def test_a_name_that_changes_its_mind_reaches_nothing(canary: Raw, monkeypatch: 
 def test_a_host_that_the_profile_names_may_be_plain_and_inside(canary: Raw):
     host = canary.url.partition("//")[2]
     assert downloads(result_hosts=(host,)).fetch(canary.url + "/x") == b"abc"
-    with pytest.raises(BlockedURL):
+    with pytest.raises(UnsafeURL):
         downloads(result_hosts=("127.0.0.1",)).fetch(canary.url + "/x")
 
 
@@ -166,7 +166,7 @@ def test_a_link_with_the_key_in_it_is_not_fetched(home):
     link = f"https://ok.test/x.png?token={KEY}"
     with Sandbox(faults=[parse(f"generate-xl=link:{link}")]) as sandbox:
         client = Client(Profile("test", sandbox.url, Secret(KEY), PATIENT), home)
-        with pytest.raises(BlockedURL, match="your key in it") as caught:
+        with pytest.raises(UnsafeURL, match="your key in it") as caught:
             client.send(GenerateXL(prompt="a fox", width=64, height=64))
     assert KEY not in str(caught.value)
 
@@ -218,7 +218,7 @@ def test_every_spelling_of_a_private_address_is_refused(
     from ipaddress import ip_network
 
     host = spelled(IPv4Address(int(ip_network(block)[0]) + offset))[spelling]
-    with pytest.raises(BlockedURL):
+    with pytest.raises(UnsafeURL):
         downloads().fetch(f"https://{user}{host}/x")
 
 

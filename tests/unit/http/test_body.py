@@ -8,10 +8,10 @@ from contextlib import suppress
 import pytest
 from support.clients import PATIENT, transport
 from support.raw_server import answering, raw
-from visioncraft.visioncraft_core.api.fields import Makes
-from visioncraft.visioncraft_core.errors import ConnectionLost, ResultLost, UnsafeContent
+from visioncraft.visioncraft_core.api.fields import OutputKind
+from visioncraft.visioncraft_core.errors import ConnectionLost, DownloadFailed, UnsafeContent
 from visioncraft.visioncraft_core.generation.downloads import Downloads
-from visioncraft.visioncraft_core.http.byte_budget import Budget
+from visioncraft.visioncraft_core.http.byte_budget import ByteBudget
 from visioncraft.visioncraft_core.profiles.profile import Profile
 from visioncraft.visioncraft_core.profiles.secret import Secret
 
@@ -25,7 +25,7 @@ def answer(start: bytes, length: int, *, whole: bool = False) -> bytes:
     return head + (start.ljust(length, b"\0") if whole else start)
 
 
-def fetched(url: str, budget: Budget) -> int:
+def fetched(url: str, budget: ByteBudget) -> int:
     downloads = Downloads(Profile("test", url, Secret("sandbox-free"), PATIENT))
     return len(downloads.fetch(url + "/1.png", budget=budget))
 
@@ -33,17 +33,19 @@ def fetched(url: str, budget: Budget) -> int:
 CAPS = [("images", 64), ("animation", 128), ("video", 512), ("text", 64)]
 
 
-@pytest.mark.parametrize(("makes", "most"), CAPS)
+@pytest.mark.parametrize(("output", "most"), CAPS)
 @pytest.mark.parametrize("start", [FILM, PNG], ids=["film", "picture"])
-def test_a_file_has_no_more_than_what_was_asked_for_may_need(makes: Makes, most: int, start: bytes):
+def test_a_file_has_no_more_than_what_was_asked_for_may_need(
+    output: OutputKind, most: int, start: bytes
+):
     with raw(answering(answer(start, most * MIB + 1))) as server:
         with pytest.raises(UnsafeContent, match=f"more than {most} MiB"):
-            fetched(server.url, Budget(makes))
+            fetched(server.url, ByteBudget(output))
         with pytest.raises(UnsafeContent, match=f"more than {most} MiB"):
-            transport(server.url).post("/generate", {}, makes=makes)
+            transport(server.url).post("/generate", {}, output=output)
         assert server.connections == 2
     with raw(answering(answer(start, most * MIB))) as server, pytest.raises(ConnectionLost):
-        transport(server.url).post("/generate", {}, makes=makes)  # it was read, and was cut
+        transport(server.url).post("/generate", {}, output=output)  # it was read, and was cut
 
 
 @pytest.mark.parametrize("start", [FILM, PNG], ids=["film", "picture"])
@@ -54,7 +56,7 @@ def test_no_file_is_taken_for_a_list(start: bytes):
 
 
 def test_the_files_of_an_answer_share_what_they_may_have():
-    budget = Budget("images")
+    budget = ByteBudget("images")
     budget.take(253 * MIB)
     with raw(answering(answer(PNG, 2 * MIB, whole=True))) as server:
         assert fetched(server.url, budget) == 2 * MIB
@@ -64,17 +66,17 @@ def test_the_files_of_an_answer_share_what_they_may_have():
 
 
 def test_what_is_asked_for_again_counts_once():
-    budget = Budget("images")
+    budget = ByteBudget("images")
     budget.take(253 * MIB)
     cut = answer(PNG, 2 * MIB, whole=True)[:-1]
-    with raw(answering(cut)) as server, pytest.raises(ResultLost):
+    with raw(answering(cut)) as server, pytest.raises(DownloadFailed):
         fetched(server.url, budget)
     assert server.connections == 4
     budget.take(3 * MIB)
 
 
 def test_files_that_come_side_by_side_are_counted_as_they_come():
-    budget = Budget("images")
+    budget = ByteBudget("images")
     budget.take(252 * MIB)
     begun = threading.Barrier(3)
     outcomes: list[object] = []

@@ -12,17 +12,17 @@ import pytest
 from support.clients import PATIENT, transport
 from support.raw_server import HEAD, Talk, answering, raw, read_request
 from visioncraft.visioncraft_core.errors import (
-    BadReply,
     Cancelled,
     ConnectionLost,
     ConnectionRefused,
     HostNotFound,
+    InvalidResponse,
     KeyMissing,
-    TimedOut,
+    RequestTimeout,
     UnsafeContent,
 )
 from visioncraft.visioncraft_core.http.call import Call
-from visioncraft.visioncraft_core.http.transport import LIST_LIMIT, Session, Transport, exchange
+from visioncraft.visioncraft_core.http.transport import LIST_LIMIT, Session, Transport, send_call
 from visioncraft.visioncraft_core.profiles.profile import Profile, Timeouts
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
@@ -31,7 +31,7 @@ KEY = "vc-CANARY-5f3a9"
 
 def get(url: str, **limits: float) -> bytes:
     call = Call("GET", url, Timeouts(**{**PATIENT.__dict__, **limits}), LIST_LIMIT)
-    return exchange(Session(), call).body
+    return send_call(Session(), call).body
 
 
 def test_a_post_carries_the_token_in_its_body_and_nowhere_else():
@@ -123,7 +123,7 @@ def test_every_slow_server_ends_at_the_limit_that_the_error_names(talk: Talk, li
     timeouts = Timeouts(connect=1, upload=1, first_byte=0.5, stall=0.5, total=1.5)
     with raw(talk) as server:
         started = time.monotonic()
-        with pytest.raises(TimedOut, match=rf"limit: {limit}") as caught:
+        with pytest.raises(RequestTimeout, match=rf"limit: {limit}") as caught:
             transport(server.url, timeouts).post("/generate", {})
         assert time.monotonic() - started < getattr(timeouts, limit) + 0.5
         assert caught.value.charged == "maybe"
@@ -211,7 +211,7 @@ def test_gzip_that_was_not_asked_for_is_unpacked_within_the_limit():
 
 def test_an_unknown_encoding_is_refused():
     reply = b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n[]"
-    with raw(answering(reply)) as server, pytest.raises(BadReply):
+    with raw(answering(reply)) as server, pytest.raises(InvalidResponse):
         get(server.url)
 
 

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 from support.hostile_files import CASES, Case, apng, mp4
-from visioncraft.visioncraft_core.errors import BadReply, UnsafeContent
+from visioncraft.visioncraft_core.errors import InvalidResponse, UnsafeContent
 from visioncraft.visioncraft_core.media.animations import MOST_FRAMES, decode_animation
 from visioncraft.visioncraft_core.media.images import MOST_PIXELS, decode, sniff
-from visioncraft.visioncraft_core.media.integrity import check_whole
+from visioncraft.visioncraft_core.media.integrity import check_integrity
 
 PATIENCE = 60.0
 
@@ -140,7 +140,7 @@ def _outcome(content: bytes, case: Case) -> tuple[str, str, tuple[int, int] | No
                 attempt(content)
         return "not opened", "", None
     try:
-        check_whole(content, kind)
+        check_integrity(content, kind)
         if kind == "mp4" or case.moving:
             animation = decode_animation(content)
             assert animation.frames.dtype == np.uint8
@@ -154,5 +154,5 @@ def _outcome(content: bytes, case: Case) -> tuple[str, str, tuple[int, int] | No
         return "OK", "", picture.size
     except UnsafeContent as error:
         return "U", str(error), None
-    except BadReply as error:
+    except InvalidResponse as error:
         return "X", str(error), None

@@ -15,10 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support.hostile_files import apng, box, chunk, film, mp4, picture, png, riff, saved, webp
-from visioncraft.visioncraft_core.errors import BadReply, UnsafeContent
+from visioncraft.visioncraft_core.errors import InvalidResponse, UnsafeContent
 from visioncraft.visioncraft_core.media.animations import decode_animation
 from visioncraft.visioncraft_core.media.images import FileKind, decode, sniff
-from visioncraft.visioncraft_core.media.integrity import MOST_DEPTH, check_whole, gif_frames
+from visioncraft.visioncraft_core.media.integrity import MOST_DEPTH, check_integrity, gif_frames
 
 SMALL = picture(24, 16)
 
@@ -89,7 +89,7 @@ def kind_of(content: bytes) -> FileKind:
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_whole_file_passes_and_can_be_shown(name: str):
     content = WHOLE[name]
-    check_whole(content, kind_of(content))
+    check_integrity(content, kind_of(content))
     assert len(decode_animation(content).frames) == (
         3
         if "moving" in name or "mp4" in name or name in ("apng-pillow", "gif-comment")
@@ -104,7 +104,7 @@ def test_a_video_with_its_index_first_passes(tmp_path: Path):
     film(str(path), {"movflags": "+faststart"}, 12)  # which FFmpeg does on a disk only
     content = path.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
-    check_whole(content, "mp4")
+    check_integrity(content, "mp4")
     assert len(decode_animation(content).frames) == 12
 
 
@@ -127,9 +127,9 @@ def test_a_file_that_is_cut_anywhere_is_refused(name: str):
     step = 1 + len(content) // 1500
     ends = {*range(12, len(content), step), *range(len(content) - 200, len(content))}
     for end in ends:
-        with pytest.raises(BadReply) as caught:
-            check_whole(content[:end], kind)
-        assert type(caught.value) is BadReply, end
+        with pytest.raises(InvalidResponse) as caught:
+            check_integrity(content[:end], kind)
+        assert type(caught.value) is InvalidResponse, end
         assert caught.value.charged == "yes"
 
 
@@ -140,13 +140,13 @@ def test_what_is_wrong_is_said():
         (WHOLE["webp"][:12] + b"ABCD" + WHOLE["webp"][16:], "is damaged .WebP header"),
         (box(b"ftyp", b"isom"), "is damaged .MP4 without its parts"),
     ]:
-        with pytest.raises(BadReply, match=f"A file from the server {words}.*Run again"):
-            check_whole(content, kind_of(content))
+        with pytest.raises(InvalidResponse, match=f"A file from the server {words}.*Run again"):
+            check_integrity(content, kind_of(content))
 
 
 def test_what_follows_a_picture_is_ignored():
     for name in ("png", "jpeg", "webp", "gif"):
-        check_whole(WHOLE[name] + b"PK\3\4 and more", kind_of(WHOLE[name]))
+        check_integrity(WHOLE[name] + b"PK\3\4 and more", kind_of(WHOLE[name]))
 
 
 @pytest.mark.parametrize(
@@ -173,14 +173,14 @@ def test_what_follows_a_picture_is_ignored():
     ],
 )
 def test_a_png_without_a_sound_header_and_pixels_is_damaged(content: bytes):
-    with pytest.raises(BadReply, match="is damaged .PNG"):
-        check_whole(b"\x89PNG\r\n\x1a\n" + content, "png")
+    with pytest.raises(InvalidResponse, match="is damaged .PNG"):
+        check_integrity(b"\x89PNG\r\n\x1a\n" + content, "png")
 
 
 def test_a_webp_without_pixels_is_damaged():
     header = riff(b"VP8X", bytes(10))
-    with pytest.raises(BadReply, match="WebP without pixels"):
-        check_whole(riff(b"RIFF", b"WEBP" + header), "webp")
+    with pytest.raises(InvalidResponse, match="WebP without pixels"):
+        check_integrity(riff(b"RIFF", b"WEBP" + header), "webp")
 
 
 def test_frames_of_a_gif_are_counted_as_a_decoder_counts_them():
@@ -204,8 +204,8 @@ def test_frames_of_a_gif_are_counted_as_a_decoder_counts_them():
 )
 def test_a_file_made_to_waste_time_is_refused_soon(kind: FileKind, content: bytes):
     start = time.process_time()
-    with pytest.raises(BadReply):
-        check_whole(content, kind)
+    with pytest.raises(InvalidResponse):
+        check_integrity(content, kind)
     assert time.process_time() - start < 2
 
 
@@ -221,8 +221,8 @@ def test_a_changed_file_passes_or_raises_our_error(name: str, changes: list[tupl
     shown = bytes(content)
     kind = kind_of(WHOLE[name])
     try:
-        check_whole(shown, kind)
-    except BadReply as error:
+        check_integrity(shown, kind)
+    except InvalidResponse as error:
         assert len(str(error)) < 300
     for attempt in (decode, decode_animation):
         try:
@@ -257,8 +257,8 @@ _trees = st.recursive(
 def test_any_tree_of_boxes_passes_or_raises_our_error(*, start: bool, boxes: list[bytes]):
     content = (box(b"ftyp", b"isom") if start else b"") + b"".join(boxes)
     try:
-        check_whole(content, "mp4")
-    except BadReply as error:
+        check_integrity(content, "mp4")
+    except InvalidResponse as error:
         assert len(str(error)) < 300
     else:
         assert start
@@ -269,8 +269,8 @@ def test_any_tree_of_boxes_passes_or_raises_our_error(*, start: bool, boxes: lis
 @pytest.mark.parametrize("kind", ["png", "jpeg", "webp", "gif", "mp4"])
 @given(content=st.binary(max_size=64))
 def test_any_bytes_pass_for_nothing(kind: FileKind, content: bytes):
-    with pytest.raises(BadReply):
-        check_whole(content, kind)
+    with pytest.raises(InvalidResponse):
+        check_integrity(content, kind)
 
 
 def test_boxes_lie_in_each_other_up_to_a_depth():
@@ -280,7 +280,7 @@ def test_boxes_lie_in_each_other_up_to_a_depth():
             data = box(b"moov", data)
         return box(b"ftyp", b"isom") + data + box(b"mdat", b"")
 
-    check = partial(check_whole, kind="mp4")
+    check = partial(check_integrity, kind="mp4")
     check(tree(MOST_DEPTH))
-    with pytest.raises(BadReply, match="too deep"):
+    with pytest.raises(InvalidResponse, match="too deep"):
         check(tree(MOST_DEPTH + 1))

@@ -12,9 +12,9 @@ from support.hosts import Host, run
 from support.pictures import gradient
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
 from visioncraft.nodes.base import SANDBOX_NOTE
-from visioncraft.nodes.partial_runs import Unfinished
+from visioncraft.nodes.partial_runs import PartialRuns
 from visioncraft.visioncraft_core import Result, errors
-from visioncraft.visioncraft_core.media.images import Picture
+from visioncraft.visioncraft_core.media.images import DecodedImage
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
@@ -58,9 +58,9 @@ def test_a_picture_that_does_not_open_is_told_and_the_others_delivered(home: Pat
 
 
 def test_pictures_of_different_size_are_all_delivered_and_it_says_so():
-    pictures = tuple(Picture(gradient(*size)) for size in ((32, 24), (16, 48)))
+    pictures = tuple(DecodedImage(gradient(*size)) for size in ((32, 24), (16, 48)))
     notes: list[str] = []
-    result = Result("here", 0.1, opened=pictures)
+    result = Result("here", 0.1, decoded=pictures)
     images, _, info = XL().output(XL.build(prompt="a fox"), result, notes)
     assert images.shape == (2, 48, 32, 3)
     assert "padded to 32x48" in json.loads(info)["notes"][0]
@@ -110,7 +110,7 @@ def test_a_workflow_cannot_name_an_address(sandbox: Sandbox):
 
 
 def test_the_names_a_server_offered_last_are_the_choices(sandbox: Sandbox, home: Path):
-    client_of(sandbox, home)._catalogs.remember("models-xl", ["sdxl-turbo", "brand-new"])
+    client_of(sandbox, home)._catalogs.save("models-xl", ["sdxl-turbo", "brand-new"])
     comfy.use(Host(sandbox.url))
     assert XL.INPUT_TYPES()["optional"]["model"][0] == ["sdxl-turbo", "brand-new"]
 
@@ -141,7 +141,7 @@ def test_a_node_that_gave_only_a_part_runs_again_and_asks_only_for_the_rest():
 
 
 def test_a_hundred_runs_that_gave_a_part_each_tell_comfyui_to_run_again():
-    runs = Unfinished()
+    runs = PartialRuns()
     told = []
     for _ in range(100):
         runs.note({"prompt": "a fox", "seed": 3})

@@ -114,7 +114,7 @@ def test_a_host_with_a_canvas_shows_how_long_a_node_has_waited():
         keeps_text = True
         heard: list[str] = []
 
-        def speaker(self):
+        def progress_callback(self):
             return self.heard.append
 
     comfy.use(Canvas())

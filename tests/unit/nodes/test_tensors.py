@@ -6,11 +6,11 @@ import torch
 from support.pictures import gradient
 from visioncraft.nodes import tensors
 from visioncraft.visioncraft_core.errors import InvalidRequest
-from visioncraft.visioncraft_core.media.images import Picture
+from visioncraft.visioncraft_core.media.images import DecodedImage
 
 
 def test_pictures_become_one_batch_of_float_rgb():
-    batch = tensors.images([Picture(gradient()), Picture(gradient()[::-1].copy())])
+    batch = tensors.images([DecodedImage(gradient()), DecodedImage(gradient()[::-1].copy())])
     assert batch.shape == (2, 24, 32, 3)
     assert batch.dtype == torch.float32
     assert batch.is_contiguous()
@@ -18,20 +18,20 @@ def test_pictures_become_one_batch_of_float_rgb():
 
 def test_every_level_comes_back_exactly_through_comfyuis_truncation():
     levels = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, axis=2)
-    batch = tensors.images([Picture(levels)])
+    batch = tensors.images([DecodedImage(levels)])
     assert np.array_equal(np.clip(255.0 * batch[0].numpy(), 0, 255).astype(np.uint8), levels)
 
 
 def test_a_mask_is_1_where_the_picture_is_transparent():
     alpha = np.array([[255, 0], [128, 255]], np.uint8)
-    mask = tensors.masks([Picture(gradient(2, 2), alpha), Picture(gradient(2, 2))])
+    mask = tensors.masks([DecodedImage(gradient(2, 2), alpha), DecodedImage(gradient(2, 2))])
     assert mask.shape == (2, 2, 2)
     assert torch.allclose(mask[0], torch.tensor([[0.0, 1.0], [1 - 128 / 255, 0.0]]))
     assert not mask[1].any()
 
 
 def test_pictures_of_different_size_are_padded_and_the_padding_is_transparent():
-    batch = [Picture(gradient(4, 2)), Picture(gradient(2, 4))]
+    batch = [DecodedImage(gradient(4, 2)), DecodedImage(gradient(2, 4))]
     assert tensors.common_size(batch) == (4, 4)
     images, masks = tensors.images(batch), tensors.masks(batch)
     assert images.shape == (2, 4, 4, 3)
@@ -60,7 +60,7 @@ def test_values_are_clamped_and_rounded_half_up():
 
 def test_every_level_survives_the_way_in_and_out():
     levels = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, axis=2)
-    assert np.array_equal(tensors.pixels(tensors.images([Picture(levels)]))[0], levels)
+    assert np.array_equal(tensors.pixels(tensors.images([DecodedImage(levels)]))[0], levels)
     assert np.array_equal(tensors.pixels(tensors.frames(levels[None]))[0], levels)
 
 

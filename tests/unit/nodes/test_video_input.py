@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from support.pictures import gradient, png_of
-from visioncraft.nodes.video_input import FilmFromBytes, FilmFromFrames
+from visioncraft.nodes.video_input import VideoFromFile, VideoFromFrames
 from visioncraft.visioncraft_core.errors import UnsafeContent
 
 RATE = Fraction(30000, 1001)
@@ -43,7 +43,7 @@ def mp4(codec: str = "h264", *, sound: bool = False, **tags: str) -> bytes:
     return buffer.getvalue()
 
 
-def saved(film: FilmFromBytes | FilmFromFrames, **options: Any) -> bytes:
+def saved(film: VideoFromFile | VideoFromFrames, **options: Any) -> bytes:
     buffer = io.BytesIO()
     film.save_to(buffer, **options)
     return buffer.getvalue()
@@ -81,7 +81,7 @@ def codec_of(content: bytes) -> str:
 
 
 def test_a_file_tells_its_size_rate_frames_and_tags():
-    film = FilmFromBytes(mp4(title="boat"))
+    film = VideoFromFile(mp4(title="boat"))
     parts = film.get_components()
     assert film.get_dimensions() == (64, 48)
     assert film.rate == parts.frame_rate == RATE
@@ -96,20 +96,20 @@ def test_a_file_tells_its_size_rate_frames_and_tags():
 @pytest.mark.parametrize("codec", ["h264", "mpeg4"])
 def test_a_file_is_saved_without_encoding_it_again(codec: str, sound: bool):  # noqa: FBT001
     content = mp4(codec, sound=sound)
-    kept = packets(saved(FilmFromBytes(content), metadata=METADATA))
+    kept = packets(saved(VideoFromFile(content), metadata=METADATA))
     assert kept == packets(content)
     assert {kind for kind, _, _ in kept} == ({"audio", "video"} if sound else {"video"})
 
 
 def test_a_saved_file_keeps_its_tags_and_takes_new_ones_in_their_place():
     content = mp4(title="boat", workflow="old")
-    told = tags(saved(FilmFromBytes(content), metadata={**METADATA, "note": "as it is"}))
+    told = tags(saved(VideoFromFile(content), metadata={**METADATA, "note": "as it is"}))
     assert (told["title"], told["note"]) == ("boat", "as it is")
     assert {name: json.loads(told[name]) for name in METADATA} == METADATA
 
 
 def test_a_file_is_encoded_again_only_for_a_codec_that_it_has_not():
-    other, same = FilmFromBytes(mp4("mpeg4")), FilmFromBytes(mp4())
+    other, same = VideoFromFile(mp4("mpeg4")), VideoFromFile(mp4())
     again = saved(other, codec="h264", metadata=METADATA)
     assert codec_of(again) == "h264"
     assert shown(again).shape == (5, 48, 64, 3)
@@ -118,16 +118,16 @@ def test_a_file_is_encoded_again_only_for_a_codec_that_it_has_not():
 
 
 @pytest.mark.parametrize(
-    "ask", [FilmFromBytes.get_dimensions, FilmFromBytes.get_components, FilmFromBytes.frames]
+    "ask", [VideoFromFile.get_dimensions, VideoFromFile.get_components, VideoFromFile.frames]
 )
 @pytest.mark.parametrize("content", [b"", b"no film", png_of(gradient()), mp4()[:300]])
-def test_what_is_no_film_is_refused(content: bytes, ask: Callable[[FilmFromBytes], Any]):
+def test_what_is_no_film_is_refused(content: bytes, ask: Callable[[VideoFromFile], Any]):
     with pytest.raises(UnsafeContent):
-        ask(FilmFromBytes(content))
+        ask(VideoFromFile(content))
 
 
 def test_frames_become_a_film_that_looks_like_them():
-    film = FilmFromFrames(images(), RATE)
+    film = VideoFromFrames(images(), RATE)
     content = saved(film, metadata=METADATA)
     assert film.get_dimensions() == (64, 48)
     assert codec_of(content) == "h264"
@@ -138,13 +138,13 @@ def test_frames_become_a_film_that_looks_like_them():
 
 @pytest.mark.parametrize("rate", [Fraction(1), Fraction(25, 2), Fraction(24), Fraction(1000)])
 def test_frames_keep_their_rate(rate: Fraction):
-    content = saved(FilmFromFrames(images(), rate))
-    assert FilmFromBytes(content).rate == rate
+    content = saved(VideoFromFrames(images(), rate))
+    assert VideoFromFile(content).rate == rate
 
 
 def test_frames_come_back_from_the_film_as_they_were_given():
     given = images()
-    parts = FilmFromFrames(given, RATE).get_components()
+    parts = VideoFromFrames(given, RATE).get_components()
     assert parts.images is given
     assert (parts.frame_rate, parts.audio) == (RATE, None)
 
@@ -153,21 +153,21 @@ def test_frames_come_back_from_the_film_as_they_were_given():
 def test_frames_of_odd_size_become_a_film_one_larger_with_the_last_line_repeated(
     width: int, height: int
 ):
-    film = FilmFromFrames(images(width, height), RATE)
+    film = VideoFromFrames(images(width, height), RATE)
     assert film.get_dimensions() == (width, height)
     rows = [*range(height), height - 1][: height + height % 2]
     columns = [*range(width), width - 1][: width + width % 2]
     even = images(width, height)[:, rows][:, :, columns]
-    assert alike(saved(film), saved(FilmFromFrames(even, RATE)))
+    assert alike(saved(film), saved(VideoFromFrames(even, RATE)))
 
 
 def test_values_outside_the_range_are_clamped():
     wild = images() * 3 - 1
     tame = wild.clamp(0, 1)
-    assert alike(saved(FilmFromFrames(wild, RATE)), saved(FilmFromFrames(tame, RATE)))
+    assert alike(saved(VideoFromFrames(wild, RATE)), saved(VideoFromFrames(tame, RATE)))
 
 
-@pytest.mark.parametrize("film", [FilmFromBytes(mp4()), FilmFromFrames(images(), RATE)])
-def test_a_film_is_saved_to_a_path_as_well(film: FilmFromBytes | FilmFromFrames, tmp_path: Path):
+@pytest.mark.parametrize("film", [VideoFromFile(mp4()), VideoFromFrames(images(), RATE)])
+def test_a_film_is_saved_to_a_path_as_well(film: VideoFromFile | VideoFromFrames, tmp_path: Path):
     film.save_to(tmp_path / "a.mp4")
     assert alike((tmp_path / "a.mp4").read_bytes(), saved(film))

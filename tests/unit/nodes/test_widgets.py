@@ -7,13 +7,13 @@ import pytest
 from visioncraft.nodes import widgets
 from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.api.endpoints import ENDPOINTS
-from visioncraft.visioncraft_core.api.fields import Field, Messages
+from visioncraft.visioncraft_core.api.fields import Field, MessagesField
 
 SHOWN = [
     (endpoint, field)
     for endpoint in ENDPOINTS
     for field in endpoint.fields()
-    if not isinstance(field.kind, Messages)
+    if not isinstance(field.kind, MessagesField)
 ]
 
 
@@ -53,6 +53,6 @@ def test_the_seed_is_exact_in_javascript_and_has_comfyuis_control():
 def test_a_choice_takes_texts_and_everything_else_its_own_type():
     declared = {"required": {"model": (["a"], {}), "prompt": ("STRING", {})}, "optional": {}}
     for fits in ({"model": "STRING"}, {"model": "COMBO,STRING"}, {"prompt": "*"}, {}):
-        assert widgets.misfit(declared, fits) == ""
+        assert widgets.type_mismatch(declared, fits) == ""
     for wrong in ({"model": "IMAGE"}, {"prompt": "IMAGE"}):
-        assert "not IMAGE" in widgets.misfit(declared, wrong)
+        assert "not IMAGE" in widgets.type_mismatch(declared, wrong)

@@ -100,8 +100,8 @@ def test_a_server_on_this_machine_gets_the_public_key_of_the_sandbox(home: Path)
         {"profiles": {"a": {"timeouts": {"toatl": 5}}}},
         {"profiles": {"a": {"timeouts": 5}}},
         {"profiles": {"a": {"upload": "bmp"}}},
-        {"profiles": {"a": {"at_once": 0}}},
-        {"profiles": {"a": {"at_once": True}}},
+        {"profiles": {"a": {"max_concurrency": 0}}},
+        {"profiles": {"a": {"max_concurrency": True}}},
     ],
 )
 def test_broken_settings_are_told_in_a_sentence_and_leave_the_menu_alone(home: Path, stored: Any):
@@ -112,7 +112,13 @@ def test_broken_settings_are_told_in_a_sentence_and_leave_the_menu_alone(home: P
     assert broken.names()[:2] == ["auto", "sandbox"]
 
 
-BAD = [1, {"base_url": "ftp://a"}, {"at_once": 0}, {"key": "x y"}, {"key_for": "x", "key": KEY}]
+BAD = [
+    1,
+    {"base_url": "ftp://a"},
+    {"max_concurrency": 0},
+    {"key": "x y"},
+    {"key_for": "x", "key": KEY},
+]
 BAD_ENVIRONMENTS = [{"BASE_URL": "ftp://a"}, {"API_KEY": "x y"}, {"API_KEY_FILE": "/none"}]
 
 
@@ -144,7 +150,9 @@ def test_a_bad_environment_is_told_where_it_is_asked_for(bad: dict[str, str], ho
 
 def test_a_bad_profile_is_told_where_it_is_the_one_for_a_url_or_the_first_with_a_key(home: Path):
     entry = {"base_url": "https://a.test", "key": KEY}
-    stored = {"profiles": {"bad": {**entry, "at_once": 0}, "good": {**entry, "key": "other-key"}}}
+    stored = {
+        "profiles": {"bad": {**entry, "max_concurrency": 0}, "good": {**entry, "key": "other-key"}}
+    }
     for name in ("https://a.test/", "auto"):
         with pytest.raises(ConfigError, match="profile bad has a setting"):
             profiles(home, stored).find(name)
@@ -218,10 +226,10 @@ def test_every_form_of_the_key_is_hidden(before: str, after: str):
 
     secret = Secret(KEY)
     for form in (KEY, quote(KEY, safe=""), b64encode(KEY.encode()).decode(), json.dumps(KEY)):
-        assert secret.hide(before + form + after).count("CANARY") == (before + after).count(
+        assert secret.mask(before + form + after).count("CANARY") == (before + after).count(
             "CANARY"
         )
-        assert form not in secret.hide(before + form + after)
+        assert form not in secret.mask(before + form + after)
 
 
 def test_the_home_folder_follows_the_environment(tmp_path: Path):

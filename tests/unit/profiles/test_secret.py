@@ -41,7 +41,7 @@ def test_no_spelling_of_the_key_is_left_wherever_it_stands(
     assume(not leaks((before + " " + after).encode(), key))
     spelled = data.draw(st.sampled_from(sorted(spellings(key).values())))
     text = before + spelled + after
-    hidden = Secret(key).hide(text)
+    hidden = Secret(key).mask(text)
     assert not leaks(hidden.encode(), key)
     assert MASK in hidden
     assert hidden.startswith(before)
@@ -55,7 +55,7 @@ def test_a_key_that_is_broken_into_lines_is_found(
 ):
     spelled = data.draw(st.sampled_from(sorted(spellings(key).values())))
     assume("\\" not in spelled or by != "\\n")  # a break inside of an escape is another escape
-    assert not leaks(Secret(key).hide(broken(spelled, places, by)).encode(), key)
+    assert not leaks(Secret(key).mask(broken(spelled, places, by)).encode(), key)
 
 
 @few
@@ -63,10 +63,10 @@ def test_a_key_that_is_broken_into_lines_is_found(
 def test_other_text_is_left_alone_and_hiding_twice_changes_nothing(key: str, text: str):
     assume(not leaks(text.encode(), key))
     secret = Secret(key)
-    assert secret.hide(text) == text
-    assert secret.scrub(text.encode()) == text.encode()
-    once = secret.hide(text + key + text)
-    assert secret.hide(once) == once
+    assert secret.mask(text) == text
+    assert secret.mask_bytes(text.encode()) == text.encode()
+    once = secret.mask(text + key + text)
+    assert secret.mask(once) == once
 
 
 @few
@@ -76,9 +76,9 @@ def test_the_key_is_scrubbed_out_of_any_bytes(
 ):
     assume(not leaks(before + b"-" + after, key))
     spelled = data.draw(st.sampled_from(sorted(spellings(key).values())))
-    scrubbed = Secret(key).scrub(before + spelled.encode() + after)
+    scrubbed = Secret(key).mask_bytes(before + spelled.encode() + after)
     assert not leaks(scrubbed, key)
-    assert Secret(key).scrub(scrubbed) == scrubbed
+    assert Secret(key).mask_bytes(scrubbed) == scrubbed
     assert scrubbed.startswith(before)
     assert scrubbed.endswith(after)
 
@@ -88,22 +88,22 @@ def test_the_key_is_scrubbed_out_of_a_large_answer_too(name: str):
     spelled = spellings("vc-CANARY-5f3a9")[name].encode()
     large = b"-" * 2**20 + spelled + b"-" * 2**20
     assert leaks(large, "vc-CANARY-5f3a9")
-    assert Secret("vc-CANARY-5f3a9").scrub(large) == large.replace(spelled, MASK.encode())
+    assert Secret("vc-CANARY-5f3a9").mask_bytes(large) == large.replace(spelled, MASK.encode())
 
 
 @few
 @given(st.text(), KEYS)
 def test_nothing_in_a_text_makes_it_fail(text: str, key: str):
-    Secret(key).hide(text)
-    Secret(key).scrub(text.encode("utf-8", "surrogatepass"))
+    Secret(key).mask(text)
+    Secret(key).mask_bytes(text.encode("utf-8", "surrogatepass"))
     assert redact(redact(text)) == redact(text)
 
 
 @pytest.mark.parametrize("key", [AWKWARD, "vc-CANARY-5f3a9", "x" * 8, "()[]{}.*+?"])
 def test_keys_with_signs_are_hidden_too(key: str):
     for spelled in spellings(key).values():
-        assert "CANARY" not in Secret(key).hide(f'{{"token": "{spelled}"}}')
-        assert MASK in Secret(key).hide(spelled)
+        assert "CANARY" not in Secret(key).mask(f'{{"token": "{spelled}"}}')
+        assert MASK in Secret(key).mask(spelled)
 
 
 @given(
@@ -162,7 +162,7 @@ def test_a_secret_is_not_copied_anywhere(copier: Any):
 def test_a_traceback_that_shows_variables_does_not_show_the_key():
     secret = Secret(AWKWARD)
     with pytest.raises(TypeError) as caught:
-        secret.hide(None)  # type: ignore[arg-type]
+        secret.mask(None)  # type: ignore[arg-type]
     told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     text = "".join(told.format())
     assert "secret = Secret(***)" in text

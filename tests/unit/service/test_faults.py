@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from support.pictures import gradient, png_of
 from visioncraft.visioncraft_core.api.endpoints import CATALOGS
-from visioncraft.visioncraft_core.api.fields import Picture
+from visioncraft.visioncraft_core.api.fields import ImageField
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import FAULTS, TARGETS, described, parse
 
-UPSCALE = {"token": "sandbox-free", "image": Picture().to_json(png_of(gradient(4, 3)))}
+UPSCALE = {"token": "sandbox-free", "image": ImageField().to_json(png_of(gradient(4, 3)))}
 ENOUGH = 2 * 2**20  # bytes of an answer that may have no end
 
 
@@ -37,7 +37,7 @@ def faulty() -> Iterator[Sandbox]:
         yield sandbox
 
 
-class Wire(NamedTuple):
+class RawConnection(NamedTuple):
     """What came over the wire, and how it ended: fin, rst or open."""
 
     raw: bytes
@@ -68,7 +68,9 @@ class Wire(NamedTuple):
         return int(self.header("Content-Length") or -1)
 
 
-def ask(sandbox: Sandbox, fault: str, path: str = "/upscale", seconds: float = 0.6) -> Wire:
+def ask(
+    sandbox: Sandbox, fault: str, path: str = "/upscale", seconds: float = 0.6
+) -> RawConnection:
     """One request with `fault` in its header; reads `seconds` long or until the connection ends."""
     host, _, port = sandbox.url.removeprefix("http://").partition(":")
     body = b"" if path.startswith("/results") else json.dumps(UPSCALE).encode()
@@ -97,27 +99,27 @@ def ask(sandbox: Sandbox, fault: str, path: str = "/upscale", seconds: float = 0
             end = "rst"
         except TimeoutError:
             pass
-    return Wire(raw, end)
+    return RawConnection(raw, end)
 
 
-def plain(wire: Wire) -> bool:
+def plain(wire: RawConnection) -> bool:
     """A whole answer of the real upscaling: one link."""
     return wire.json["images"][0].startswith("http://127.0.0.1:")
 
 
-def told(expected: Any) -> Callable[[Wire], bool]:
+def told(expected: Any) -> Callable[[RawConnection], bool]:
     return lambda wire: wire.status == 200 and wire.json == expected
 
 
-def gone(status: int, location: str) -> Callable[[Wire], bool]:
+def gone(status: int, location: str) -> Callable[[RawConnection], bool]:
     return lambda wire: (wire.status, wire.header("Location")) == (status, location)
 
 
-def chunks(wire: Wire) -> bool:
+def chunks(wire: RawConnection) -> bool:
     return wire.header("Transfer-Encoding") == "chunked"
 
 
-def page(status: int, title: str) -> Callable[[Wire], bool]:
+def page(status: int, title: str) -> Callable[[RawConnection], bool]:
     return lambda wire: (
         wire.status == status
         and f"<title>{title}" in wire.body.decode()
@@ -156,7 +158,7 @@ ENDLESS = {"endless", "500-endless", "redirect-endless"}
 RST = {"reset", "early-reset", "reset-body"}
 
 # Statuses whose body is JSON and whose argument is sent as Retry-After are tested below as one.
-WHAT: dict[str, Callable[[Wire], Any]] = {
+WHAT: dict[str, Callable[[RawConnection], Any]] = {
     "403": lambda w: w.status == 403 and LIMITED in w.body,
     "403-key": lambda w: w.status == 403 and w.json == {"detail": "Invalid API key."},
     "limited-200": lambda w: w.status == 200 and LIMITED in w.body,

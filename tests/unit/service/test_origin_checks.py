@@ -19,14 +19,14 @@ import pytest
 import requests
 from PIL import Image
 from support.pictures import gradient, png_of
-from visioncraft.visioncraft_core.api.fields import Picture
+from visioncraft.visioncraft_core.api.fields import ImageField
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.limits import Limits
-from visioncraft.visioncraft_core.service.published_files import Results
+from visioncraft.visioncraft_core.service.published_files import PublishedFiles
 
 XL = {"token": "sandbox-free", "prompt": "a fox", "width": 64, "height": 64}
-UPSCALE = {"token": "sandbox-free", "image": Picture().to_json(png_of(gradient(4, 3)))}
+UPSCALE = {"token": "sandbox-free", "image": ImageField().to_json(png_of(gradient(4, 3)))}
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 JSON = "Content-Type: application/json"
 
@@ -236,7 +236,7 @@ def test_results_beyond_their_room_are_forgotten_oldest_first():
     with Sandbox(limits=Limits(result_bytes=2500)) as sandbox:
         links = []
         for width in (4, 5, 6):
-            body = {**UPSCALE, "image": Picture().to_json(png_of(noise(width)))}
+            body = {**UPSCALE, "image": ImageField().to_json(png_of(noise(width)))}
             made = requests.post(sandbox.url + "/upscale", json=body, timeout=5)
             links += made.json()["images"]
         assert [requests.get(link, timeout=5).status_code for link in links] == [404, 200, 200]
@@ -249,7 +249,7 @@ def noise(width: int) -> Any:
 
 
 def test_one_result_is_kept_however_large():
-    kept = Results(10)
+    kept = PublishedFiles(10)
     assert kept.publish(b"x" * 50) != kept.publish(b"y" * 50)
     assert list(kept._files.values()) == [b"y" * 50]
 
@@ -284,7 +284,7 @@ def test_logs_hold_nothing_that_was_sent(sandbox: Sandbox, caplog: pytest.LogCap
 def test_a_picture_has_a_budget_of_pixels(path: str, size: tuple[int, int], status: int):
     buffer = io.BytesIO()
     Image.new("1", size).save(buffer, "PNG")
-    body = {**UPSCALE, "prompt": "a fox", "image": Picture().to_json(buffer.getvalue())}
+    body = {**UPSCALE, "prompt": "a fox", "image": ImageField().to_json(buffer.getvalue())}
     with Sandbox() as sandbox:
         answer = requests.post(sandbox.url + path, json=body, timeout=60)
         assert answer.status_code == status

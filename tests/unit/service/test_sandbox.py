@@ -13,7 +13,7 @@ from support import spec
 from support.clients import body_of
 from support.pictures import gradient, png_of
 from visioncraft.visioncraft_core.api.endpoints import CATALOGS, ENDPOINTS
-from visioncraft.visioncraft_core.api.fields import Integer, Number, Picture, Request
+from visioncraft.visioncraft_core.api.fields import ImageField, IntegerField, NumberField, Request
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.media.images import decode, sniff
 from visioncraft.visioncraft_core.sandbox import Sandbox, embedded
@@ -43,7 +43,7 @@ def test_every_endpoint_answers_as_the_service_did(endpoint: type[Request], sand
     assert answer.status_code == 200, answer.text
     shape = spec.SHAPES.get(endpoint.path)
     if shape == "bytes":
-        kind = {"images": "image/png", "video": "video/mp4"}[endpoint.makes]
+        kind = {"images": "image/png", "video": "video/mp4"}[endpoint.output]
         assert answer.headers["Content-Type"] == kind
         assert sniff(answer.content)
     elif shape == "links":
@@ -71,7 +71,7 @@ def test_a_422_names_every_bad_field_as_fastapi_does(endpoint: type[Request], sa
     assert {tuple(entry["loc"]) for entry in detail} == {("body", name) for name in wrong}
     assert all(set(entry) == {"loc", "msg", "type"} for entry in detail)
     for field in endpoint.fields():
-        if isinstance(field.kind, Integer | Number):
+        if isinstance(field.kind, IntegerField | NumberField):
             body = {**body_of(endpoint), field.name: field.kind.high + 1}
             answer = post(sandbox, endpoint.path, body)
             assert answer.status_code == 422
@@ -153,7 +153,7 @@ def test_another_question_in_between_does_not_change_a_series():
 
 def test_strength_0_keeps_the_given_picture_and_1_does_not(sandbox: Sandbox):
     pixels = gradient(128, 128)
-    image = Picture().to_json(png_of(pixels))
+    image = ImageField().to_json(png_of(pixels))
     away = []
     for strength in (0, 0.5, 1):
         body = {"prompt": "a green forest", "image": image, "strength": strength}
@@ -190,7 +190,7 @@ def test_a_job_answers_that_it_works_and_then_where_the_picture_is():
     "name", ["", "x", "..", "../app.py", "%2e%2e/app.py", "a/b", "\0", "x" * 999]
 )
 def test_results_cannot_be_guessed_or_walked_out_of(name: str, sandbox: Sandbox):
-    post(sandbox, "/upscale", {"image": Picture().to_json(png_of(gradient()))})
+    post(sandbox, "/upscale", {"image": ImageField().to_json(png_of(gradient()))})
     host, port = sandbox.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as raw:
         lines = f"GET /results/{name} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
@@ -203,7 +203,7 @@ def test_results_cannot_be_guessed_or_walked_out_of(name: str, sandbox: Sandbox)
 
 def test_results_are_gone_when_the_sandbox_is():
     with Sandbox() as sandbox:
-        image = Picture().to_json(png_of(gradient()))
+        image = ImageField().to_json(png_of(gradient()))
         link = post(sandbox, "/upscale", {"image": image}).json()["images"][0]
         assert requests.get(link, timeout=5).headers["X-Content-Type-Options"] == "nosniff"
         port = int(sandbox.url.rpartition(":")[2])

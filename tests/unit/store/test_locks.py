@@ -58,7 +58,7 @@ def test_a_claim_ends_with_its_process_however_that_ends(tmp_path: Path):
     entered = threading.Event()
 
     def enter() -> None:
-        with Store(tmp_path).claimed("k1", never):
+        with Store(tmp_path).request_lock("k1", never):
             entered.set()
 
     thread = threading.Thread(target=enter)
@@ -73,12 +73,12 @@ def test_a_claim_ends_with_its_process_however_that_ends(tmp_path: Path):
 def test_who_waits_for_another_process_can_cancel_and_was_charged_nothing(tmp_path: Path):
     process = holder_of(tmp_path)
     asked = time.monotonic() + 0.2
-    claim = Store(tmp_path).claimed("k1", lambda: time.monotonic() > asked)
+    claim = Store(tmp_path).request_lock("k1", lambda: time.monotonic() > asked)
     with pytest.raises(Cancelled) as caught, claim:
         pass
     assert time.monotonic() - asked < 0.25
     assert (caught.value.charged, caught.value.phase) == ("no", "queue")
-    with Store(tmp_path).claimed("k2", never):
+    with Store(tmp_path).request_lock("k2", never):
         pass  # another request is free
     process.kill()
     process.communicate()
@@ -87,13 +87,13 @@ def test_who_waits_for_another_process_can_cancel_and_was_charged_nothing(tmp_pa
 def test_where_nothing_can_be_written_nobody_waits(tmp_path: Path):
     (tmp_path / "store").write_text("in the way")
     store = Store(tmp_path / "store")
-    with store.claimed("k1", never), store.claimed("k1", never):
+    with store.request_lock("k1", never), store.request_lock("k1", never):
         pass
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows keeps the name of an open file")
 def test_a_claim_leaves_nothing_behind(tmp_path: Path):
-    with Store(tmp_path).claimed("k1", never):
+    with Store(tmp_path).request_lock("k1", never):
         (held,) = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert held.stat().st_mode & 0o777 == 0o600
     assert not held.exists()

@@ -163,7 +163,10 @@ def test_an_answer_that_is_no_result_is_not_served_again(fault: str, home: Path)
 
 
 def test_an_answer_that_nobody_understood_is_kept_for_later(home: Path):
-    with Sandbox(faults=[parse("generate-xl=object")]) as sandbox, pytest.raises(errors.BadReply):
+    with (
+        Sandbox(faults=[parse("generate-xl=object")]) as sandbox,
+        pytest.raises(errors.InvalidResponse),
+    ):
         client_of(sandbox, home).send(XL)
     (note,) = (home / "store").rglob("unread.json")
     (entry,) = Store(home / "store").entries()

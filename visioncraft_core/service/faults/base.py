@@ -21,7 +21,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
-class Strike:
+class FaultContext:
     """The request that a fault strikes; `arg` is what stood behind the fault's colon."""
 
     request: web.Request
@@ -37,7 +37,7 @@ class Strike:
         return f"{self.request.scheme}://{self.request.host}{path}"
 
 
-Act = Callable[[Strike], Awaitable[web.StreamResponse]]
+Act = Callable[[FaultContext], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Sent(web.StreamResponse):
         return None
 
 
-class Wire:
+class RawConnection:
     """The socket under a request, for what no HTTP library sends.
 
     Every wait raises ConnectionResetError once the client is gone, so that no fault outlives it.

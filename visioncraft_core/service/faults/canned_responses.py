@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from aiohttp import web
 
-from .base import Act, Fault, Strike
+from .base import Act, Fault, FaultContext
 from .connection_faults import FAILED_ENDLESS, MOVED_ENDLESS, SSE_CUT
 from .response_mutations import DEAD, MIB, bomb, png
 
@@ -47,7 +47,7 @@ def _page(title: str, status: int = 200) -> web.Response:
 
 
 def _status(code: int) -> Fault:
-    async def act(strike: Strike) -> web.Response:
+    async def act(strike: FaultContext) -> web.Response:
         if code in (199, 204, 304):
             made = web.Response(status=code)
         elif code in _PAGES and not (code == 503 and strike.arg is not None):
@@ -70,7 +70,7 @@ def _text(
     kind: str = "application/json",
     work: Literal["done", "refused"] = "done",
 ) -> Fault:
-    async def act(_strike: Strike) -> web.Response:
+    async def act(_strike: FaultContext) -> web.Response:
         return web.Response(text=text, status=status, content_type=kind)
 
     return Fault(act, work=work)
@@ -83,22 +83,22 @@ def _json(told: Any, *, status: int = 200, work: Literal["done", "refused"] = "d
 def _late(text: Callable[[], str]) -> Fault:
     """For answers of megabytes, which are made when they are asked for."""
 
-    async def act(_strike: Strike) -> web.Response:
+    async def act(_strike: FaultContext) -> web.Response:
         return web.Response(text=text(), content_type="application/json")
 
     return Fault(act)
 
 
-async def _html(_strike: Strike) -> web.Response:
+async def _html(_strike: FaultContext) -> web.Response:
     return _page("Maintenance")
 
 
-async def _html_500(_strike: Strike) -> web.Response:
+async def _html_500(_strike: FaultContext) -> web.Response:
     return _page("500 Internal Server Error", 500)
 
 
 def _echo(status: int) -> Act:
-    async def act(strike: Strike) -> web.Response:
+    async def act(strike: FaultContext) -> web.Response:
         # FastAPI's 422 repeats the whole body, key included.
         body = (await strike.request.read()).decode("utf-8", "replace")
         if status == 200:
@@ -109,23 +109,23 @@ def _echo(status: int) -> Act:
     return act
 
 
-async def _picture_bomb(_strike: Strike) -> web.Response:
+async def _picture_bomb(_strike: FaultContext) -> web.Response:
     picture = png(50_000, 50_000, zlib.compress(bytes(150_001)))
     return web.Response(body=picture, content_type="image/png")
 
 
-async def _dead_link(strike: Strike) -> web.Response:
+async def _dead_link(strike: FaultContext) -> web.Response:
     return web.json_response({"images": [strike.url(DEAD)]})
 
 
-async def _link(strike: Strike) -> web.Response:
+async def _link(strike: FaultContext) -> web.Response:
     return web.json_response({"images": [strike.arg or ""]})
 
 
 def _redirect(code: int, body: Callable[[], bytes] = bytes) -> Fault:
     """To the argument, else to the same address again."""
 
-    async def act(strike: Strike) -> web.Response:
+    async def act(strike: FaultContext) -> web.Response:
         headers = {"Location": strike.request.path if strike.arg is None else strike.arg}
         if packed := body():
             headers["Content-Encoding"] = "gzip"
@@ -135,17 +135,17 @@ def _redirect(code: int, body: Callable[[], bytes] = bytes) -> Fault:
 
 
 def _moved(location: str | None) -> Fault:
-    async def act(_strike: Strike) -> web.Response:
+    async def act(_strike: FaultContext) -> web.Response:
         return web.Response(status=302, headers={} if location is None else {"Location": location})
 
     return Fault(act, work="refused")
 
 
-async def _loop(strike: Strike) -> web.Response:
+async def _loop(strike: FaultContext) -> web.Response:
     return web.Response(status=302, headers={"Location": strike.request.path})
 
 
-async def _hops(strike: Strike) -> web.StreamResponse:
+async def _hops(strike: FaultContext) -> web.StreamResponse:
     asked = strike.request.query.get("hop", "")
     hop = int(asked) if asked.isdecimal() and len(asked) < 10 else 0
     if hop >= int(strike.arg or 1):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from .base import Act, Fault, Sent, Strike, Wire
+from .base import Act, Fault, FaultContext, RawConnection, Sent
 
 STATUS = b"HTTP/1.1 200 OK\r\n"
 FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\n"
@@ -30,8 +30,8 @@ def _length(number: object) -> bytes:
 def _cut(data: bytes) -> Act:
     """Sends `data` and closes."""
 
-    async def act(strike: Strike) -> Sent:
-        await Wire(strike.request).send(data)
+    async def act(strike: FaultContext) -> Sent:
+        await RawConnection(strike.request).send(data)
         return Sent()
 
     return act
@@ -40,8 +40,8 @@ def _cut(data: bytes) -> Act:
 def _still(data: bytes) -> Act:
     """Sends `data`, then nothing more."""
 
-    async def act(strike: Strike) -> Sent:
-        wire = Wire(strike.request)
+    async def act(strike: FaultContext) -> Sent:
+        wire = RawConnection(strike.request)
         await wire.send(data)
         return await wire.silence()
 
@@ -51,8 +51,8 @@ def _still(data: bytes) -> Act:
 def _drip(data: bytes, byte: bytes = b"x", every: float = DRIP) -> Act:
     """Sends `data`, then a byte at a time for ever."""
 
-    async def act(strike: Strike) -> Sent:
-        wire = Wire(strike.request)
+    async def act(strike: FaultContext) -> Sent:
+        wire = RawConnection(strike.request)
         await wire.send(data)
         return await wire.drip(byte, every=every)
 
@@ -62,8 +62,8 @@ def _drip(data: bytes, byte: bytes = b"x", every: float = DRIP) -> Act:
 def _endless(first: bytes, block: bytes) -> Act:
     """Sends `first`, then `block` for ever, as fast as the client reads."""
 
-    async def act(strike: Strike) -> Sent:
-        wire = Wire(strike.request)
+    async def act(strike: FaultContext) -> Sent:
+        wire = RawConnection(strike.request)
         await wire.send(first)
         return await wire.drip(block, every=0)
 
@@ -71,8 +71,8 @@ def _endless(first: bytes, block: bytes) -> Act:
 
 
 def _reset(data: bytes) -> Act:
-    async def act(strike: Strike) -> Sent:
-        wire = Wire(strike.request)
+    async def act(strike: FaultContext) -> Sent:
+        wire = RawConnection(strike.request)
         await wire.send(data)
         return await wire.reset()
 
@@ -80,14 +80,16 @@ def _reset(data: bytes) -> Act:
 
 
 def _real(
-    act: Callable[[Wire, Strike, bytes, bytes], Awaitable[None]], *, without: str = ""
+    act: Callable[[RawConnection, FaultContext, bytes, bytes], Awaitable[None]],
+    *,
+    without: str = "",
 ) -> Fault:
     """A real answer on a wire of its own: `act` gets its head without a length, and its body."""
 
-    async def send(strike: Strike) -> web.StreamResponse:
+    async def send(strike: FaultContext) -> web.StreamResponse:
         made = await strike.real()
         body = bytes(made.body) if isinstance(made.body, bytes | bytearray) else b""
-        await act(Wire(strike.request), strike, _head(made, without), body)
+        await act(RawConnection(strike.request), strike, _head(made, without), body)
         return Sent()
 
     return Fault(send, work="real")
@@ -99,24 +101,26 @@ def _head(made: web.Response, without: str) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
-async def _length_long(wire: Wire, _strike: Strike, top: bytes, body: bytes) -> None:
+async def _length_long(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
     await wire.send(top + _length(len(body)) + body + b"and more than was announced")
 
 
-async def _length_both(wire: Wire, _strike: Strike, top: bytes, body: bytes) -> None:
+async def _length_both(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
     wrong = b"Content-Length: 7\r\n"
     await wire.send(top + wrong + CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
 
 
-async def _no_length(wire: Wire, _strike: Strike, top: bytes, body: bytes) -> None:
+async def _no_length(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
     await wire.send(top + b"Connection: close\r\n\r\n" + body)
 
 
-async def _no_length_cut(wire: Wire, _strike: Strike, top: bytes, body: bytes) -> None:
+async def _no_length_cut(
+    wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes
+) -> None:
     await wire.send(top + b"Connection: close\r\n\r\n" + body[: len(body) // 2])
 
 
-async def _slices(wire: Wire, _strike: Strike, top: bytes, body: bytes) -> None:
+async def _slices(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
     whole = top + _length(len(body)) + body
     for at in range(min(200, len(whole))):
         await wire.send(whole[at : at + 1])
@@ -124,7 +128,7 @@ async def _slices(wire: Wire, _strike: Strike, top: bytes, body: bytes) -> None:
     await wire.send(whole[200:])
 
 
-async def _slow(wire: Wire, strike: Strike, top: bytes, body: bytes) -> None:
+async def _slow(wire: RawConnection, strike: FaultContext, top: bytes, body: bytes) -> None:
     await wire.send(top + _length(len(body)))
     speed = int(strike.arg or 100_000)
     step = max(1, speed // 50)
@@ -133,21 +137,21 @@ async def _slow(wire: Wire, strike: Strike, top: bytes, body: bytes) -> None:
         await wire.pause(step / speed)
 
 
-async def _slow_close(wire: Wire, _strike: Strike, top: bytes, body: bytes) -> None:
+async def _slow_close(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
     await wire.send(top + _length(len(body)) + body)
     await wire.silence()
 
 
-async def _short(wire: Wire, _strike: Strike, top: bytes, body: bytes) -> None:
+async def _short(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
     await wire.send(top + _length(len(body) + 1) + body)
 
 
-async def _plain(wire: Wire, _strike: Strike, top: bytes, body: bytes) -> None:
+async def _plain(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
     await wire.send(top + _length(len(body)) + body)
 
 
-async def _early_reset(strike: Strike) -> Sent:
-    return await Wire(strike.request).reset()
+async def _early_reset(strike: FaultContext) -> Sent:
+    return await RawConnection(strike.request).reset()
 
 
 WAITING = {

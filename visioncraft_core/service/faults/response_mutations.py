@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from .base import Fault, Strike
+from .base import Fault, FaultContext
 from .connection_faults import UNTYPED
 
 # The address of no file: names of results are drawn from 128 bits.
@@ -47,7 +47,7 @@ def _changed(made: web.Response, body: bytes, **headers: str) -> web.Response:
 
 
 def _encoded(encoding: str, pack: Callable[[bytes], bytes]) -> Fault:
-    async def act(strike: Strike) -> web.Response:
+    async def act(strike: FaultContext) -> web.Response:
         made = await strike.real()
         return _changed(made, pack(_body(made)), Content_Encoding=encoding)
 
@@ -65,12 +65,12 @@ def _nested(body: bytes) -> bytes:
     return body
 
 
-async def _gzip_bomb(_strike: Strike) -> web.Response:
+async def _gzip_bomb(_strike: FaultContext) -> web.Response:
     headers = {"Content-Encoding": "gzip"}
     return web.Response(body=bomb(), content_type="application/json", headers=headers)
 
 
-async def _wrong_type(strike: Strike) -> web.Response:
+async def _wrong_type(strike: FaultContext) -> web.Response:
     made = await strike.real()
     return _changed(made, _body(made), Content_Type="text/html")
 
@@ -78,7 +78,7 @@ async def _wrong_type(strike: Strike) -> web.Response:
 def _text(change: Callable[[bytes], bytes]) -> Fault:
     """Changes the text of an answer that is JSON; others go out as they are."""
 
-    async def act(strike: Strike) -> web.Response:
+    async def act(strike: FaultContext) -> web.Response:
         made = await strike.real()
         return _changed(made, change(_body(made))) if "json" in made.content_type else made
 
@@ -88,7 +88,7 @@ def _text(change: Callable[[bytes], bytes]) -> Fault:
 def _pictures(change: Callable[[list[str], str], Sequence[str | None]]) -> Fault:
     """Changes the list of an answer `{"images": [...]}`; `change` also gets a dead link."""
 
-    async def act(strike: Strike) -> web.Response:
+    async def act(strike: FaultContext) -> web.Response:
         made = await strike.real()
         told: Any = json.loads(_body(made)) if "json" in made.content_type else None
         if not isinstance(told, dict) or not isinstance(told.get("images"), list):
@@ -114,11 +114,11 @@ def png(width: int, height: int, packed: bytes) -> bytes:
 GARBLED = png(64, 64, b"\xff" * 400)
 
 
-async def _garbled(strike: Strike) -> web.Response:
+async def _garbled(strike: FaultContext) -> web.Response:
     return _changed(await strike.real(), GARBLED, Content_Type="image/png")
 
 
-async def _no_pictures(strike: Strike) -> web.Response:
+async def _no_pictures(strike: FaultContext) -> web.Response:
     """The real MP4, whose track of pictures calls itself one of sound."""
     made = await strike.real()
     return _changed(made, _body(made).replace(b"vide", b"soun"))

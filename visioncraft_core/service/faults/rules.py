@@ -53,7 +53,7 @@ class UnknownFault(ValueError):
 
 
 @dataclass(frozen=True)
-class Chosen:
+class FaultSpec:
     """A fault with its argument."""
 
     fault: Fault
@@ -65,14 +65,14 @@ class Chosen:
 
 
 @dataclass
-class Plan:
+class FaultRule:
     """One `--fault`: where it strikes, what happens, how many times still."""
 
     target: str
-    chosen: Chosen
+    chosen: FaultSpec
     left: int | None = None
 
-    def strike(self, path: str) -> Chosen | None:
+    def strike(self, path: str) -> FaultSpec | None:
         """The fault, if it is this path's turn; counts."""
         if self.target not in _names(path) or self.left == 0:
             return None
@@ -81,17 +81,17 @@ class Plan:
         return self.chosen
 
 
-def choose(text: str) -> Chosen:
+def choose(text: str) -> FaultSpec:
     """`FAULT` or `FAULT:ARG`. Raises UnknownFault."""
     name, sign, arg = text.partition(":")
     chosen = FAULTS.get(name)
     given = arg if sign else None
     if chosen is None or not chosen.accepts(given):
         raise UnknownFault(f"The fault {text} is not understood.")
-    return Chosen(chosen, given)
+    return FaultSpec(chosen, given)
 
 
-def parse(spec: str) -> Plan:
+def parse(spec: str) -> FaultRule:
     """`TARGET=FAULT` or `TARGET=FAULT:ARG`, also with `*N` behind. Raises ConfigError that tells
     what there is.
     """
@@ -113,7 +113,7 @@ def parse(spec: str) -> Plan:
             f"Write TARGET=FAULT, FAULT:ARGUMENT or FAULT*TIMES; `visioncraft sandbox --help` "
             f"lists the faults, such as {', '.join(near)}.",
         ) from None
-    return Plan(target.strip("/"), chosen, int(times) if counted else None)
+    return FaultRule(target.strip("/"), chosen, int(times) if counted else None)
 
 
 def described() -> str:
