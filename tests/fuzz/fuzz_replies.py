@@ -50,7 +50,7 @@ def target(data: bytes) -> None:
     value = line.decode("latin-1")
     headers = {"Retry-After": value, "Location": value}
     response = Response(status, headers, body, "https://api.test")
-    for reader in (read, parse_job_reply, parse_names):
+    for reader in (parse_reply, parse_job_reply, parse_names):
         try:
             reader(response, _mask)
         except VisionCraftError as error:
