@@ -142,7 +142,7 @@ def track_connections(connections: ConnectionTracker) -> Iterator[None]:
 
 
 def _wire() -> ConnectionTracker | None:
-    return getattr(_thread, "wire", None)
+    return getattr(_thread, "connections", None)
 
 
 def _shut(sock: Any) -> None:
