@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support import timing
 from support.clients import client_of
 from visioncraft.nodes import comfy
 from visioncraft.visioncraft_core import Client
@@ -15,6 +16,12 @@ from visioncraft.visioncraft_core.sandbox import Sandbox
 
 settings.register_profile("default", deadline=None, max_examples=150)
 settings.load_profile("default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    timing.strict = (
+        "timed" in (config.option.markexpr or "") and "not timed" not in config.option.markexpr
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,7 @@ from support.raw_server import (
     resolving,
     slow_reader,
 )
+from support.timing import LONG, at_most, eventually
 from test_connection_faults import XL
 from visioncraft.nodes import comfy
 from visioncraft.nodes import image as nodes
@@ -49,8 +50,10 @@ from visioncraft.visioncraft_core.errors import Cancelled
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
-FREE = 0.25  # seconds after which the caller must be free
-ENDED = 0.5  # seconds after which the server must see the end
+pytestmark = pytest.mark.timed
+
+FREE = at_most(0.25)  # seconds after which the caller must be free
+ENDED = at_most(0.5)  # seconds after which the server must see the end
 SAY = Chat(model="openchat-7b", messages=({"role": "user", "content": "a fox"},))
 PATIENT = Timeouts(connect=20.0, upload=60.0, first_byte=60.0, stall=60.0, total=90.0)
 
@@ -83,21 +86,12 @@ class Flag:
         return self.pressed > 0
 
 
-def until(happened: Callable[[], bool], seconds: float = 5.0) -> bool:
-    end = time.monotonic() + seconds
-    while not happened():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
-
-
 def cancelled(phase: Phase, after: float = 0.05) -> tuple[Cancelled, float]:
     """How the call of `phase` ended, and after how many seconds, when the user stops it there."""
     flag = Flag()
 
     def press() -> None:
-        until(phase.reached)
+        eventually(phase.reached)
         time.sleep(after)
         flag.press()
 
@@ -167,7 +161,7 @@ def queues(home: Path) -> Iterator[Phase]:
         call = client(before.call.profile.base_url, home, max_concurrency=1)
         flag = Flag()
         in_background(lambda: call.send(GenerateXL(prompt="first"), should_cancel=flag))
-        assert until(before.reached)
+        assert eventually(before.reached)
         phase = Phase(call, lambda: "waiting for an earlier call to end" in phase.said)
         yield phase
         flag.press()
@@ -178,7 +172,7 @@ def waits_for_the_same(home: Path) -> Iterator[Phase]:
     with standing(answering(close=False), home) as before:
         flag = Flag()
         in_background(lambda: before.call.send(XL, should_cancel=flag))
-        assert until(before.reached)
+        assert eventually(before.reached)
         yield Phase(before.call, before.reached)
         assert before.raw
         assert before.raw.connections == 1
@@ -240,7 +234,7 @@ def test_f90_the_caller_is_free_at_once_in_every_phase(
         if PHASES[name] in SEEN_BY_SERVER:
             assert phase.raw
             assert phase.raw.left.wait(ENDED)
-    assert until(lambda: not threads_of_ours(), 1.0), threads_of_ours()
+    assert eventually(lambda: not threads_of_ours()), threads_of_ours()
     assert_honest(error, name)
 
 
@@ -277,7 +271,7 @@ def test_f90_a_resolver_that_hangs_holds_up_nobody_and_nothing_is_dialled_later(
         def slow(host: Any, *rest: Any, **named: Any) -> Any:
             found = real(host, *rest, **named)
             if str(host).endswith(".test"):
-                hung.wait(5)
+                hung.wait(LONG)
             return found
 
         monkeypatch.setattr(socket, "getaddrinfo", slow)
@@ -286,7 +280,7 @@ def test_f90_a_resolver_that_hangs_holds_up_nobody_and_nothing_is_dialled_later(
         assert seconds < FREE
         assert_honest(error, "connects")
         hung.set()
-        assert until(lambda: not threads_of_ours(), 1.0)
+        assert eventually(lambda: not threads_of_ours())
         assert server.connections == 0
 
 
@@ -310,7 +304,7 @@ def test_f20_one_click_stops_all_calls_of_a_batch(home: Path):
         assert time.monotonic() - flag.pressed < FREE
         assert phase.raw
         assert phase.raw.connections == phase.call.profile.max_concurrency
-    assert until(lambda: not threads_of_ours(), 1.0)
+    assert eventually(lambda: not threads_of_ours())
 
 
 # --- In nodes ----------------------------------------------------------------------------------
@@ -346,10 +340,10 @@ def interrupted(*work: Callable[[], Any], after: float) -> float:
 def test_f90_a_node_is_free_while_a_thread_computes():
     release = threading.Event()
     try:
-        assert interrupted(lambda: release.wait(5), lambda: release.wait(5), after=0.2) < FREE
+        assert interrupted(lambda: release.wait(LONG), lambda: release.wait(LONG), after=0.2) < FREE
     finally:
         release.set()
-    assert settled("visioncraft", 1.0)
+    assert settled("visioncraft")
 
 
 def test_f90_a_node_is_free_while_it_encodes(home: Path):
@@ -359,7 +353,7 @@ def test_f90_a_node_is_free_while_it_encodes(home: Path):
     with pytest.raises(Interrupted):
         asyncio.run(nodes.ImageToImage().run(image=torch.from_numpy(noise), prompt="a fox"))
     assert time.monotonic() - started < 0.3 + FREE
-    assert settled("visioncraft", 1.5)  # one picture is encoded to its end, and not all
+    assert settled("visioncraft")  # one picture is encoded to its end, and not all
 
 
 def test_f90_a_node_is_free_while_it_decodes(home: Path, monkeypatch: pytest.MonkeyPatch):
@@ -378,7 +372,7 @@ def test_f90_a_node_is_free_while_it_decodes(home: Path, monkeypatch: pytest.Mon
         with pytest.raises(Interrupted):
             asyncio.run(nodes.GenerateXL().run(prompt="a fox"))
         assert time.monotonic() - host.until < FREE
-    assert settled("visioncraft", 2.0)
+    assert settled("visioncraft")
 
 
 def test_f20_one_click_stops_every_node_and_its_call(home: Path):
@@ -400,7 +394,7 @@ def test_f20_one_click_stops_every_node_and_its_call(home: Path):
         assert time.monotonic() - started < 0.5 + FREE
         assert [type(end) for end in ended] == [Interrupted] * 6
         assert server.left.wait(ENDED)
-    assert until(lambda: not threads_of_ours(), 1.0)
+    assert eventually(lambda: not threads_of_ours())
 
 
 # --- Many times --------------------------------------------------------------------------------
@@ -440,8 +434,8 @@ def test_two_hundred_cancels_leave_no_threads_and_no_descriptors(home: Path):
         for thread in threads:
             thread.join()
         assert len(waited) == 201
-        assert until(lambda: len(threads_of_ours()) <= before[0] + 2, 3.0), threads_of_ours()
-        assert until(lambda: descriptors() <= before[1] + 5, 3.0), descriptors() - before[1]
+        assert eventually(lambda: len(threads_of_ours()) <= before[0] + 2), threads_of_ours()
+        assert eventually(lambda: descriptors() <= before[1] + 5), descriptors() - before[1]
     waited.sort()
     assert waited[100] < FREE  # eight at a time share the cores with their servers
     assert waited[-1] < 4 * FREE
@@ -506,11 +500,11 @@ def test_f91_the_interpreter_ends_with_four_calls_in_flight(home: Path):
         command = [sys.executable, "-c", F91, server.url, str(home)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdin
-            assert until(lambda: server.connections == 4, 20.0)
+            assert eventually(lambda: server.connections == 4)
             left = time.monotonic()
             process.stdin.write(b"\n")
             process.stdin.flush()
-            assert process.wait(10) == 0
-            assert time.monotonic() - left < 2.0
+            assert process.wait(LONG) == 0
+            assert time.monotonic() - left < at_most(2.0)
             assert process.stderr
             assert process.stderr.read() == b""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 from support.pictures import gradient, png_of
+from support.timing import eventually
 from visioncraft.visioncraft_core import (
     Client,
     Generate,
@@ -37,14 +37,9 @@ def client_of(
     return Client(Profile("test", sandbox.url, Secret(key), timeouts), home)
 
 
-def settled(name: str, seconds: float) -> bool:
-    """Whether all threads called `name` end within `seconds`."""
-    end = time.monotonic() + seconds
-    while any(thread.name == name for thread in threading.enumerate()):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
+def settled(name: str) -> bool:
+    """Whether all threads called `name` end."""
+    return eventually(lambda: all(thread.name != name for thread in threading.enumerate()))
 
 
 KEY = "vc-CANARY-5f3a9"
