@@ -21,12 +21,12 @@ import pytest
 import requests
 from conftest import gradient, png_of
 from PIL import Image, ImageSequence
+from support.comfyui import ComfyUI, skip_without_comfyui
 from visioncraft.nodes.film import FilmFromBytes
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.folders import Folders
 from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
 
-from comfyui.conftest import ComfyUI, skip_without_comfyui
 from comfyui.test_in_comfyui import assert_same, headless, save, saved
 
 skip_without_comfyui()

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
+from support.comfyui import ComfyUI, skip_without_comfyui
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.folders import Folders
@@ -21,8 +22,6 @@ from visioncraft.nodes.headless.workflow import load
 from visioncraft.visioncraft_core.animations import decode_animation
 from visioncraft.visioncraft_core.sandbox.faults import parse
 from visioncraft.visioncraft_core.sandbox.server import Sandbox
-
-from comfyui.conftest import ComfyUI, skip_without_comfyui
 
 skip_without_comfyui()
 
