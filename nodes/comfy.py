@@ -124,7 +124,7 @@ class ComfyHost(QuietHost):
 
     def speaker(self) -> OnProgress:
         context = _module("comfy_execution.utils").get_executing_context()
-        server = getattr(_module("server").PromptServer, "instance", None)
+        server: Any = getattr(_module("server").PromptServer, "instance", None)
         client = getattr(server, "client_id", None)
         if context is None or client is None:  # without a client, all of them would be told
             return quiet

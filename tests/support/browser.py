@@ -69,6 +69,11 @@ RUN = """() => new Promise(async (done) => {
     if (Object.keys(errors).length) done(["refused", errors])
 })"""
 
+EVENT = """(name) => new Promise(async (done) => {
+    const { api } = await import("/scripts/api.js")
+    api.addEventListener(name, () => setTimeout(done, 0), { once: true })
+})"""
+
 STATUS = """() => {
     const found = {}
     const look = (graph, prefix) => graph?.nodes.forEach((node) => {
@@ -130,3 +135,6 @@ class Canvas:
     def wait_for_status(self, node: str, begins: str) -> None:
         says = f"([node, text]) => ({STATUS})()[node]?.startsWith(text)"
         self.page.wait_for_function(says, arg=[node, begins], timeout=PATIENCE)
+
+    def wait_for_event(self, name: str) -> None:
+        self.page.evaluate(EVENT, name)
