@@ -23,7 +23,7 @@ from .canvas import (
     Slot,
     Wire,
 )
-from .declared import CONTROL_MODES, NO_VALUE, Input, NodeTypes, widget_values
+from .declared import CONTROL_MODES, NO_VALUE, Input, NodeTypes, lost_values, widget_values
 from .graph import Fault, Link, Node, cycle_fault, listed
 from .subgraphs import Place, Promotions, Scope, unfold
 
@@ -75,8 +75,8 @@ Step = Arrival | Departure | Link | Constant
 NOTHING = Constant()
 
 
-def wire_up(canvas: Canvas, types: NodeTypes) -> tuple[dict[str, Node], list[Face]]:
-    """The nodes that run, and what all of them show."""
+def wire_up(canvas: Canvas, types: NodeTypes) -> tuple[dict[str, Node], list[Face], list[str]]:
+    """The nodes that run, what all of them show, and what a user should know of the file."""
     places = unfold(canvas)
     running = [place for place in places if place.runs]
     refuse_unknown([(place.id, place.node.type) for place in running], types)
@@ -86,7 +86,7 @@ def wire_up(canvas: Canvas, types: NodeTypes) -> tuple[dict[str, Node], list[Fac
         if place.id in nodes:
             raise Fault(f"two nodes have the id {place.id}.")
         nodes[place.id] = wiring.node(place)
-    return nodes, [wiring.face(place) for place in places]
+    return nodes, [wiring.face(place) for place in places], wiring.notes
 
 
 def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
@@ -107,12 +107,14 @@ class Wiring:
     def __init__(self, types: NodeTypes) -> None:
         self._types = types
         self._promotions = Promotions(types)
+        self.notes: list[str] = []
 
     def node(self, place: Place) -> Node:
         values = self._promotions.own_values(place.scope, place.node)
         slots = {slot.name: slot for slot in self._promotions.slots(place.scope, place.node)}
         inputs: dict[str, Any] = {}
-        for name in self._types.inputs(place.node.type):
+        lost = lost_values(self._types.inputs(place.node.type), place.node.saved)
+        for name, declared in self._types.inputs(place.node.type).items():
             fed = self._trace(Arrival(place.scope, place.node, slots[name]))
             if isinstance(fed, Link):
                 inputs[name] = fed
@@ -122,6 +124,11 @@ class Wiring:
                 # Nothing arrives, for example because the origin is muted: the widget counts
                 # again (front end 1.58; 1.27 left the input out and ComfyUI refused the prompt).
                 inputs[name] = values[name]
+                if name in lost and values[name] == declared.default:
+                    self.notes.append(
+                        f"An earlier version of VisionCraft damaged this file: {name} of node "
+                        f"{place.id} is lost and has its default value, {declared.default!r}."
+                    )
         return Node(place.id, place.node.type, inputs, place.node.title)
 
     def face(self, place: Place) -> Face:
