@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LOOK_EVERY = 0.1  # seconds between two looks at ComfyUI's interrupt
+STATUS_EVENT = "visioncraft.status"  # web/js/status.js listens
 
 T = TypeVar("T")
 
@@ -122,10 +124,17 @@ class ComfyHost(QuietHost):
 
     def progress_callback(self) -> OnProgress:
         context = _module("comfy_execution.utils").get_executing_context()
-        server = getattr(_module("server").PromptServer, "instance", None)
-        if context is None or server is None:
+        server: Any = getattr(_module("server").PromptServer, "instance", None)
+        client = getattr(server, "client_id", None)
+        if context is None or client is None:  # without a client, all of them would be told
             return quiet
-        return lambda text: server.send_progress_text(text, context.node_id)
+        shown_in = _workflow_id(server, context.prompt_id)
+
+        def speak(text: str) -> None:
+            told = {"workflow": shown_in, "node": context.node_id, "text": text}
+            server.send_sync(STATUS_EVENT, told, client)
+
+        return speak
 
     def home(self) -> Path:
         # Users whose name begins with two underscores are never served over HTTP.
@@ -163,6 +172,16 @@ class ComfyHost(QuietHost):
         return {"filename": file.name, "subfolder": subfolder, "type": place}
 
 
+def _workflow_id(server: Any, prompt_id: str) -> str:
+    """The id of the workflow on the canvas that was queued, "" where there is none."""
+    # What an entry of the queue looks like is ComfyUI's own affair.
+    with suppress(AttributeError, LookupError, TypeError):
+        for entry in list(server.prompt_queue.currently_running.values()):
+            if entry[1] == prompt_id:
+                return str(entry[3]["extra_pnginfo"]["workflow"]["id"] or "")
+    return ""
+
+
 def _module(name: str) -> Any:
     return importlib.import_module(name)
 
@@ -192,6 +211,7 @@ async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
     cancel = threading.Event()
     status = _Status(current.progress_callback())
     job = Background(lambda: work(status.say, cancel.is_set))
+    last_words = "Stopped."
     try:
         while not job.done.done():
             await asyncio.wait({job.done}, timeout=LOOK_EVERY)
@@ -199,12 +219,16 @@ async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
                 status.count()
             if current.interrupted():
                 raise current.interruption()
+        last_words = "Failed."
+        result = job.result()
+        last_words = ""
     except asyncio.CancelledError:
         # One that leaks out of a node ends ComfyUI's worker thread for good.
         raise current.interruption() from None
     finally:
         cancel.set()
-    return job.result()
+        status.end(last_words if current.keeps_text else "")
+    return result
 
 
 class _Status:
@@ -215,13 +239,25 @@ class _Status:
         self._text = ""
         self._since = time.monotonic()
         self._shown = 0
+        self._ended = False
+        self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
-        self._text, self._since, self._shown = text, time.monotonic(), 0
-        self._speak(text)
+        # A cancelled thread may go on for a while; what it says must not stay on the node.
+        with self._lock:
+            if not self._ended:
+                self._text, self._since, self._shown = text, time.monotonic(), 0
+                self._speak(text)
 
     def count(self) -> None:
-        seconds = int(time.monotonic() - self._since)
-        if self._text and seconds > self._shown:
-            self._shown = seconds
-            self._speak(f"{self._text} ({seconds} s)")
+        with self._lock:
+            seconds = int(time.monotonic() - self._since)
+            if self._text and seconds > self._shown:
+                self._shown = seconds
+                self._speak(f"{self._text} ({seconds} s)")
+
+    def end(self, last_words: str) -> None:
+        with self._lock:
+            self._ended = True
+            if last_words:
+                self._speak(last_words)

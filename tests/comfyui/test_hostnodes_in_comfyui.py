@@ -20,13 +20,13 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image, ImageSequence
+from support.comfyui import ComfyUI, skip_without_comfyui
 from support.pictures import gradient, png_of
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.folders import Folders
 from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
 from visioncraft.nodes.video_input import VideoFromFile
 
-from comfyui.conftest import ComfyUI, skip_without_comfyui
 from comfyui.test_in_comfyui import assert_same, headless, save, saved
 
 skip_without_comfyui()

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
+from support.comfyui import ComfyUI, skip_without_comfyui
 from support.paths import EXAMPLES
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import folders
@@ -22,8 +23,6 @@ from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
 from visioncraft.visioncraft_core.media.animations import decode_animation
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
-
-from comfyui.conftest import ComfyUI, skip_without_comfyui
 
 skip_without_comfyui()
 

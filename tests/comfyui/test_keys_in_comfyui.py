@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 import requests
+from support.comfyui import ComfyUI, find_all, running, skip_without_comfyui
 from support.relay import GRAPH, KEY, Relay, assert_hidden, node, relay, shown_of
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
-
-from comfyui import conftest
-from comfyui.conftest import ComfyUI, skip_without_comfyui
 
 skip_without_comfyui()
 
@@ -55,19 +53,10 @@ SHOWN = (
 @pytest.fixture(scope="module")
 def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ComfyUI, Relay]]:
     """A ComfyUI with the marked key in its environment, logging all it can, and its server."""
-    folder = conftest.find_comfyui()
-    python = conftest.find_python(folder) if folder else None
-    assert folder
-    assert python
     base = tmp_path_factory.mktemp("comfyui-with-key")
-    conftest.shutil.copytree(
-        conftest.ROOT,
-        base / "custom_nodes" / "ComfyUI-VisionCraft",
-        ignore=lambda _, names: {n for n in names if n.startswith((".", "tests", "__pycache__"))},
-    )
-    (base / "custom_nodes" / "every_word.py").write_text(EVERY_WORD)
-    (base / "input").mkdir()
-    log = base / "log.txt"
+    nodes = base / "custom_nodes"
+    nodes.mkdir()
+    (nodes / "every_word.py").write_text(EVERY_WORD)
     with Sandbox() as sandbox, relay(sandbox) as server:
         settings = base / "user" / "__visioncraft"
         settings.mkdir(parents=True)
@@ -76,13 +65,8 @@ def marked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ComfyUI, 
         environment = {n: v for n, v in os.environ.items() if not n.startswith("VISIONCRAFT_")}
         environment |= {"VISIONCRAFT_API_KEY": KEY, "VISIONCRAFT_BASE_URL": server.url}
         environment |= {"NO_PROXY": "*"}
-        process, url = conftest._start(folder, python, base, log, environment)
-        try:
-            conftest._wait_until_up(process, url, log)
-            yield ComfyUI(url, base, log, sandbox), server
-        finally:
-            process.terminate()
-            process.wait(10)
+        with running(find_all()[0], base, sandbox, environment) as comfyui:
+            yield comfyui, server
 
 
 def assert_shows_no_key(comfyui: ComfyUI) -> None:

@@ -2,6 +2,8 @@
 
 Answers three questions: which inputs are widgets, which value a saved widget has, and what a text
 from a command line means for an input. Knows nothing about links, files or subgraphs.
+
+Saved values have no names: the only sign that a list has shifted is that the values do not fit.
 """
 
 from __future__ import annotations
@@ -24,14 +26,18 @@ TRUE_WORDS = ("true", "1", "yes")
 FALSE_WORDS = ("false", "0", "no")
 
 NO_VALUE: Any = object()
+LOST: Any = object()
 
 
 @dataclass(frozen=True)
 class WidgetSlot:
     """One place in `widgets_values`: of an input, or of a widget only the front end has."""
 
-    input: str = ""
+    input: Input | None = None
     usual: tuple[object, ...] = ()
+
+    def fits(self, value: object) -> bool:
+        return self.input.fits(value) if self.input else value in self.usual
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,16 @@ class Input:
             places += [WidgetSlot(usual=CONTROL_MODES), WidgetSlot(usual=("",))]
         return places
 
+    def fits(self, value: object) -> bool:
+        """Whether a widget of this input can hold `value`, whatever its limits."""
+        if self.type == "BOOLEAN":
+            return isinstance(value, bool)
+        if self.type in ("INT", "FLOAT"):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return False
+            return math.isfinite(value)
+        return isinstance(value, str) or value in self.choices
+
     def read(self, text: str) -> Any:
         """`text` as a value of this input; ValueError says what would have been right."""
         if self.type == "INT":
@@ -83,6 +99,9 @@ class Input:
             # A combo may list numbers; then its own entry is meant, not the text.
             return next((choice for choice in self.choices if str(choice) == text), text)
         raise ValueError(f"a link from a node, because its type is {self.type}")
+
+
+SOCKET = WidgetSlot()
 
 
 class NodeTypes:
@@ -129,17 +148,20 @@ def widget_values(inputs: Mapping[str, Input], saved: object, named: object) -> 
     else:
         names = saved if isinstance(saved, dict) else named
         found = names if isinstance(names, dict) else {}
-    return values | {name: value for name, value in found.items() if name in values}
+    kept = {name: value for name, value in found.items() if value is not LOST}
+    return values | {name: value for name, value in kept.items() if name in values}
+
+
+def lost_values(inputs: Mapping[str, Input], saved: object) -> list[str]:
+    """The widgets whose values a damaged list has lost, so that they have their defaults."""
+    found = _by_position(list(inputs.values()), saved) if isinstance(saved, list) else {}
+    return [name for name, value in found.items() if value is LOST]
 
 
 def _by_position(inputs: list[Input], saved: list[Any]) -> dict[str, Any]:
     places = _positions(inputs)
-    legacy = _positions(inputs, with_sockets=True)
-    if len(legacy) > len(places) and len(saved) == len(legacy):
-        # Before front end 1.16 an input with forceInput saved a dummy value (migrateWidgetsValues).
-        places = legacy
     found: dict[str, Any] = {}
-    rest = list(reversed(saved))
+    rest = list(reversed(_restored(_without_sockets(inputs, saved, places), places)))
     for place in places:
         if not rest:
             break
@@ -147,19 +169,53 @@ def _by_position(inputs: list[Input], saved: list[Any]) -> dict[str, Any]:
         # does not know about control_after_generate. What stands there tells which.
         missing = not place.input and len(saved) < len(places) and rest[-1] not in place.usual
         if not missing:
-            found[place.input] = rest.pop()
+            value = rest.pop()
+            if place.input:
+                found[place.input.name] = value
     return found
+
+
+def _without_sockets(inputs: list[Input], saved: list[Any], places: list[WidgetSlot]) -> list[Any]:
+    """The values of widgets. What is left over at the end is ignored, as in the front end."""
+    plain = saved[: len(places)]
+    legacy = _positions(inputs, with_sockets=True)
+    if len(legacy) == len(places) or len(saved) != len(legacy):
+        return plain
+    # Before front end 1.16 an input with forceInput saved a dummy value (migrateWidgetsValues).
+    # A status text at the end makes a list as long.
+    of_widgets = [value for value, place in zip(saved, legacy, strict=True) if place != SOCKET]
+    return min((of_widgets, plain), key=lambda values: _misfits(values, places))
+
+
+def _restored(values: list[Any], places: list[WidgetSlot]) -> list[Any]:
+    """`values` as they were before front end 1.27 opened a list with a status text at its end.
+
+    It took the list for one with a dummy value in it and removed one that was none, so that all
+    behind it moved up and the text became the last value.
+    """
+    if len(values) < len(places) or not places or not isinstance(values[-1], str):
+        return values
+    if places[-1].fits(values[-1]):
+        return values
+    gaps = [values[:at] + [LOST] + values[at:-1] for at in reversed(range(len(values)))]
+    best = min(gaps, key=lambda gap: _misfits(gap, places))
+    fitted = zip(best, places, strict=True)
+    return [value if place.fits(value) else LOST for value, place in fitted]
+
+
+def _misfits(values: list[Any], places: list[WidgetSlot]) -> int:
+    return sum(not place.fits(value) for value, place in zip(values, places, strict=True))
 
 
 def _positions(inputs: list[Input], *, with_sockets: bool = False) -> list[WidgetSlot]:
     places = {False: [], True: []}
     for each in inputs:
         if each.is_widget:
-            places[each.optional] += [WidgetSlot(each.name), *each.followers()]
+            places[each.optional] += [WidgetSlot(each), *each.followers()]
         elif with_sockets and each.options.get("forceInput"):
-            places[each.optional].append(WidgetSlot(usual=(None,)))
+            places[each.optional].append(SOCKET)
     # An upload button comes after all of these: the backend's input_order does not list it
-    # (getOrderedInputSpecs). What is left over at the end of a saved list is therefore ignored.
+    # (getOrderedInputSpecs).
     return [*places[False], *places[True]]
 
 

@@ -24,7 +24,7 @@ from .canvas import (
     SubgraphPort,
 )
 from .graph import Link, Node, WorkflowProblem, cycle_fault, listed
-from .input_specs import CONTROL_MODES, NO_VALUE, Input, NodeTypes, widget_values
+from .input_specs import CONTROL_MODES, NO_VALUE, Input, NodeTypes, lost_values, widget_values
 from .subgraphs import Place, PromotedWidgets, Scope, flatten
 
 ANYTHING = "*"
@@ -75,8 +75,10 @@ Step = InputRef | OutputRef | Link | Constant
 NOTHING = Constant()
 
 
-def wire_up(canvas: Canvas, types: NodeTypes) -> tuple[dict[str, Node], list[CanvasNodeState]]:
-    """The nodes that run, and what all of them show."""
+def wire_up(
+    canvas: Canvas, types: NodeTypes
+) -> tuple[dict[str, Node], list[CanvasNodeState], list[str]]:
+    """The nodes that run, what all of them show, and what a user should know of the file."""
     places = flatten(canvas)
     running = [place for place in places if place.runs]
     refuse_unknown([(place.id, place.node.type) for place in running], types)
@@ -86,7 +88,7 @@ def wire_up(canvas: Canvas, types: NodeTypes) -> tuple[dict[str, Node], list[Can
         if place.id in nodes:
             raise WorkflowProblem(f"two nodes have the id {place.id}.")
         nodes[place.id] = wiring.node(place)
-    return nodes, [wiring.face(place) for place in places]
+    return nodes, [wiring.face(place) for place in places], wiring.notes
 
 
 def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
@@ -107,12 +109,14 @@ class LinkResolver:
     def __init__(self, types: NodeTypes) -> None:
         self._types = types
         self._promotions = PromotedWidgets(types)
+        self.notes: list[str] = []
 
     def node(self, place: Place) -> Node:
         values = self._promotions.own_values(place.scope, place.node)
         slots = {slot.name: slot for slot in self._promotions.slots(place.scope, place.node)}
         inputs: dict[str, Any] = {}
-        for name in self._types.inputs(place.node.type):
+        lost = lost_values(self._types.inputs(place.node.type), place.node.saved)
+        for name, declared in self._types.inputs(place.node.type).items():
             fed = self._trace(InputRef(place.scope, place.node, slots[name]))
             if isinstance(fed, Link):
                 inputs[name] = fed
@@ -122,6 +126,11 @@ class LinkResolver:
                 # Nothing arrives, for example because the origin is muted: the widget counts
                 # again (front end 1.58; 1.27 left the input out and ComfyUI refused the prompt).
                 inputs[name] = values[name]
+                if name in lost and values[name] == declared.default:
+                    self.notes.append(
+                        f"An earlier version of VisionCraft damaged this file: {name} of node "
+                        f"{place.id} is lost and has its default value, {declared.default!r}."
+                    )
         return Node(place.id, place.node.type, inputs, place.node.title)
 
     def face(self, place: Place) -> CanvasNodeState:

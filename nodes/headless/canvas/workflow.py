@@ -34,6 +34,8 @@ class Workflow:
     canvas: dict[str, Any] | None
     types: NodeTypes = field(default_factory=lambda: NodeTypes({}), repr=False, compare=False)
     faces: list[CanvasNodeState] = field(default_factory=list, repr=False, compare=False)
+    notes: list[str] = field(default_factory=list, repr=False, compare=False)
+    """What a user should know of the file that it was read from."""
 
     def prompt(self) -> dict[str, Any]:
         """The API form, as graphToPrompt builds it.
@@ -112,14 +114,14 @@ def parse(data: object, node_classes: Mapping[str, type], *, name: str) -> Workf
     try:
         refuse_depth(data)
         canvas = data if isinstance(data, dict) and is_canvas(data) else None
-        nodes, faces = (
-            wire_up(read_canvas(canvas), types) if canvas else (_api_nodes(data, types), [])
+        nodes, faces, notes = (
+            wire_up(read_canvas(canvas), types) if canvas else (_api_nodes(data, types), [], [])
         )
         refuse_cycle(nodes)
         _refuse_odd_values(nodes)
     except WorkflowProblem as fault:
         raise _named(name, fault) from None
-    return Workflow(nodes, canvas, types, faces)
+    return Workflow(nodes, canvas, types, faces, notes)
 
 
 def _shown(path: Path) -> str:

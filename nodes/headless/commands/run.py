@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
     report = _Progress(sys.stderr if options.json else sys.stdout)
     comfy.use(HeadlessHost(report, options.server, default_home()))
     workflow = load(options.workflow, {**NODE_CLASSES, **NODE_CLASS_MAPPINGS})
+    for note in workflow.notes:
+        report.note(note)
     for assignment in options.set:
         workflow.set(assignment)
     prefixes.fill(workflow)
@@ -120,7 +122,10 @@ class _Progress:
             line(self._stream, f"      {_title(node)}: {text}")
         elif not self._noted:
             self._noted = True
-            line(self._stream, f"Note: {text}")
+            self.note(text)
+
+    def note(self, text: str) -> None:
+        line(self._stream, f"Note: {text}")
 
     def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None:
         self._count(node, f"done in {seconds:.1f} s")

@@ -28,6 +28,17 @@ class Host(comfy.QuietHost):
         return Interrupted()
 
 
+class Listener(Host):
+    keeps_text = True
+
+    def __init__(self, after: float = 1e9) -> None:
+        super().__init__(after)
+        self.heard: list[str] = []
+
+    def speaker(self):
+        return self.heard.append
+
+
 def waits(should_cancel) -> str:
     while not should_cancel():
         time.sleep(0.01)
@@ -113,14 +124,8 @@ def test_work_that_outlives_its_loop_is_forgotten_quietly():
 
 
 def test_a_host_with_a_canvas_shows_how_long_a_node_has_waited():
-    class Canvas(Host):
-        keeps_text = True
-        heard: list[str] = []
-
-        def progress_callback(self):
-            return self.heard.append
-
-    comfy.use(Canvas())
+    host = Listener()
+    comfy.use(host)
 
     def work(say, stop):
         say("waiting")
@@ -128,7 +133,41 @@ def test_a_host_with_a_canvas_shows_how_long_a_node_has_waited():
         say("fetching")
 
     asyncio.run(comfy.call(work))
-    assert Canvas.heard == ["waiting", "waiting (1 s)", "fetching"]
+    assert host.heard == ["waiting", "waiting (1 s)", "fetching"]
+
+
+def test_a_node_that_was_interrupted_does_not_go_on_saying_what_it_waits_for():
+    host = Listener(after=0.2)
+    comfy.use(host)
+    late = threading.Event()
+
+    def work(say, stop):
+        say("waiting")
+        waits(stop)
+        late.wait(30)
+        say("trying again")
+        late.clear()
+
+    with pytest.raises(Interrupted):
+        asyncio.run(comfy.call(work))
+    assert host.heard == ["waiting", "Stopped."]
+    late.set()
+    while late.is_set():
+        time.sleep(0.01)
+    assert host.heard == ["waiting", "Stopped."]
+
+
+def test_a_node_that_failed_says_so():
+    host = Listener()
+    comfy.use(host)
+
+    def fails(say, stop):
+        say("waiting")
+        raise ConfigError("What.", "Do.")
+
+    with pytest.raises(ConfigError):
+        asyncio.run(comfy.call(fails))
+    assert host.heard == ["waiting", "Failed."]
 
 
 def test_without_comfyui_the_quiet_host_serves(home: Path):

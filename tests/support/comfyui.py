@@ -1,0 +1,160 @@
+"""Real ComfyUI servers with this pack in them, where there are any to start.
+
+COMFYUI_PATH names a ComfyUI's folder, else it is the one this pack is installed in, else each in
+~/comfy, `ComfyUI` first; COMFYUI_PYTHON its interpreter, else a .venv or venv in it or beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from visioncraft.visioncraft_core.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent.parent
+PACK = ("__init__.py", "nodes", "visioncraft_core", "example_workflows", "web")
+HINT = "no ComfyUI found: clone it to ~/comfy/ComfyUI with a .venv, or set COMFYUI_PATH"
+STARTS_WITHIN = 300  # seconds; the first start of an installation takes long
+
+
+def find_all() -> list[Path]:
+    """The folders of all ComfyUIs that have an interpreter."""
+    if named := os.environ.get("COMFYUI_PATH"):
+        candidates = [Path(named)]
+    elif ROOT.parent.name == "custom_nodes":
+        candidates = [ROOT.parent.parent]
+    else:
+        candidates = sorted((Path.home() / "comfy").glob("ComfyUI*"))
+    return [c for c in candidates if (c / "main.py").is_file() and find_python(c)]
+
+
+def find_python(comfyui: Path) -> str | None:
+    if named := os.environ.get("COMFYUI_PYTHON"):
+        return named
+    places = [comfyui / n for n in (".venv", "venv")] + [
+        comfyui.parent / n for n in (".venv", "venv")
+    ]
+    programs = [p / "bin" / "python" for p in places] + [
+        p / "Scripts" / "python.exe" for p in places
+    ]
+    return next((str(p) for p in programs if p.exists()), None)
+
+
+def version_of(comfyui: Path) -> str:
+    file = comfyui / "comfyui_version.py"
+    found = re.search(r'"(.+)"', file.read_text()) if file.is_file() else None
+    return found[1] if found else comfyui.name
+
+
+def skip_without_comfyui() -> None:
+    """Skips the module that calls it, in one line."""
+    if not find_all():
+        pytest.skip(HINT, allow_module_level=True)
+
+
+@dataclass
+class ComfyUI:
+    """A running server. `base` holds its input, output and user folders."""
+
+    url: str
+    base: Path
+    log: Path
+    sandbox: Sandbox
+
+    def queue(self, prompt: dict[str, Any], **extra: Any) -> requests.Response:
+        body = {"prompt": prompt, "client_id": uuid.uuid4().hex, **extra}
+        return requests.post(f"{self.url}/prompt", json=body, timeout=30)
+
+    def finish(self, prompt_id: str, seconds: float = 60) -> dict[str, Any]:
+        """The history entry of a prompt when it has ended."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            history = requests.get(f"{self.url}/history/{prompt_id}", timeout=30).json()
+            if prompt_id in history:
+                return history[prompt_id]
+            time.sleep(0.05)
+        raise AssertionError(f"prompt not done in {seconds} s\n{self.log.read_text()[-3000:]}")
+
+    def run(self, prompt: dict[str, Any], **extra: Any) -> dict[str, Any]:
+        """Queues `prompt`, waits and gives its outputs by node id."""
+        answer = self.queue(prompt, **extra)
+        assert answer.status_code == 200, answer.text
+        entry = self.finish(answer.json()["prompt_id"])
+        assert entry["status"]["status_str"] == "success", json.dumps(entry["status"])
+        return entry["outputs"]
+
+
+@contextmanager
+def running(
+    comfyui: Path, base: Path, sandbox: Sandbox, environment: Mapping[str, str], pack: Path = ROOT
+) -> Iterator[ComfyUI]:
+    """A ComfyUI with `pack` in it. Skips the test, in one line, where it does not start."""
+    python = find_python(comfyui)
+    assert python
+    _install(pack, base / "custom_nodes" / "ComfyUI-VisionCraft")
+    for name in ("input", "user"):
+        (base / name).mkdir(exist_ok=True)
+    log = base / "log.txt"
+    process, url = _start(comfyui, python, base, log, environment)
+    try:
+        if not _is_up(process, url):
+            last = log.read_text().strip().rpartition("\n")[2]
+            pytest.skip(f"ComfyUI {version_of(comfyui)} is there but does not start: {last[:200]}")
+        yield ComfyUI(url, base, log, sandbox)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _install(pack: Path, place: Path) -> None:
+    place.mkdir(parents=True)
+    for name in PACK:
+        source = pack / name
+        if source.is_dir():
+            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, place)
+
+
+def _start(
+    comfyui: Path, python: str, base: Path, log: Path, environment: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], str]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [python, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
+    command += ["--base-directory", str(base), "--disable-api-nodes"]
+    command += ["--database-url", f"sqlite:///{base / 'user' / 'comfyui.db'}"]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=comfyui, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    return process, f"http://127.0.0.1:{port}"
+
+
+def _is_up(process: subprocess.Popen[bytes], url: str) -> bool:
+    end = time.monotonic() + STARTS_WITHIN
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            requests.get(f"{url}/queue", timeout=5)
+        except (requests.ConnectionError, requests.Timeout):
+            time.sleep(0.2)
+        else:
+            return True
+    return False

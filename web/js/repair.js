@@ -1,0 +1,80 @@
+// Repairs files that earlier versions of this pack damaged when they were saved after a run.
+// nodes/headless/declared.py reads such files by the same rule.
+
+import { app } from "../../../scripts/app.js"
+
+const CONTROL_MODES = ["fixed", "increment", "decrement", "randomize", "increment-wrap"]
+const FITS = {
+  INT: Number.isInteger,
+  FLOAT: Number.isFinite,
+  BOOLEAN: (value) => typeof value === "boolean",
+  STRING: (value) => typeof value === "string",
+  COMBO: (value) => typeof value === "string",
+}
+
+const places = new Map() // by node class, what the entries of widgets_values belong to
+
+function placesOf({ input }) {
+  const specs = Object.entries({ ...input?.required, ...input?.optional })
+  return specs.flatMap(([name, [kind, options = {}]]) => {
+    const fits = FITS[Array.isArray(kind) ? "COMBO" : kind]
+    if (!fits || options.forceInput) return []
+    const first = { name, fits, usual: options.default }
+    if (!options.control_after_generate) return [first]
+    const isMode = (value) => CONTROL_MODES.includes(value)
+    return [first, { name: "control_after_generate", fits: isMode, usual: "randomize" }]
+  })
+}
+
+// They showed what a node says as ComfyUI's progress text, and front end 1.27 saved that as one more
+// value. A list with one value too many passed for one of a much older front end: when it was
+// opened, a value in the middle was dropped and the text became the last one.
+function repair(node) {
+  const expected = places.get(node.type) ?? []
+  const values = node.widgets_values
+  if (!expected.length || !Array.isArray(values)) return []
+  values.splice(expected.length)
+  const last = values.at(-1)
+  if (values.length < expected.length || typeof last !== "string") return []
+  if (expected.at(-1).fits(last)) return []
+  const moved = values.slice(0, -1)
+  const gaps = expected.map((_, at) => moved.toSpliced(at, 0, undefined)).reverse()
+  const misfits = (list) => expected.filter(({ fits }, index) => !fits(list[index]))
+  const best = gaps.reduce((a, b) => (misfits(b).length < misfits(a).length ? b : a))
+  node.widgets_values = best.map((value, index) =>
+    expected[index].fits(value) ? value : expected[index].usual,
+  )
+  delete node.widgets_values_named
+  return misfits(best).map(({ name }) => name)
+}
+
+function repairAll({ nodes = [], definitions }) {
+  const inside = (definitions?.subgraphs ?? []).flatMap((graph) => graph.nodes ?? [])
+  const damage = [...nodes, ...inside].flatMap((node) => {
+    const lost = repair(node)
+    return lost.length ? [`${lost.join(" and ")} of node ${node.id}`] : []
+  })
+  if (!damage.length) return
+  app.extensionManager?.toast?.add({
+    severity: "warn",
+    summary: "VisionCraft",
+    detail:
+      "An earlier version of VisionCraft damaged this file when it was saved. " +
+      `These have their default values now: ${damage.join("; ")}.`,
+    life: 30000,
+  })
+}
+
+app.registerExtension({
+  name: "visioncraft.repair",
+
+  beforeRegisterNodeDef(_type, definition) {
+    if (definition.name.startsWith("VisionCraft")) {
+      places.set(definition.name, placesOf(definition))
+    }
+  },
+
+  beforeConfigureGraph(graph) {
+    repairAll(graph)
+  },
+})
