@@ -109,7 +109,8 @@ class Canvas:
 
     def workflow(self) -> dict[str, Any]:
         """What would be saved now."""
-        return self.page.evaluate("async () => (await app.graphToPrompt()).workflow")
+        saved = "async () => JSON.stringify((await app.graphToPrompt()).workflow)"
+        return json.loads(self.page.evaluate(saved))
 
     def state(self) -> dict[str, Any]:
         """What would be queued and saved of the nodes of this pack."""
