@@ -1,5 +1,5 @@
 // Repairs files that earlier versions of this pack damaged when they were saved after a run.
-// nodes/headless/declared.py reads such files by the same rule.
+// nodes/headless/canvas/input_specs.py reads such files by the same rule.
 
 import { app } from "../../../scripts/app.js"
 
