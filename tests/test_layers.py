@@ -25,9 +25,9 @@ PLAN = [
     "visioncraft_core/http/",
     "visioncraft_core/store/",
     "visioncraft_core/generation/",
+    "visioncraft_core/service/",
     "visioncraft_core/service/engines/painted/",
     "visioncraft_core/service/faults/",
-    "visioncraft_core/service/",
     "visioncraft_core/sandbox.py",
     "visioncraft_core/client.py",
     "visioncraft_core/__init__.py",
@@ -48,7 +48,7 @@ COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "e
 ONLY_IN = {  # a library and the places that may import it
     "requests": ("visioncraft_core/http/",),
     "urllib3": ("visioncraft_core/http/",),
-    "aiohttp": ("visioncraft_core/service/", "visioncraft_core/sandbox.py"),
+    "aiohttp": ("visioncraft_core/service/",),
     "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/"),
     "importlib": ("nodes/comfy.py", "nodes/headless/"),
 }
@@ -129,6 +129,7 @@ def test_every_room_of_the_plan_exists():
         ("visioncraft_core/http/body.py", "from ..store import store", "store/store.py"),
         ("visioncraft_core/errors.py", "from .urls import origin_of", "urls.py"),
         ("visioncraft_core/media/images.py", "from ...nodes import comfy", "nodes/comfy.py"),
+        ("visioncraft_core/service/app.py", "from .faults import rules", "faults/rules.py"),
     ],
 )
 def test_a_line_that_leads_upwards_is_found(file: str, line: str, arrow: str):

@@ -1,129 +1,52 @@
-"""Runs a sandbox in a thread of this process, for newcomers, tests and `visioncraft sandbox`."""
+"""The sandbox: the service with the painted engine and, where asked for, faults.
+
+The embedded default where no key is configured, and what `visioncraft sandbox` and tests run.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, cast
 
-from aiohttp import web
-
-from .errors import ConfigError
 from .service.app import App
-from .service.connection_limits import ConnectionLimiter
-from .urls import is_loopback
+from .service.engine import Engine
+from .service.engines.painted.engine import PaintedEngine
+from .service.faults.injector import FaultInjector
+from .service.faults.rules import FaultRule
+from .service.limits import Limits
+from .service.server import Server
 
-# aiohttp's own lines quote the bytes that it could not read, and those may hold a key.
-_silent = logging.Logger("visioncraft.sandbox.aiohttp", logging.CRITICAL)
-_LINGER = 2.0  # seconds for the rest of a body that was refused, so that the answer gets through
 
+class Sandbox(Server):
+    """A running sandbox; without an `engine` of its own it paints. See Server and App.
 
-class Sandbox:
-    """A running sandbox; `url` is its base URL. Use as a context manager, or call `close`.
-
-    Other addresses than loopback must be meant: `public`. Raises ConfigError for those, and when
-    the address cannot be listened on.
+    `faults` answer matching requests; with `inject` a request may bring a fault of its own, and
+    the log is read at /__log.
     """
 
     def __init__(
-        self, *, host: str = "127.0.0.1", port: int = 0, public: bool = False, **options: Any
+        self,
+        *,
+        engine: Engine | None = None,
+        faults: Iterable[FaultRule] = (),
+        inject: bool = False,
+        latency: float = 0.0,
+        shapes: Mapping[str, str] | None = None,
+        limits: Limits | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        public: bool = False,
     ) -> None:
-        if not public and not _on_loopback(host):
-            raise ConfigError(
-                f"The sandbox would be reachable from outside on {host or 'every address'}.",
-                "Use 127.0.0.1 or ::1, or say --i-know-this-is-public.",
-            )
-        self.app = App(**options)
-        self.url = ""
-        self._address = (host, port)
-        self._failure = ""
-        self._ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
-        # A daemon: a program that forgets to close it must still be able to end.
-        self._thread = threading.Thread(target=self._run, name="visioncraft-sandbox", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-        if self._failure:
-            raise ConfigError(
-                f"The sandbox cannot listen on {host}:{port} ({self._failure}).",
-                "Choose another port; 0 takes a free one.",
-            )
-
-    def __enter__(self) -> Sandbox:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    @property
-    def requests(self) -> tuple[str, ...]:
-        """Every request so far as "METHOD /path", oldest first."""
-        return tuple(self.app.requests)
-
-    @property
-    def executions(self) -> int:
-        """How many requests it worked on, as a service that charges would count them."""
-        return self.app.executions
-
-    def close(self) -> None:
-        if self._loop and self._thread.is_alive():
-            with suppress(RuntimeError):  # it ended by itself in this very moment
-                self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(timeout=2.5)
-
-    def _run(self) -> None:
-        try:
-            # It also ends the requests that nobody waits for any more.
-            asyncio.run(self._serve())
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        limits = self.app.limits
-        runner = web.AppRunner(
-            self.app.build(),
-            access_log=None,
-            logger=_silent,
-            shutdown_timeout=0.2,
-            keepalive_timeout=limits.keep_alive_seconds,
-            lingering_time=_LINGER,
+        self.injector = FaultInjector(faults, by_header=inject)
+        app = App(
+            engine or PaintedEngine(),
+            middlewares=[self.injector.middleware],
+            latency=latency,
+            shapes=shapes,
+            limits=limits,
         )
-        host, port = self._address
-        self._loop = asyncio.get_running_loop()
-        listening: asyncio.Server | None = None
-        await runner.setup()
-        door = ConnectionLimiter(limits, cast("Callable[[], asyncio.Protocol]", runner.server))
-        self.app.arrived = door.arrived
-        try:
-            listening = await self._loop.create_server(door, host, port)
-            bound = listening.sockets[0].getsockname()
-            self.app.address = (host, bound[1])
-            self.url = f"http://{_shown(host)}:{bound[1]}"
-            self._ready.set()
-            await self._stop.wait()
-        except (OSError, OverflowError, UnicodeError) as error:
-            self._failure = getattr(error, "strerror", None) or str(error)
-        finally:
-            if listening:
-                listening.close()
-            await runner.cleanup()
-            door.close()
-
-
-def _shown(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _on_loopback(host: str) -> bool:
-    try:
-        return is_loopback(f"http://{_shown(host)}")
-    except ValueError:
-        return False
+        super().__init__(app, name="sandbox", host=host, port=port, public=public)
 
 
 _starting = threading.Lock()

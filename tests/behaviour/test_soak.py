@@ -41,13 +41,13 @@ class Seeded:
         self._lock = threading.Lock()
         self.struck: Counter[str] = Counter()
 
-    def strike(self, path: str):
+    def match(self, path: str):
         with self._lock:
             if path.strip("/") not in ("generate-xl", "llm") or self._chance.random() > FAULTY:
                 return None
             fault = self._chance.choice(FAULTS)
             self.struck[fault] += 1
-            return parse(f"*={fault}").strike(path)
+            return parse(f"*={fault}").match(path)
 
 
 def resident() -> float:

@@ -1,4 +1,4 @@
-"""The HTTP face of the sandbox: every path of the API, judged by the declarations.
+"""The HTTP face of an engine: every path of the API, judged by the declarations.
 
 Errors look like FastAPI's, as the service's did, except that a 422 never repeats the body, which
 holds the key.
@@ -9,66 +9,62 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import secrets
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
-from ..api.catalogs import bundled
 from ..api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
 from ..api.fields import ChoiceField, FieldError, InvalidFields, Request
 from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
-from . import openapi
-from . import origin_checks as visitors
-from .engines.painted.engine import NotAPicture, Studio
-from .faults.base import FaultContext
-from .faults.canned_responses import ENDLESS_JOB
-from .faults.rules import FaultRule, FaultSpec, UnknownFault, choose
+from . import openapi, origin_checks
+from .engine import Engine, EngineBusy, EngineError, InputRejected, Job
 from .limits import Limits
 from .published_files import PublishedFiles
 from .response_formats import Answer, ResultPublisher, answer, chosen
+from .seeds import SeedSeries
 
-log = logging.getLogger("visioncraft.sandbox")
+log = logging.getLogger("visioncraft.service")
 
 VERSION = "2024-02-15"  # the date of the specification
-LOG_PATH = "/__log"
-FAULT_HEADER = "X-Sandbox-Fault"
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_POSTED = {kind.path for kind in ENDPOINTS}
 _KEPT_HEADERS = ("Allow", "Content-Range")
 
 
 class App:
-    """One sandbox: its studio, its results and what it was told to do wrong.
+    """One service: its engine, its published files and its jobs.
 
-    `executions` counts the requests that it worked on, as a service that charges would. With
-    `inject`, a request may bring a fault of its own, and the log can be read at /__log.
+    `executions` counts the generations that ended with a result, as a service that charges would.
+    `middlewares` stand between the checks of a request and its handling; they may use the app,
+    which is `request.app[APP]`. `latency` delays each generation by seconds.
     """
 
     def __init__(
         self,
+        engine: Engine,
         *,
+        middlewares: Sequence[Middleware] = (),
         latency: float = 0.0,
-        faults: Sequence[FaultRule] = (),
         shapes: Mapping[str, str] | None = None,
-        inject: bool = False,
         limits: Limits | None = None,
     ) -> None:
+        self.engine = engine
+        self.middlewares = tuple(middlewares)
         self.latency = latency
-        self.faults = tuple(faults)
         self.shapes = chosen(shapes or {})
-        self.inject = inject
         self.limits = limits or Limits()
         self.requests: list[str] = []
         self.executions = 0
         self.address: tuple[str, int] = ("127.0.0.1", 0)  # known once the server listens
         self.arrived: Callable[[asyncio.BaseTransport | None], None] = lambda _transport: None
-        self._studio = Studio()
-        self._results = PublishedFiles(self.limits.result_bytes)
+        self._seeds = SeedSeries()
+        self._files = PublishedFiles(self.limits.result_bytes)
         self._jobs: dict[str, list[str]] = {}
         self._asked_jobs: set[str] = set()
         self._at_work = 0
@@ -76,60 +72,53 @@ class App:
     def build(self) -> web.Application:
         app = web.Application(
             client_max_size=self.limits.body_bytes,
-            middlewares=[_errors_as_json, self._own_visitors, self._strike],
+            middlewares=[errors_as_json, self._admit, *self.middlewares, self._read_first],
         )
+        app[APP] = self
         for catalog in CATALOGS.values():
-            app.router.add_get(catalog.path, _always(bundled()[catalog.name]))
+            app.router.add_get(catalog.path, self._catalog(catalog.name))
         for kind in ENDPOINTS:
             app.router.add_post(kind.path, self._endpoint(kind))
         app.router.add_post(JOB_STATUS_PATH, self._job_status)
         app.router.add_get("/results/{name}", self._result)
-        document = openapi.description(self.shapes, VERSION)
-        app.router.add_get(openapi.PATH, _always(document))
-        if self.inject:
-            app.router.add_get(LOG_PATH, self._log)
+        app.router.add_get(openapi.PATH, self._description)
         return app
 
-    @web.middleware
-    async def _own_visitors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self.arrived(request.transport)
-        visitors.check(request, self.address, self.limits.body_bytes)
-        return await handler(request)
+    def add_job(self, urls: list[str]) -> str:
+        """The id of a new job whose results are at `urls`; without any it is never done."""
+        job = secrets.token_hex(16)
+        self._jobs[job] = urls
+        return job
 
-    @web.middleware
-    async def _strike(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in (LOG_PATH, openapi.PATH):
-            return await handler(request)
-        self.requests.append(f"{request.method} {request.path}")
-        struck = self._fault(request)
-        if struck is None or not struck.fault.early:
-            await self._read(request)
-        if struck is None:
-            return await handler(request)
-        if struck.counts and request.method == "POST" and request.path in _POSTED:
-            self.executions += 1
-
-        def proceed(request: web.Request) -> Awaitable[web.StreamResponse]:
-            return _errors_as_json(request, handler)
-
-        return await struck.fault.act(FaultContext(request, struck.arg, proceed))
-
-    def _fault(self, request: web.Request) -> FaultSpec | None:
-        own = request.headers.get(FAULT_HEADER)
-        if self.inject and own is not None:
-            try:
-                return choose(own)
-            except UnknownFault:
-                raise web.HTTPBadRequest(reason="Unknown fault") from None
-        planned = (plan.strike(request.path) for plan in self.faults)
-        return next((struck for struck in planned if struck), None)
-
-    async def _read(self, request: web.Request) -> None:
+    async def read_body(self, request: web.Request) -> None:
         """Reads the body, which aiohttp keeps. Raises HTTP's 408."""
         try:
             await asyncio.wait_for(request.read(), self.limits.body_seconds)
         except asyncio.TimeoutError:  # another class than TimeoutError on 3.10
             raise web.HTTPRequestTimeout from None
+
+    @web.middleware
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.arrived(request.transport)
+        origin_checks.check(request, self.address, self.limits.body_bytes)
+        # What is no part of the API: the description, and what a middleware answers.
+        if request.path != openapi.PATH and not request.path.startswith("/__"):
+            self.requests.append(f"{request.method} {request.path}")
+        return await handler(request)
+
+    @web.middleware
+    async def _read_first(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        await self.read_body(request)
+        return await handler(request)
+
+    def _catalog(self, name: str) -> Handler:
+        async def handle(_request: web.Request) -> web.StreamResponse:
+            return web.json_response(list(self.engine.catalogs()[name]))
+
+        return handle
+
+    async def _description(self, _request: web.Request) -> web.StreamResponse:
+        return web.json_response(openapi.description(self.shapes, self.engine.catalogs(), VERSION))
 
     def _endpoint(self, kind: type[Request]) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -137,69 +126,52 @@ class App:
             asked = _judged(kind, body)
             if body["token"] not in (SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY):
                 return _error(403, "Invalid API key.")
-            if unknown := _unknown_name(asked):
+            if unknown := _unknown_name(asked, self.engine.catalogs()):
                 return _error(400, unknown)
             if body["token"] == SANDBOX_FREE_KEY and asked.needs_premium():
                 return _error(413, "This needs a premium subscription ($5 per month).")
-            if self._at_work >= self.limits.at_work:
-                headers = {"Retry-After": "1"}
-                return web.json_response({"detail": "Too busy"}, status=503, headers=headers)
-            return await self._work(kind, asked, request)
+            try:
+                return await self._generate(asked, request)
+            except EngineError as error:
+                return _engine_error(error)
 
         return handle
 
-    async def _work(
-        self, kind: type[Request], asked: Request, request: web.Request
-    ) -> web.StreamResponse:
+    async def _generate(self, asked: Request, request: web.Request) -> web.StreamResponse:
+        if self._at_work >= self.limits.at_work:
+            raise EngineBusy(retry_after=1.0)
         self._at_work += 1
-        self.executions += 1  # at once: who goes away while it works is charged all the same
         try:
             await asyncio.sleep(self.latency)
-            work = await asyncio.to_thread(self._studio.make, asked)
-        except NotAPicture as error:
-            self.executions -= 1
-            return _refused([FieldError("image", str(error))])
+            output = await self.engine.generate(asked, Job(self._seeds.next(asked)))
         finally:
             self._at_work -= 1
-        return _response(answer(self.shapes[kind], work, asked, self._desk(request)))
+        self.executions += 1
+        return _response(answer(self.shapes[type(asked)], output, asked, self._publisher(request)))
 
-    def _desk(self, request: web.Request) -> ResultPublisher:
+    def _publisher(self, request: web.Request) -> ResultPublisher:
         def publish(content: bytes) -> str:
-            name = self._results.publish(content)
+            name = self._files.publish(content)
             return f"{request.scheme}://{request.host}/results/{name}"
 
-        def enqueue(urls: list[str]) -> str:
-            job = secrets.token_hex(16)
-            self._jobs[job] = urls
-            return job
-
-        return ResultPublisher(publish, enqueue)
+        return ResultPublisher(publish, self.add_job)
 
     async def _result(self, request: web.Request) -> web.StreamResponse:
-        return self._results.answer(request)
-
-    async def _log(self, _request: web.Request) -> web.StreamResponse:
-        return web.json_response({"requests": self.requests, "executions": self.executions})
+        return self._files.answer(request)
 
     async def _job_status(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request)
         job = body.get("job_id")
-        if job == ENDLESS_JOB:
-            return web.json_response({"status": "generating", "image": ""})
         if not isinstance(job, str) or job not in self._jobs:
             return _error(404, "There is no such job.")
-        if job not in self._asked_jobs:
+        urls = self._jobs[job]
+        if not urls or job not in self._asked_jobs:
             self._asked_jobs.add(job)
             return web.json_response({"status": "generating", "image": ""})
-        urls = self._jobs[job]
         return web.json_response({"status": "success", "image": urls[0], "images": urls})
 
 
-def _always(told: Any) -> Handler:
-    async def handle(_request: web.Request) -> web.StreamResponse:
-        return web.json_response(told)
-
-    return handle
+APP = web.AppKey("APP", App)
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
@@ -207,9 +179,9 @@ async def _body(request: web.Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.read())
     except (ValueError, RecursionError):
-        raise _Refusal([FieldError("", "is not JSON", "json_invalid")]) from None
+        raise _Rejection([FieldError("", "is not JSON", "json_invalid")]) from None
     if not isinstance(body, dict):
-        raise _Refusal([FieldError("", "must be an object", "dict_type")])
+        raise _Rejection([FieldError("", "must be an object", "dict_type")])
     return body
 
 
@@ -223,23 +195,23 @@ def _judged(kind: type[Request], body: dict[str, Any]) -> Request:
     try:
         request = kind.from_json(body)
     except InvalidFields as error:
-        raise _Refusal([*error.problems, *problems]) from None
+        raise _Rejection([*error.problems, *problems]) from None
     if problems:
-        raise _Refusal(problems)
+        raise _Rejection(problems)
     return request
 
 
-def _unknown_name(request: Request) -> str:
+def _unknown_name(request: Request, catalogs: Mapping[str, Sequence[str]]) -> str:
     for field in request.fields():
         if isinstance(field.kind, ChoiceField):
-            known = bundled()[field.kind.catalog]
+            known = catalogs[field.kind.catalog]
             name = getattr(request, field.name)
             if name.lower() not in (entry.lower() for entry in known):
                 return f"This server doesn't have {field.name} {name[:60]}."
     return ""
 
 
-class _Refusal(Exception):
+class _Rejection(Exception):
     def __init__(self, problems: Sequence[FieldError]) -> None:
         super().__init__()
         self.problems = problems
@@ -257,6 +229,16 @@ def _error(status: int, text: str) -> web.Response:
     return web.json_response({"error": text}, status=status)
 
 
+def _engine_error(error: EngineError) -> web.Response:
+    if isinstance(error, InputRejected):
+        return _refused([FieldError(error.field, error.message)])
+    if isinstance(error, EngineBusy):
+        headers = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+        return web.json_response({"detail": str(error)}, status=503, headers=headers)
+    log.warning("The engine failed: %s", type(error).__name__)
+    return _error(500, str(error) or "The generation failed.")
+
+
 def _response(made: Answer) -> web.Response:
     if made.content:
         return web.Response(body=made.content, content_type=made.content_type)
@@ -264,10 +246,11 @@ def _response(made: Answer) -> web.Response:
 
 
 @web.middleware
-async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Gives an answer of the API's form to everything that is raised."""
     try:
         return await handler(request)
-    except _Refusal as refusal:
+    except _Rejection as refusal:
         return _refused(refusal.problems)
     except web.HTTPException as error:
         headers = {name: error.headers[name] for name in _KEPT_HEADERS if name in error.headers}
@@ -281,4 +264,4 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         # The message may hold what was posted; where it happened does not.
         where = "".join(traceback.format_tb(error.__traceback__))
         log.error("%s %s: %s\n%s", request.method, request.path, type(error).__name__, where)
-        return web.json_response({"detail": "Internal Server Error"}, status=500)
+        return _error(500, f"The server failed with {type(error).__name__}; its log tells where.")

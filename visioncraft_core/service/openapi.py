@@ -6,10 +6,9 @@ the endpoint to judge (400).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..api.catalogs import bundled
 from ..api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
 from ..api.fields import (
     BooleanField,
@@ -50,17 +49,20 @@ _REFUSALS = {
     415: "The body is not JSON",
     416: "The file has no such part",
     422: "A value was refused; `detail` names every one, and never repeats what was sent",
+    500: "The generation failed; `error` says why",
     503: "Too busy; Retry-After says when to come again",
 }
 
 
-def description(shapes: Mapping[type[Request], str], version: str) -> Schema:
-    """The OpenAPI 3.1 document of a sandbox that answers in `shapes`."""
+def description(
+    shapes: Mapping[type[Request], str], catalogs: Mapping[str, Sequence[str]], version: str
+) -> Schema:
+    """The OpenAPI 3.1 document of a service that answers in `shapes`."""
     paths: dict[str, Schema] = {
         catalog.path: {"get": _listing(catalog.help)} for catalog in CATALOGS.values()
     }
     for kind in ENDPOINTS:
-        paths[kind.path] = {"post": _endpoint(kind, shapes[kind])}
+        paths[kind.path] = {"post": _endpoint(kind, shapes[kind], catalogs)}
     paths[JOB_STATUS_PATH] = {"post": _job_status()}
     paths["/results/{name}"] = {"get": _result()}
     paths[PATH] = {"get": _operation("This description", {"application/json": {"type": "object"}})}
@@ -119,25 +121,27 @@ def _listing(summary: str) -> Schema:
     return _operation(summary, {"application/json": _LINKS})
 
 
-def _endpoint(kind: type[Request], shape: str) -> Schema:
+def _endpoint(kind: type[Request], shape: str, catalogs: Mapping[str, Sequence[str]]) -> Schema:
     words = (kind.__doc__ or "").partition("\n")[0]
-    operation = _operation(words, _answer(kind, shape), 408, 411, 422)
+    operation = _operation(words, _answer(kind, shape), 408, 411, 422, 500)
     fields = {field.name: _field(field) for field in kind.fields()}
     token = {**_TEXT, "description": "sandbox-free or sandbox-premium"}
     required = [field.name for field in kind.fields() if field.required]
     described = _posted(operation, {**fields, "token": token}, [*required, "token"])
-    described["requestBody"]["content"]["application/json"]["example"] = _example(kind)
+    described["requestBody"]["content"]["application/json"]["example"] = _example(kind, catalogs)
     return described
 
 
-def _example(kind: type[Request]) -> Schema:
+def _example(kind: type[Request], catalogs: Mapping[str, Sequence[str]]) -> Schema:
     """A body that is answered, and soon."""
     body: Schema = {"token": SANDBOX_PREMIUM_KEY}
     for field in kind.fields():
         if isinstance(field.kind, IntegerField):
             body[field.name] = max(field.kind.low, 1)
         elif isinstance(field.kind, ChoiceField):
-            body[field.name] = field.kind.suggested or field.default or _first(field.kind)
+            names = catalogs[field.kind.catalog]
+            preferred = field.kind.suggested or field.default
+            body[field.name] = preferred if preferred in names else next(iter(names), "")
         elif isinstance(field.kind, ImageField):
             body[field.name] = _DOT
         elif isinstance(field.kind, MessagesField):
@@ -145,10 +149,6 @@ def _example(kind: type[Request]) -> Schema:
         elif isinstance(field.kind, TextField) and field.required:
             body[field.name] = "a red fox"
     return body
-
-
-def _first(kind: ChoiceField) -> str:
-    return bundled()[kind.catalog][0]
 
 
 def _answer(kind: type[Request], shape: str) -> Schema:

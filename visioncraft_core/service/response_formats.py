@@ -1,4 +1,4 @@
-"""How a finished work is answered: as at the specification's date, or as the service answered
+"""How a finished output is answered: as at the specification's date, or as the service answered
 in the weeks around it.
 """
 
@@ -15,7 +15,7 @@ from ..api import endpoints as api
 from ..api.fields import Request
 from ..errors import ConfigError
 from ..media.images import sniff
-from .engines.painted.engine import Work
+from .engine import Output
 
 CONTENT_TYPES = {
     "png": "image/png",
@@ -57,8 +57,8 @@ class ResultPublisher:
     enqueue: Callable[[list[str]], str]
 
 
-def answer(shape: str, work: Work, request: Request, desk: ResultPublisher) -> Answer:
-    return _SHAPES[shape](work, request, desk)
+def answer(shape: str, output: Output, request: Request, desk: ResultPublisher) -> Answer:
+    return _SHAPES[shape](output, request, desk)
 
 
 def names() -> tuple[str, ...]:
@@ -84,47 +84,47 @@ def chosen(shapes: Mapping[str, str]) -> dict[type[Request], str]:
     return made
 
 
-def _bytes(work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
-    return Answer(content=work.files[0])
+def _bytes(output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
+    return Answer(content=output.files[0])
 
 
-def _links(work: Work, _request: Request, desk: ResultPublisher) -> Answer:
-    return Answer({"images": [desk.publish(content) for content in work.files]})
+def _links(output: Output, _request: Request, desk: ResultPublisher) -> Answer:
+    return Answer({"images": [desk.publish(content) for content in output.files]})
 
 
-def _list(work: Work, request: Request, desk: ResultPublisher) -> Answer:
-    return Answer(_links(work, request, desk).json["images"])
+def _list(output: Output, request: Request, desk: ResultPublisher) -> Answer:
+    return Answer(_links(output, request, desk).json["images"])
 
 
-def _base64(work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
-    return Answer({"images": [base64.b64encode(content).decode() for content in work.files]})
+def _base64(output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
+    return Answer({"images": [base64.b64encode(content).decode() for content in output.files]})
 
 
-def _data_uri(work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
-    encoded = ((Answer(content=c).content_type, base64.b64encode(c).decode()) for c in work.files)
+def _data_uri(output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
+    encoded = ((Answer(content=c).content_type, base64.b64encode(c).decode()) for c in output.files)
     return Answer({"images": [f"data:{kind};base64,{text}" for kind, text in encoded]})
 
 
-def _job(work: Work, _request: Request, desk: ResultPublisher) -> Answer:
-    return Answer({"job_id": desk.enqueue([desk.publish(content) for content in work.files])})
+def _job(output: Output, _request: Request, desk: ResultPublisher) -> Answer:
+    return Answer({"job_id": desk.enqueue([desk.publish(content) for content in output.files])})
 
 
-def _error_200(_work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
+def _error_200(_output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
     return Answer({"error": "The generation failed."})
 
 
-def _codes_200(_work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
+def _codes_200(_output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
     return Answer([{"code": 0, "message": "The generation failed."}])
 
 
-def _chat(work: Work, request: Request, _desk: ResultPublisher) -> Answer:
-    message = {"role": "assistant", "content": work.text}
+def _chat(output: Output, request: Request, _desk: ResultPublisher) -> Answer:
+    message = {"role": "assistant", "content": output.text}
     words = [len(turn["content"].split()) for turn in getattr(request, "messages", ())]
-    said = len(work.text.split())
+    said = len(output.text.split())
     usage = {"prompt_tokens": sum(words), "completion_tokens": said}
     return Answer(
         {
-            "id": f"chatcmpl-{sha256(work.text.encode()).hexdigest()[:24]}",
+            "id": f"chatcmpl-{sha256(output.text.encode()).hexdigest()[:24]}",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": getattr(request, "model", ""),
@@ -134,14 +134,14 @@ def _chat(work: Work, request: Request, _desk: ResultPublisher) -> Answer:
     )
 
 
-def _premium_chat(work: Work, _request: Request, _desk: ResultPublisher) -> Answer:
+def _premium_chat(output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
     # No answer of this endpoint was ever recorded; these are the names of the service behind it.
-    return Answer({"message": work.text, "chat_id": work.chat_id})
+    return Answer({"message": output.text, "chat_id": output.chat_id})
 
 
 FILE_SHAPES = ("bytes", "links", "list", "base64", "data-uri", "job")  # these need a file
 
-_SHAPES: dict[str, Callable[[Work, Request, ResultPublisher], Answer]] = {
+_SHAPES: dict[str, Callable[[Output, Request, ResultPublisher], Answer]] = {
     "bytes": _bytes,
     "links": _links,
     "list": _list,

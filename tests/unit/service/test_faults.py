@@ -434,14 +434,14 @@ def _tasks(loop: Any) -> set[Any]:
         st.text() | st.integers(),
     )
 )
-def test_any_text_is_a_plan_or_a_config_error(text: str):
+def test_any_text_is_a_rule_or_a_config_error(text: str):
     try:
-        plan = parse(text)
+        rule = parse(text)
     except ConfigError as error:
         assert "targets are" in str(error) or "lists the faults" in str(error)
     else:
-        assert plan.target in TARGETS
-        assert plan.chosen.fault in FAULTS.values()
+        assert rule.target in TARGETS
+        assert rule.spec.fault in FAULTS.values()
 
 
 @pytest.mark.parametrize(
@@ -457,8 +457,8 @@ def test_any_text_is_a_plan_or_a_config_error(text: str):
     ],
 )
 def test_the_number_stands_behind_the_last_star(spec: str, arg: str | None, left: int | None):
-    plan = parse(spec)
-    assert (plan.chosen.arg, plan.left) == (arg, left)
+    rule = parse(spec)
+    assert (rule.spec.arg, rule.left) == (arg, left)
 
 
 @pytest.mark.parametrize(

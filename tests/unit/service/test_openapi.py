@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.api.endpoints import CATALOGS, ENDPOINTS
 from visioncraft.visioncraft_core.api.fields import IntegerField, NumberField, Request
 from visioncraft.visioncraft_core.sandbox import Sandbox
@@ -52,7 +53,9 @@ def test_every_shape_is_described():
             if kind.output == "text" and shape in ("bytes", "links", "list"):
                 continue
             shapes = {**dict.fromkeys(ENDPOINTS, "error-200"), kind: shape}
-            answer = openapi.description(shapes, "1")["paths"][kind.path]["post"]["responses"]
+            answer = openapi.description(shapes, bundled(), "1")["paths"][kind.path]["post"][
+                "responses"
+            ]
             assert answer["200"]["content"], (kind, shape)
 
 

@@ -17,7 +17,7 @@ from visioncraft.visioncraft_core.api.fields import ImageField, IntegerField, Nu
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.media.images import decode, sniff
 from visioncraft.visioncraft_core.sandbox import Sandbox, embedded
-from visioncraft.visioncraft_core.service.engines.painted.engine import MAKERS, Studio
+from visioncraft.visioncraft_core.service.engines.painted.engine import MAKERS, MOST_CHATS
 from visioncraft.visioncraft_core.service.response_formats import FILE_SHAPES, SPECIFIED
 
 XL = {"prompt": "a red fox", "model": "sdxl-turbo", "width": 96, "height": 64}
@@ -58,7 +58,7 @@ def test_every_endpoint_answers_as_the_service_did(endpoint: type[Request], sand
         assert set(answer.json()) == {"message", "chat_id"}
 
 
-def test_the_studio_and_the_shapes_know_every_endpoint():
+def test_the_engine_and_the_response_formats_know_every_endpoint():
     assert set(MAKERS) == set(ENDPOINTS) == set(SPECIFIED)
 
 
@@ -233,11 +233,13 @@ def test_text_cannot_be_answered_as_a_file(shape: str):
         Sandbox(shapes={"llm": shape})
 
 
-def test_a_studio_forgets_its_oldest_chats():
-    from visioncraft.visioncraft_core.api.endpoints import PremiumChat
-    from visioncraft.visioncraft_core.service.engines.painted import engine as studio
-
-    made = Studio()
-    for number in range(studio.MOST_CHATS + 5):
-        made.make(PremiumChat(model="gpt-3-5", message=f"idea {number}"))
-    assert len(made._chats) == studio.MOST_CHATS
+def test_the_oldest_chats_are_forgotten():
+    with Sandbox() as sandbox:
+        say = {"model": "gpt-3-5", "message": "a red fox"}
+        first = post(sandbox, "/premium/llm", say).json()["chat_id"]
+        for number in range(MOST_CHATS):
+            post(sandbox, "/premium/llm", {**say, "message": f"idea {number}"})
+        answer = post(
+            sandbox, "/premium/llm", {**say, "message": "make it night", "chat_id": first}
+        )
+        assert "fox" not in answer.json()["message"]

@@ -396,7 +396,7 @@ def test_a_client_that_is_killed_has_kept_what_had_arrived(home: Path):
         time.sleep(0.2)
         process.kill()
         process.wait()
-        sandbox.app.faults = ()
+        sandbox.injector.rules = ()
         result = client_of(sandbox, home).send(FOUR)
         assert len(result.files) == 4
         assert posts(sandbox) == 1

@@ -1,4 +1,4 @@
-"""One fault that strikes one request: what it may look at, and the socket under the request."""
+"""What a fault is: what it may look at, what it may do, and the socket under the request."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import Literal, cast
 
 from aiohttp import web
 
+from ..app import APP, App
+
 LOOK_EVERY = 0.05  # seconds between two looks whether the client is still there
 MOST_WAITING = 256 * 1024  # bytes written ahead of a client that reads slowly
 # What SO_LINGER takes: on, 0 seconds. Closing then sends RST instead of FIN.
@@ -22,15 +24,19 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class FaultContext:
-    """The request that a fault strikes; `arg` is what stood behind the fault's colon."""
+    """The request that a fault answers; `arg` is what stood behind the fault's colon."""
 
     request: web.Request
     arg: str | None
     proceed: Handler
 
     async def real(self) -> web.Response:
-        """The answer that the sandbox gives without a fault, refusals included."""
+        """The answer that the service gives without a fault, refusals included."""
         return cast("web.Response", await self.proceed(self.request))
+
+    @property
+    def app(self) -> App:
+        return self.request.app[APP]
 
     def url(self, path: str) -> str:
         """The address of `path` on this server."""
@@ -44,8 +50,8 @@ Act = Callable[[FaultContext], Awaitable[web.StreamResponse]]
 class Fault:
     """What goes wrong. `takes` names the argument in the help; without it there is none.
 
-    `work` tells whether the server had done the work (and counts it) when it went wrong; "real"
-    faults change a real answer, which counts itself.
+    `work` tells whether the server pretends to have done the work, and counts it; "real" faults
+    change a real answer, which counts itself.
     """
 
     act: Act
@@ -53,7 +59,7 @@ class Fault:
     takes: str = ""
     number: bool = False  # the argument is a whole number above 0
     refuses_with_arg: bool = False  # with an argument the work was not done
-    early: bool = False  # strikes before the body is read
+    early: bool = False  # happens before the body is read
 
     def counts(self, arg: str | None) -> bool:
         return self.work == "done" and not (self.refuses_with_arg and arg is not None)
@@ -67,7 +73,7 @@ class Fault:
 
 
 class Sent(web.StreamResponse):
-    """An answer that stands on the wire already: aiohttp only has to close the connection."""
+    """An answer that was sent already: aiohttp only has to close the connection."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,8 +13,6 @@ from .base import Act, Fault, FaultContext
 from .connection_faults import FAILED_ENDLESS, MOVED_ENDLESS, SSE_CUT
 from .response_mutations import DEAD, MIB, bomb, png
 
-ENDLESS_JOB = "endless-job"  # the id of a job that is never done
-
 _LIMITED = {"error": "Free users can send 1 request per 30 seconds."}
 _DETAILS: dict[int, Any] = {
     401: {"detail": "Not authenticated"},
@@ -47,16 +45,16 @@ def _page(title: str, status: int = 200) -> web.Response:
 
 
 def _status(code: int) -> Fault:
-    async def act(strike: FaultContext) -> web.Response:
+    async def act(context: FaultContext) -> web.Response:
         if code in (199, 204, 304):
             made = web.Response(status=code)
-        elif code in _PAGES and not (code == 503 and strike.arg is not None):
+        elif code in _PAGES and not (code == 503 and context.arg is not None):
             made = _page(_PAGES[code], code)
         else:
             told = _DETAILS.get(code, {"detail": f"Status {code}"})
             made = web.json_response(told, status=code)
-        if strike.arg is not None:
-            made.headers["Retry-After"] = strike.arg
+        if context.arg is not None:
+            made.headers["Retry-After"] = context.arg
         return made
 
     work = "refused" if 300 <= code < 500 else "done"
@@ -70,7 +68,7 @@ def _text(
     kind: str = "application/json",
     work: Literal["done", "refused"] = "done",
 ) -> Fault:
-    async def act(_strike: FaultContext) -> web.Response:
+    async def act(_context: FaultContext) -> web.Response:
         return web.Response(text=text, status=status, content_type=kind)
 
     return Fault(act, work=work)
@@ -83,24 +81,24 @@ def _json(told: Any, *, status: int = 200, work: Literal["done", "refused"] = "d
 def _late(text: Callable[[], str]) -> Fault:
     """For answers of megabytes, which are made when they are asked for."""
 
-    async def act(_strike: FaultContext) -> web.Response:
+    async def act(_context: FaultContext) -> web.Response:
         return web.Response(text=text(), content_type="application/json")
 
     return Fault(act)
 
 
-async def _html(_strike: FaultContext) -> web.Response:
+async def _html(_context: FaultContext) -> web.Response:
     return _page("Maintenance")
 
 
-async def _html_500(_strike: FaultContext) -> web.Response:
+async def _html_500(_context: FaultContext) -> web.Response:
     return _page("500 Internal Server Error", 500)
 
 
 def _echo(status: int) -> Act:
-    async def act(strike: FaultContext) -> web.Response:
+    async def act(context: FaultContext) -> web.Response:
         # FastAPI's 422 repeats the whole body, key included.
-        body = (await strike.request.read()).decode("utf-8", "replace")
+        body = (await context.request.read()).decode("utf-8", "replace")
         if status == 200:
             return web.json_response({"error": body})
         detail = [{"loc": ["body", "prompt"], "msg": f"refused: {body}", "input": body}]
@@ -109,24 +107,28 @@ def _echo(status: int) -> Act:
     return act
 
 
-async def _picture_bomb(_strike: FaultContext) -> web.Response:
+async def _picture_bomb(_context: FaultContext) -> web.Response:
     picture = png(50_000, 50_000, zlib.compress(bytes(150_001)))
     return web.Response(body=picture, content_type="image/png")
 
 
-async def _dead_link(strike: FaultContext) -> web.Response:
-    return web.json_response({"images": [strike.url(DEAD)]})
+async def _dead_link(context: FaultContext) -> web.Response:
+    return web.json_response({"images": [context.url(DEAD)]})
 
 
-async def _link(strike: FaultContext) -> web.Response:
-    return web.json_response({"images": [strike.arg or ""]})
+async def _endless_job(context: FaultContext) -> web.Response:
+    return web.json_response({"job_id": context.app.add_job([])})
+
+
+async def _link(context: FaultContext) -> web.Response:
+    return web.json_response({"images": [context.arg or ""]})
 
 
 def _redirect(code: int, body: Callable[[], bytes] = bytes) -> Fault:
     """To the argument, else to the same address again."""
 
-    async def act(strike: FaultContext) -> web.Response:
-        headers = {"Location": strike.request.path if strike.arg is None else strike.arg}
+    async def act(context: FaultContext) -> web.Response:
+        headers = {"Location": context.request.path if context.arg is None else context.arg}
         if packed := body():
             headers["Content-Encoding"] = "gzip"
         return web.Response(status=code, headers=headers, body=packed)
@@ -135,22 +137,22 @@ def _redirect(code: int, body: Callable[[], bytes] = bytes) -> Fault:
 
 
 def _moved(location: str | None) -> Fault:
-    async def act(_strike: FaultContext) -> web.Response:
+    async def act(_context: FaultContext) -> web.Response:
         return web.Response(status=302, headers={} if location is None else {"Location": location})
 
     return Fault(act, work="refused")
 
 
-async def _loop(strike: FaultContext) -> web.Response:
-    return web.Response(status=302, headers={"Location": strike.request.path})
+async def _loop(context: FaultContext) -> web.Response:
+    return web.Response(status=302, headers={"Location": context.request.path})
 
 
-async def _hops(strike: FaultContext) -> web.StreamResponse:
-    asked = strike.request.query.get("hop", "")
+async def _hops(context: FaultContext) -> web.StreamResponse:
+    asked = context.request.query.get("hop", "")
     hop = int(asked) if asked.isdecimal() and len(asked) < 10 else 0
-    if hop >= int(strike.arg or 1):
-        return await strike.real()
-    location = f"{strike.request.path}?hop={hop + 1}"
+    if hop >= int(context.arg or 1):
+        return await context.real()
+    location = f"{context.request.path}?hop={hop + 1}"
     return web.Response(status=302, headers={"Location": location})
 
 
@@ -210,7 +212,7 @@ CONTENTS = {
     "link": Fault(_link, takes="URL"),
     "picture-bomb": Fault(_picture_bomb),
     "null-job": _json({"job_id": None}),
-    "endless-job": _json({"job_id": ENDLESS_JOB}),
+    "endless-job": Fault(_endless_job),
     "no-choices": _json({"choices": []}),
     "null-content": _json({"choices": [{"message": {"role": "assistant", "content": None}}]}),
     "sse": _text(_SSE, kind="text/event-stream"),

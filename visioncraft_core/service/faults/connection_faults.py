@@ -30,8 +30,8 @@ def _length(number: object) -> bytes:
 def _cut(data: bytes) -> Act:
     """Sends `data` and closes."""
 
-    async def act(strike: FaultContext) -> Sent:
-        await RawConnection(strike.request).send(data)
+    async def act(context: FaultContext) -> Sent:
+        await RawConnection(context.request).send(data)
         return Sent()
 
     return act
@@ -40,10 +40,10 @@ def _cut(data: bytes) -> Act:
 def _still(data: bytes) -> Act:
     """Sends `data`, then nothing more."""
 
-    async def act(strike: FaultContext) -> Sent:
-        wire = RawConnection(strike.request)
-        await wire.send(data)
-        return await wire.silence()
+    async def act(context: FaultContext) -> Sent:
+        connection = RawConnection(context.request)
+        await connection.send(data)
+        return await connection.silence()
 
     return act
 
@@ -51,10 +51,10 @@ def _still(data: bytes) -> Act:
 def _drip(data: bytes, byte: bytes = b"x", every: float = DRIP) -> Act:
     """Sends `data`, then a byte at a time for ever."""
 
-    async def act(strike: FaultContext) -> Sent:
-        wire = RawConnection(strike.request)
-        await wire.send(data)
-        return await wire.drip(byte, every=every)
+    async def act(context: FaultContext) -> Sent:
+        connection = RawConnection(context.request)
+        await connection.send(data)
+        return await connection.drip(byte, every=every)
 
     return act
 
@@ -62,19 +62,19 @@ def _drip(data: bytes, byte: bytes = b"x", every: float = DRIP) -> Act:
 def _endless(first: bytes, block: bytes) -> Act:
     """Sends `first`, then `block` for ever, as fast as the client reads."""
 
-    async def act(strike: FaultContext) -> Sent:
-        wire = RawConnection(strike.request)
-        await wire.send(first)
-        return await wire.drip(block, every=0)
+    async def act(context: FaultContext) -> Sent:
+        connection = RawConnection(context.request)
+        await connection.send(first)
+        return await connection.drip(block, every=0)
 
     return act
 
 
 def _reset(data: bytes) -> Act:
-    async def act(strike: FaultContext) -> Sent:
-        wire = RawConnection(strike.request)
-        await wire.send(data)
-        return await wire.reset()
+    async def act(context: FaultContext) -> Sent:
+        connection = RawConnection(context.request)
+        await connection.send(data)
+        return await connection.reset()
 
     return act
 
@@ -86,10 +86,10 @@ def _real(
 ) -> Fault:
     """A real answer on a wire of its own: `act` gets its head without a length, and its body."""
 
-    async def send(strike: FaultContext) -> web.StreamResponse:
-        made = await strike.real()
+    async def send(context: FaultContext) -> web.StreamResponse:
+        made = await context.real()
         body = bytes(made.body) if isinstance(made.body, bytes | bytearray) else b""
-        await act(RawConnection(strike.request), strike, _head(made, without), body)
+        await act(RawConnection(context.request), context, _head(made, without), body)
         return Sent()
 
     return Fault(send, work="real")
@@ -101,57 +101,71 @@ def _head(made: web.Response, without: str) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
-async def _length_long(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
-    await wire.send(top + _length(len(body)) + body + b"and more than was announced")
+async def _length_long(
+    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
+) -> None:
+    await connection.send(top + _length(len(body)) + body + b"and more than was announced")
 
 
-async def _length_both(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
+async def _length_both(
+    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
+) -> None:
     wrong = b"Content-Length: 7\r\n"
-    await wire.send(top + wrong + CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+    await connection.send(top + wrong + CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
 
 
-async def _no_length(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
-    await wire.send(top + b"Connection: close\r\n\r\n" + body)
+async def _no_length(
+    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
+) -> None:
+    await connection.send(top + b"Connection: close\r\n\r\n" + body)
 
 
 async def _no_length_cut(
-    wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes
+    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
 ) -> None:
-    await wire.send(top + b"Connection: close\r\n\r\n" + body[: len(body) // 2])
+    await connection.send(top + b"Connection: close\r\n\r\n" + body[: len(body) // 2])
 
 
-async def _slices(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
+async def _slices(
+    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
+) -> None:
     whole = top + _length(len(body)) + body
     for at in range(min(200, len(whole))):
-        await wire.send(whole[at : at + 1])
-        await wire.pause(0.002)
-    await wire.send(whole[200:])
+        await connection.send(whole[at : at + 1])
+        await connection.pause(0.002)
+    await connection.send(whole[200:])
 
 
-async def _slow(wire: RawConnection, strike: FaultContext, top: bytes, body: bytes) -> None:
-    await wire.send(top + _length(len(body)))
-    speed = int(strike.arg or 100_000)
+async def _slow(connection: RawConnection, context: FaultContext, top: bytes, body: bytes) -> None:
+    await connection.send(top + _length(len(body)))
+    speed = int(context.arg or 100_000)
     step = max(1, speed // 50)
     for at in range(0, len(body), step):
-        await wire.send(body[at : at + step])
-        await wire.pause(step / speed)
+        await connection.send(body[at : at + step])
+        await connection.pause(step / speed)
 
 
-async def _slow_close(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
-    await wire.send(top + _length(len(body)) + body)
-    await wire.silence()
+async def _slow_close(
+    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
+) -> None:
+    await connection.send(top + _length(len(body)) + body)
+    await connection.silence()
 
 
-async def _short(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
-    await wire.send(top + _length(len(body) + 1) + body)
+async def _short(
+    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
+) -> None:
+    await connection.send(top + _length(len(body) + 1) + body)
 
 
-async def _plain(wire: RawConnection, _strike: FaultContext, top: bytes, body: bytes) -> None:
-    await wire.send(top + _length(len(body)) + body)
+async def _plain(
+    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
+) -> None:
+    await connection.send(top + _length(len(body)) + body)
 
 
-async def _early_reset(strike: FaultContext) -> Sent:
-    return await RawConnection(strike.request).reset()
+async def _early_reset(context: FaultContext) -> Sent:
+    return await RawConnection(context.request).reset()
 
 
 WAITING = {
@@ -202,7 +216,7 @@ LENGTHS = {
     "short": _real(_short),
 }
 
-# These belong to other tables, and are here for the wire.
+# These belong to other tables, and are here for the connection.
 A_CHUNK = b"10000\r\n" + BLOCK + b"\r\n"
 FAILED_ENDLESS = Fault(_endless(FAILED + CHUNKED, A_CHUNK))
 MOVED_ENDLESS = Fault(_endless(MOVED + CHUNKED, A_CHUNK), work="refused")

@@ -47,8 +47,8 @@ def _changed(made: web.Response, body: bytes, **headers: str) -> web.Response:
 
 
 def _encoded(encoding: str, pack: Callable[[bytes], bytes]) -> Fault:
-    async def act(strike: FaultContext) -> web.Response:
-        made = await strike.real()
+    async def act(context: FaultContext) -> web.Response:
+        made = await context.real()
         return _changed(made, pack(_body(made)), Content_Encoding=encoding)
 
     return Fault(act, work="real")
@@ -65,21 +65,21 @@ def _nested(body: bytes) -> bytes:
     return body
 
 
-async def _gzip_bomb(_strike: FaultContext) -> web.Response:
+async def _gzip_bomb(_context: FaultContext) -> web.Response:
     headers = {"Content-Encoding": "gzip"}
     return web.Response(body=bomb(), content_type="application/json", headers=headers)
 
 
-async def _wrong_type(strike: FaultContext) -> web.Response:
-    made = await strike.real()
+async def _wrong_type(context: FaultContext) -> web.Response:
+    made = await context.real()
     return _changed(made, _body(made), Content_Type="text/html")
 
 
 def _text(change: Callable[[bytes], bytes]) -> Fault:
     """Changes the text of an answer that is JSON; others go out as they are."""
 
-    async def act(strike: FaultContext) -> web.Response:
-        made = await strike.real()
+    async def act(context: FaultContext) -> web.Response:
+        made = await context.real()
         return _changed(made, change(_body(made))) if "json" in made.content_type else made
 
     return Fault(act, work="real")
@@ -88,12 +88,12 @@ def _text(change: Callable[[bytes], bytes]) -> Fault:
 def _pictures(change: Callable[[list[str], str], Sequence[str | None]]) -> Fault:
     """Changes the list of an answer `{"images": [...]}`; `change` also gets a dead link."""
 
-    async def act(strike: FaultContext) -> web.Response:
-        made = await strike.real()
+    async def act(context: FaultContext) -> web.Response:
+        made = await context.real()
         told: Any = json.loads(_body(made)) if "json" in made.content_type else None
         if not isinstance(told, dict) or not isinstance(told.get("images"), list):
             return made
-        images = change(told["images"], strike.url(DEAD))
+        images = change(told["images"], context.url(DEAD))
         return _changed(made, json.dumps({**told, "images": images}).encode())
 
     return Fault(act, work="real")
@@ -114,13 +114,13 @@ def png(width: int, height: int, packed: bytes) -> bytes:
 GARBLED = png(64, 64, b"\xff" * 400)
 
 
-async def _garbled(strike: FaultContext) -> web.Response:
-    return _changed(await strike.real(), GARBLED, Content_Type="image/png")
+async def _garbled(context: FaultContext) -> web.Response:
+    return _changed(await context.real(), GARBLED, Content_Type="image/png")
 
 
-async def _no_pictures(strike: FaultContext) -> web.Response:
+async def _no_pictures(context: FaultContext) -> web.Response:
     """The real MP4, whose track of pictures calls itself one of sound."""
-    made = await strike.real()
+    made = await context.real()
     return _changed(made, _body(made).replace(b"vide", b"soun"))
 
 

@@ -12,25 +12,17 @@ from textwrap import fill
 
 from ...api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
 from ...errors import ConfigError
-from . import (
-    canned_responses as fault_answers,
-)
-from . import (
-    connection_faults as fault_wire,
-)
-from . import (
-    response_mutations as fault_changes,
-)
+from . import canned_responses, connection_faults, response_mutations
 from .base import Fault
 
 GROUPS = {
-    "statuses, a number also with [:RETRY_AFTER]": fault_answers.STATUSES,
-    "waiting": fault_wire.WAITING,
-    "breaking": fault_wire.BREAKING,
-    "chunks and lengths": fault_wire.LENGTHS,
-    "encodings": fault_changes.ENCODINGS,
-    "contents": {**fault_answers.CONTENTS, **fault_changes.CHANGES},
-    "redirects": fault_answers.REDIRECTS,
+    "statuses, a number also with [:RETRY_AFTER]": canned_responses.STATUSES,
+    "waiting": connection_faults.WAITING,
+    "breaking": connection_faults.BREAKING,
+    "chunks and lengths": connection_faults.LENGTHS,
+    "encodings": response_mutations.ENCODINGS,
+    "contents": {**canned_responses.CONTENTS, **response_mutations.CHANGES},
+    "redirects": canned_responses.REDIRECTS,
 }
 FAULTS: dict[str, Fault] = {
     name: fault for group in GROUPS.values() for name, fault in group.items()
@@ -66,19 +58,19 @@ class FaultSpec:
 
 @dataclass
 class FaultRule:
-    """One `--fault`: where it strikes, what happens, how many times still."""
+    """One `--fault`: which paths it matches, what happens, how many times still."""
 
     target: str
-    chosen: FaultSpec
+    spec: FaultSpec
     left: int | None = None
 
-    def strike(self, path: str) -> FaultSpec | None:
-        """The fault, if it is this path's turn; counts."""
+    def match(self, path: str) -> FaultSpec | None:
+        """The fault that this request gets, if any. Counts it."""
         if self.target not in _names(path) or self.left == 0:
             return None
         if self.left is not None:
             self.left -= 1
-        return self.chosen
+        return self.spec
 
 
 def choose(text: str) -> FaultSpec:
@@ -101,7 +93,7 @@ def parse(spec: str) -> FaultRule:
     wanted = body if counted else rest
     if target.strip("/") not in TARGETS:
         raise ConfigError(
-            f"The fault {spec} strikes nothing that is known.",
+            f"The fault {spec} names no known target.",
             f"The targets are {', '.join([*_PATHS, *_WIDE])} and every catalog.",
         )
     try:

@@ -1,24 +1,21 @@
-"""What each request makes: the same request asked again gives the next variation of it.
-
-A fresh studio repeats its series byte for byte. Knows no HTTP.
-"""
+"""The sandbox's engine: paints every picture from the words of its prompt."""
 
 from __future__ import annotations
 
+import asyncio
 import io
-import json
 import threading
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
 from PIL import Image, ImageOps
 
 from ....api import endpoints as api
+from ....api.catalogs import bundled
 from ....api.fields import Request
 from ....media.images import LONGEST_SIDE, MOST_PIXELS
+from ...engine import InputRejected, Job, Output
 from . import chat, motion, pictures
 
 _NO_PICTURE = "is not a picture that can be opened"
@@ -27,72 +24,53 @@ SD_SIZE = 512  # Stable Diffusion 1.x; the API has no size fields for it
 MOST_CHATS = 1000
 
 
-@dataclass(frozen=True)
-class Work:
-    """What one request made: files, or text and the chat it belongs to."""
-
-    files: tuple[bytes, ...] = ()
-    text: str = ""
-    chat_id: str = ""
-
-
-class NotAPicture(ValueError):
-    """The uploaded file cannot be opened as a picture, or is too large; the text says which."""
-
-
-class Studio:
-    """Makes what requests ask for. Safe to call from several threads."""
+class PaintedEngine:
+    """The sandbox's engine: no model, no network."""
 
     def __init__(self) -> None:
-        self._asked: Counter[str] = Counter()
         self._chats: dict[str, list[dict[str, str]]] = {}
         self._begun = 0
         self._lock = threading.Lock()
 
-    def make(self, request: Request) -> Work:
-        """Draws or says what `request` asks for. Raises NotAPicture."""
-        return MAKERS[type(request)](self, request, self._next_seed(request))
+    def catalogs(self) -> Mapping[str, Sequence[str]]:
+        return bundled()
 
-    def _next_seed(self, request: Request) -> int:
-        wire = json.dumps([request.path, request.to_json()], sort_keys=True)
-        digest = sha256(wire.encode()).hexdigest()
-        with self._lock:
-            self._asked[digest] += 1
-            return _seed(digest, self._asked[digest])
+    async def generate(self, request: Request, job: Job) -> Output:
+        return await asyncio.to_thread(MAKERS[type(request)], self, request, job.seed)
 
-    def _generate(self, request: api.Generate, seed: int) -> Work:
+    def _generate(self, request: api.Generate, seed: int) -> Output:
         brief = _brief(request, style=" ".join([request.model, *request.loras]))
         drawn = (
             pictures.compose(brief, width=SD_SIZE, height=SD_SIZE, seed=_seed(seed, number))
             for number in range(request.image_count)
         )
-        return Work(tuple(_png(picture) for picture in drawn))
+        return Output(tuple(_png(picture) for picture in drawn))
 
-    def _generate_xl(self, request: api.GenerateXL, seed: int) -> Work:
+    def _generate_xl(self, request: api.GenerateXL, seed: int) -> Output:
         brief = _brief(request, style=request.model, refined=request.refiner)
         size = {"width": request.width, "height": request.height}
-        return Work((_png(pictures.compose(brief, **size, seed=seed)),))
+        return Output((_png(pictures.compose(brief, **size, seed=seed)),))
 
-    def _image_to_image(self, request: api.ImageToImage, seed: int) -> Work:
+    def _image_to_image(self, request: api.ImageToImage, seed: int) -> Output:
         refined = request.refiner != "no_refiner"
         brief = _brief(request, style=request.scheduler, refined=refined)
         given = _opened(request.image).convert("RGB")
-        return Work((_png(pictures.restyle(given, brief, strength=request.strength, seed=seed)),))
+        return Output((_png(pictures.restyle(given, brief, strength=request.strength, seed=seed)),))
 
-    def _upscale(self, request: api.Upscale, _seed: int) -> Work:
+    def _upscale(self, request: api.Upscale, _seed: int) -> Output:
         given = _opened(request.image, enlarged=pictures.UPSCALING)
-        return Work((_png(pictures.upscale(given)),))
+        return Output((_png(pictures.upscale(given)),))
 
-    def _gif(self, request: api.GenerateGif, seed: int) -> Work:
-        return Work((motion.gif(_brief(request, style=""), seed=seed),))
+    def _gif(self, request: api.GenerateGif, seed: int) -> Output:
+        return Output((motion.gif(_brief(request, style=""), seed=seed),))
 
-    def _video(self, request: api.ImageToVideo, seed: int) -> Work:
-        return Work((motion.video(_opened(request.image).convert("RGB"), seed=seed),))
+    def _video(self, request: api.ImageToVideo, seed: int) -> Output:
+        return Output((motion.video(_opened(request.image).convert("RGB"), seed=seed),))
 
-    def _chat(self, request: api.Chat, seed: int) -> Work:
-        return Work(text=chat.reply(request.messages, seed=seed))
+    def _chat(self, request: api.Chat, seed: int) -> Output:
+        return Output(text=chat.reply(request.messages, seed=seed))
 
-    def _premium_chat(self, request: api.PremiumChat, seed: int) -> Work:
+    def _premium_chat(self, request: api.PremiumChat, seed: int) -> Output:
         with self._lock:
             # Ids count up rather than being drawn, so that a fresh start repeats its series.
             self._begun += 1
@@ -103,19 +81,19 @@ class Studio:
             turns.append({"role": "assistant", "content": text})
             while len(self._chats) > MOST_CHATS:
                 del self._chats[next(iter(self._chats))]
-        return Work(text=text, chat_id=chat_id)
+        return Output(text=text, chat_id=chat_id)
 
 
 # One line an endpoint; a test holds it complete.
-MAKERS: dict[type[Request], Callable[[Studio, Any, int], Work]] = {
-    api.Generate: Studio._generate,
-    api.GenerateXL: Studio._generate_xl,
-    api.ImageToImage: Studio._image_to_image,
-    api.Upscale: Studio._upscale,
-    api.GenerateGif: Studio._gif,
-    api.ImageToVideo: Studio._video,
-    api.Chat: Studio._chat,
-    api.PremiumChat: Studio._premium_chat,
+MAKERS: dict[type[Request], Callable[[PaintedEngine, Any, int], Output]] = {
+    api.Generate: PaintedEngine._generate,
+    api.GenerateXL: PaintedEngine._generate_xl,
+    api.ImageToImage: PaintedEngine._image_to_image,
+    api.Upscale: PaintedEngine._upscale,
+    api.GenerateGif: PaintedEngine._gif,
+    api.ImageToVideo: PaintedEngine._video,
+    api.Chat: PaintedEngine._chat,
+    api.PremiumChat: PaintedEngine._premium_chat,
 }
 
 
@@ -139,17 +117,17 @@ def _opened(content: bytes, *, enlarged: int = 1) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP", "GIF"))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise NotAPicture("is too large") from None
+        raise InputRejected("image", "is too large") from None
     except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, struct.error ...
-        raise NotAPicture(_NO_PICTURE) from None
+        raise InputRejected("image", _NO_PICTURE) from None
     width, height = image.width * enlarged, image.height * enlarged
     if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
-        raise NotAPicture(f"is too large: {image.width} x {image.height} pixels")
+        raise InputRejected("image", f"is too large: {image.width} x {image.height} pixels")
     try:
         image.load()
         return ImageOps.exif_transpose(image) or image
     except Exception:  # noqa: BLE001
-        raise NotAPicture(_NO_PICTURE) from None
+        raise InputRejected("image", _NO_PICTURE) from None
 
 
 def _png(picture: Image.Image) -> bytes:

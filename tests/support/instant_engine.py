@@ -1,0 +1,55 @@
+"""An engine that has its results ready, for tests about all that happens around an engine."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import av
+import numpy as np
+from support.pictures import FRAMES, gradient, moving, png_of
+from visioncraft.visioncraft_core.api.catalogs import bundled
+from visioncraft.visioncraft_core.api.endpoints import Generate
+from visioncraft.visioncraft_core.api.fields import Request
+from visioncraft.visioncraft_core.service.engine import Job, Output
+
+
+class InstantEngine:
+    """Answers every request at once: tiny files, or the words "a red fox in the snow"."""
+
+    def catalogs(self) -> Mapping[str, Sequence[str]]:
+        return bundled()
+
+    async def generate(self, request: Request, job: Job) -> Output:
+        if request.output == "text":
+            return Output(text="a red fox in the snow", chat_id="chat-1")
+        if request.output == "animation":
+            return Output((tiny_gif(),))
+        if request.output == "video":
+            return Output((tiny_video(),))
+        count = request.image_count if isinstance(request, Generate) else 1
+        return Output(tuple(tiny_picture(job.seed + number) for number in range(count)))
+
+
+def tiny_picture(seed: int = 0) -> bytes:
+    """A PNG file of 32 x 24 pixels; neighbouring seeds give different ones."""
+    return png_of(np.roll(gradient(), seed % 32, axis=1))
+
+
+@cache
+def tiny_gif() -> bytes:
+    return moving("GIF", FRAMES, 80)
+
+
+@cache
+def tiny_video() -> bytes:
+    """An MP4 file of four frames, 32 x 24 pixels."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
+        for frame in FRAMES:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
+        container.mux(stream.encode())
+    return buffer.getvalue()

@@ -1,0 +1,95 @@
+"""What the service asks of the engine that makes its results: the contract between the two.
+
+The service knows the API and HTTP; an engine knows how pictures, videos and texts are made. Neither
+knows the other's part. `generate` runs on the service's event loop, so long work belongs in a
+thread or another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..api.fields import Request
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one request made: encoded files, or text and the id of the chat it belongs to."""
+
+    files: tuple[bytes, ...] = ()
+    text: str = ""
+    chat_id: str = ""
+
+
+def _ignore(_news: Any) -> None:
+    """What becomes of news that nobody asked for."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One generation. The service chooses the `seed`, 0 to 2**64 - 1, as the API takes none.
+
+    `progress` takes the share that is done, 0 to 1; `preview` takes an encoded picture of the
+    unfinished result. Both may be called from any thread, or never.
+    """
+
+    seed: int
+    progress: Callable[[float], None] = _ignore
+    preview: Callable[[bytes], None] = _ignore
+
+
+class Engine(Protocol):
+    """Makes what requests ask for.
+
+    A request that is answered with an Output counts as executed; one that raises, or whose task is
+    cancelled because its client went away, does not.
+    """
+
+    def catalogs(self) -> Mapping[str, Sequence[str]]:
+        """The names on offer now, by catalog: every one of `api.endpoints.CATALOGS`.
+
+        The service lists them and refuses other names, so `generate` sees only these, in any case
+        of letters.
+        """
+        ...
+
+    async def generate(self, request: Request, job: Job) -> Output:
+        """Makes one result: files as many and of the kind that the request asks for, or text.
+
+        Cancelled by cancelling its task; then it should stop working soon. Raises EngineError.
+        """
+        ...
+
+
+class EngineError(Exception):
+    """A generation that gave no result. The message goes to the client: no keys, no paths."""
+
+
+class EngineBusy(EngineError):
+    """It has no room for this request now; nothing was done. `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("Too busy")
+        self.retry_after = retry_after
+
+
+class InputRejected(EngineError):
+    """A value that only the engine could judge, such as a file that is no picture.
+
+    `message` completes a sentence that begins with the name of the `field`.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field} {message}")
+        self.field = field
+        self.message = message
+
+
+class OutOfMemory(EngineError):
+    """The request needs more memory than there is; a smaller one may succeed."""
+
+
+class GenerationFailed(EngineError):
+    """The generation began and failed."""
