@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from support.clients import settled
+from support.instant_engine import InstantEngine
 from support.timing import at_most
 from visioncraft.visioncraft_core import (
     Chat,
@@ -345,7 +346,7 @@ class Outcome:
 def outcome_of(row: Row, home: Path) -> Outcome:
     target = row.fault.partition("=")[0]
     shapes = {"generate-xl": "links"} if target == "results" else {}
-    with Sandbox(faults=[parse(row.fault)], shapes=shapes) as sandbox:
+    with Sandbox(engine=InstantEngine(), faults=[parse(row.fault)], shapes=shapes) as sandbox:
         key = Secret(SANDBOX_PREMIUM_KEY)
         profile = Profile("test", sandbox.url, key, row.limits, **row.settings)  # type: ignore[arg-type]
         error, notes = None, ()

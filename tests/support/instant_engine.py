@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -30,6 +31,22 @@ class InstantEngine:
             return Output((tiny_video(),))
         count = request.image_count if isinstance(request, Generate) else 1
         return Output(tuple(tiny_picture(job.seed + number) for number in range(count)))
+
+
+class MeetingEngine(InstantEngine):
+    """Gives no result before `count` requests are inside at the same time."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._inside = 0
+        self._met = asyncio.Event()
+
+    async def generate(self, request: Request, job: Job) -> Output:
+        self._inside += 1
+        if self._inside == self._count:
+            self._met.set()
+        await self._met.wait()
+        return await super().generate(request, job)
 
 
 def tiny_picture(seed: int = 0) -> bytes:

@@ -423,8 +423,8 @@ def test_the_sandbox_prints_its_address_first_and_ends_on_a_signal():
         line = process.stdout.readline().strip()
         assert line.startswith("VisionCraft sandbox on http://127.0.0.1:")
         url = line.rpartition(" ")[2]
-        assert "sdxl-turbo" in requests.get(url + "/models-xl", timeout=5).json()
-        assert requests.post(url + "/llm", json={}, timeout=5).status_code == 500
+        assert "sdxl-turbo" in requests.get(url + "/models-xl", timeout=60).json()
+        assert requests.post(url + "/llm", json={}, timeout=60).status_code == 500
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=LONG)

@@ -19,7 +19,7 @@ import pytest
 import requests
 from PIL import Image
 from support.pictures import gradient, png_of
-from support.timing import LONG, at_most
+from support.timing import LONG, at_most, eventually
 from visioncraft.visioncraft_core.api.fields import ImageField
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.sandbox import Sandbox
@@ -36,7 +36,7 @@ JSON = "Content-Type: application/json"
 
 def connected(sandbox: Sandbox) -> socket.socket:
     host, _, port = sandbox.url.removeprefix("http://").partition(":")
-    return socket.create_connection((host, int(port)), timeout=5)
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 def rest(connection: socket.socket) -> bytes:
@@ -119,7 +119,7 @@ def test_a_public_one_answers_to_every_name():
     with Sandbox(host=EVERYWHERE, public=True) as sandbox:
         url = sandbox.url.replace(EVERYWHERE, "127.0.0.1")
         header = {"Host": "my-computer.local:1"}
-        assert requests.get(url + "/models", headers=header, timeout=5).status_code == 200
+        assert requests.get(url + "/models", headers=header, timeout=60).status_code == 200
 
 
 def test_who_sends_no_whole_header_is_cut_off():
@@ -155,14 +155,11 @@ def test_an_idle_connection_is_closed():
 def test_visitors_beyond_the_limit_are_asked_to_come_again():
     with Sandbox(limits=Limits(connections=3)) as sandbox:
         held = [connected(sandbox) for _ in range(3)]
-        answer = requests.get(sandbox.url + "/models", timeout=5)
+        answer = requests.get(sandbox.url + "/models", timeout=60)
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
         assert answer.json() == {"detail": "Too many connections"}
         held.pop().close()
-        until = time.monotonic() + 5
-        while not requests.get(sandbox.url + "/models", timeout=5).ok and time.monotonic() < until:
-            time.sleep(0.02)
-        assert requests.get(sandbox.url + "/models", timeout=5).ok
+        assert eventually(lambda: requests.get(sandbox.url + "/models", timeout=60).ok)
         for connection in held:
             connection.close()
 
@@ -171,7 +168,7 @@ def test_a_hundred_slow_visitors_do_not_keep_others_out():
     with Sandbox(limits=Limits(header_seconds=0.5)) as sandbox:
         slow = [connected(sandbox) for _ in range(100)]
         time.sleep(0.8)
-        assert requests.get(sandbox.url + "/models", timeout=5).ok
+        assert requests.get(sandbox.url + "/models", timeout=60).ok
         for connection in slow:
             connection.close()
 
@@ -180,7 +177,7 @@ def test_more_work_than_it_can_do_is_put_off():
     with Sandbox(latency=0.5, limits=Limits(at_work=2)) as sandbox:
 
         def work(_number: int) -> requests.Response:
-            return requests.post(sandbox.url + "/upscale", json=UPSCALE, timeout=9)
+            return requests.post(sandbox.url + "/upscale", json=UPSCALE, timeout=60)
 
         with ThreadPoolExecutor(5) as pool:
             answers = list(pool.map(work, range(5)))
@@ -191,15 +188,15 @@ def test_more_work_than_it_can_do_is_put_off():
 
 
 def test_a_result_is_only_ever_a_download(sandbox: Sandbox):
-    made = requests.post(sandbox.url + "/upscale", json=UPSCALE, timeout=5)
+    made = requests.post(sandbox.url + "/upscale", json=UPSCALE, timeout=60)
     link = made.json()["images"][0]
-    whole = requests.get(link, timeout=5)
+    whole = requests.get(link, timeout=60)
     assert whole.headers["X-Content-Type-Options"] == "nosniff"
     assert whole.headers["Cache-Control"] == "no-store"
     assert whole.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
     name = link.rpartition("/")[2]
     assert whole.headers["Content-Disposition"] == f'attachment; filename="{name}"'
-    head = requests.head(link, timeout=5)
+    head = requests.head(link, timeout=60)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["Content-Length"] == str(len(whole.content))
 
@@ -221,10 +218,10 @@ def test_a_result_is_only_ever_a_download(sandbox: Sandbox):
 def test_a_part_of_a_result_can_be_asked_for(
     asked_for: str, status: int, part: Any, sandbox: Sandbox
 ):
-    made = requests.post(sandbox.url + "/upscale", json=UPSCALE, timeout=5)
+    made = requests.post(sandbox.url + "/upscale", json=UPSCALE, timeout=60)
     link = made.json()["images"][0]
-    whole = requests.get(link, timeout=5).content
-    answer = requests.get(link, headers={"Range": asked_for}, timeout=5)
+    whole = requests.get(link, timeout=60).content
+    answer = requests.get(link, headers={"Range": asked_for}, timeout=60)
     assert answer.status_code == status
     if part is not None:
         assert answer.content == whole[part]
@@ -240,9 +237,9 @@ def test_results_beyond_their_room_are_forgotten_oldest_first():
         links = []
         for width in (4, 5, 6):
             body = {**UPSCALE, "image": ImageField().to_json(png_of(noise(width)))}
-            made = requests.post(sandbox.url + "/upscale", json=body, timeout=5)
+            made = requests.post(sandbox.url + "/upscale", json=body, timeout=60)
             links += made.json()["images"]
-        assert [requests.get(link, timeout=5).status_code for link in links] == [404, 200, 200]
+        assert [requests.get(link, timeout=60).status_code for link in links] == [404, 200, 200]
 
 
 def noise(width: int) -> Any:
@@ -260,8 +257,8 @@ def test_one_result_is_kept_however_large():
 def test_logs_hold_nothing_that_was_sent(sandbox: Sandbox, caplog: pytest.LogCaptureFixture):
     secret = "vc-CANARY"
     with caplog.at_level(logging.DEBUG):
-        requests.post(sandbox.url + "/llm?key=" + secret, json={"token": secret}, timeout=5)
-        requests.get(sandbox.url + "/models", headers={"Authorization": secret}, timeout=5)
+        requests.post(sandbox.url + "/llm?key=" + secret, json={"token": secret}, timeout=60)
+        requests.get(sandbox.url + "/models", headers={"Authorization": secret}, timeout=60)
         for line in (secret, f"GET /{secret} HTTP/9.9", f"GET /models HTTP/1.1\r\n{secret} x: y"):
             assert asked(sandbox, line, "Host: HOST")[8:13] == b" 400 "
         with connected(sandbox) as connection:  # goes away in the middle of its body
@@ -324,4 +321,4 @@ def test_a_signal_ends_it_in_the_middle_of_its_work(number: signal.Signals, twic
 
 def _tries(url: str, body: dict[str, Any]) -> None:
     with suppress(requests.RequestException):
-        requests.post(url, json=body, timeout=10)
+        requests.post(url, json=body, timeout=60)
