@@ -39,14 +39,17 @@ class ApiNode:
     HIDDEN_FIELDS: ClassVar[tuple[str, ...]] = ()  # fields that `build` fills by itself
     decoder: ClassVar[Decoder] = staticmethod(unopened)
     partial_runs: ClassVar[PartialRuns]  # the runs that gave only a part
+    ID: ClassVar[str]
+    TITLE: ClassVar[str]
     FUNCTION = "run"
     CATEGORY = "VisionCraft"
     DESCRIPTION = ""
 
     def __init_subclass__(cls) -> None:
         cls.partial_runs = PartialRuns()
-        if hasattr(cls, "REQUEST") and not cls.DESCRIPTION:
-            cls.DESCRIPTION = inspect.cleandoc(cls.REQUEST.__doc__ or "")
+        if hasattr(cls, "REQUEST"):
+            cls.ID, cls.TITLE = cls.REQUEST.id, cls.REQUEST.title
+            cls.DESCRIPTION = cls.DESCRIPTION or inspect.cleandoc(cls.REQUEST.__doc__ or "")
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:

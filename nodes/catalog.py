@@ -18,6 +18,8 @@ MOST = 9999
 
 
 class CatalogLoader:
+    ID = "VisionCraftCatalog"
+    TITLE = "Catalog Loader"
     CATEGORY = "VisionCraft/Tools"
     DESCRIPTION = (
         "Lists the models, samplers, LoRAs ... of a server. Wire name into any choice of a "

@@ -101,3 +101,6 @@ class PremiumLLMPrompt(ApiNode):
             notes.append("The server named no chat, so it cannot be continued.")
         told = self.info(request, result, notes, chat_id=result.chat_id)
         return result.text, result.chat_id, told
+
+
+NODES = (LLMPrompt, PremiumLLMPrompt)

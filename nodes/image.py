@@ -40,3 +40,6 @@ class ImageToImage(ImageNode):
 class Upscale(ImageNode):
     REQUEST = endpoints.Upscale
     SEARCH_ALIASES = ["enlarge", "super resolution", "4x", "visioncraft"]
+
+
+NODES = (Generate, GenerateXL, ImageToImage, Upscale)

@@ -21,6 +21,8 @@ _WEIGHT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.IGNORECAS
 
 
 class LoraStack:
+    ID = "VisionCraftLoraStack"
+    TITLE = "LoRA Stack"
     CATEGORY = "VisionCraft/Tools"
     DESCRIPTION = (
         "Adds a LoRA to a stack for SD Generate. Chain as many as you like; where one comes twice, "

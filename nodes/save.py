@@ -15,6 +15,8 @@ from . import comfy, widgets
 class SaveOriginal:
     """An output node: it runs whenever it is in the graph."""
 
+    ID = "VisionCraftSaveOriginal"
+    TITLE = "Save Original"
     CATEGORY = "VisionCraft/Tools"
     DESCRIPTION = (
         "Saves the very file that the server sent, without decoding and encoding it again."

@@ -11,6 +11,8 @@ from . import comfy, widgets
 class Server:
     """A workflow holds at most the profile's name: its address and key stay on this computer."""
 
+    ID = "VisionCraftServer"
+    TITLE = "VisionCraft Server"
     CATEGORY = "VisionCraft/Tools"
     DESCRIPTION = "Names a configured server. Wire it into any VisionCraft node to run it there."
     SEARCH_ALIASES = ["profile", "endpoint", "account", "visioncraft"]

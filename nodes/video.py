@@ -82,6 +82,9 @@ class ImageToVideo(_Moving):
         return videos, frames, rates, list(result.files), told
 
 
+NODES = (TextToGif, ImageToVideo)
+
+
 def _oddities(animation: Animation) -> list[str]:
     notes = []
     if len(animation.frames) == 1:

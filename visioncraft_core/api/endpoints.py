@@ -3,8 +3,8 @@
 The only place for paths, limits, defaults and help texts. Limits and names are those of the
 specification of 2024-02-15; where it is silent, of the service's own OpenAPI page of 2024-03-07.
 
-To add an endpoint: copy its documentation into a request class here and into ENDPOINTS, add its
-rows to tests/spec.py, and give it a node in nodes/.
+To add an endpoint: write its request class here and add it to ENDPOINTS, give it a node class in
+nodes/ and a method in the engine, and copy its rows into tests/support/spec.py.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .fields import (
+    AnswerForm,
     BooleanField,
     ChoiceField,
     ImageField,
@@ -72,7 +73,10 @@ class Generate(Request):
     """Makes one to five pictures from text with a Stable Diffusion 1.x model."""
 
     path: ClassVar[str] = "/generate"
+    id: ClassVar[str] = "VisionCraftGenerate"
+    title: ClassVar[str] = "SD Generate"
     output: ClassVar[OutputKind] = "images"
+    answer_form: ClassVar[AnswerForm] = "links"
 
     model: str = field(
         ChoiceField(catalog="models", suggested="anything_V5"), "The Stable Diffusion 1.x model."
@@ -97,7 +101,10 @@ class GenerateXL(Request):
     """Makes a picture of the size you choose from text with a Stable Diffusion XL model."""
 
     path: ClassVar[str] = "/generate-xl"
+    id: ClassVar[str] = "VisionCraftGenerateXL"
+    title: ClassVar[str] = "SDXL Generate"
     output: ClassVar[OutputKind] = "images"
+    answer_form: ClassVar[AnswerForm] = "bytes"
     free: ClassVar = {"model": ("sdxl-turbo", "playground-V2")}
 
     prompt: str = field(TextField(multiline=True), _PROMPT)
@@ -129,7 +136,10 @@ class ImageToImage(Request):
     """Redraws a picture as the prompt asks."""
 
     path: ClassVar[str] = "/img2img"
+    id: ClassVar[str] = "VisionCraftImg2Img"
+    title: ClassVar[str] = "Img2Img"
     output: ClassVar[OutputKind] = "images"
+    answer_form: ClassVar[AnswerForm] = "bytes"
 
     prompt: str = field(TextField(multiline=True), _PROMPT)
     negative_prompt: str = field(TextField(multiline=True), _NEGATIVE, default="")
@@ -157,7 +167,10 @@ class Chat(Request):
     """Answers a conversation with a language model."""
 
     path: ClassVar[str] = "/llm"
+    id: ClassVar[str] = "VisionCraftLLM"
+    title: ClassVar[str] = "LLM Prompt"
     output: ClassVar[OutputKind] = "text"
+    answer_form: ClassVar[AnswerForm] = "chat"
 
     model: str = field(
         ChoiceField(catalog="models-llm", suggested="mistral-7b-instruct"), "The language model."
@@ -170,7 +183,10 @@ class PremiumChat(Request):
     """Answers one message with a premium language model and remembers the chat by its id."""
 
     path: ClassVar[str] = "/premium/llm"
+    id: ClassVar[str] = "VisionCraftPremiumLLM"
+    title: ClassVar[str] = "Premium LLM Prompt"
     output: ClassVar[OutputKind] = "text"
+    answer_form: ClassVar[AnswerForm] = "premium-chat"
     premium: ClassVar[bool] = True
 
     model: str = field(
@@ -189,7 +205,10 @@ class GenerateGif(Request):
     """Makes a short moving picture from text."""
 
     path: ClassVar[str] = "/generate-gif"
+    id: ClassVar[str] = "VisionCraftGif"
+    title: ClassVar[str] = "Text to GIF"
     output: ClassVar[OutputKind] = "animation"
+    answer_form: ClassVar[AnswerForm] = "links"
     expected_seconds: ClassVar[float] = 600.0
 
     sampler: str = field(ChoiceField(catalog="samplers", suggested="Euler"), "The sampling method.")
@@ -204,7 +223,10 @@ class ImageToVideo(Request):
     """Brings a picture to life as a short video."""
 
     path: ClassVar[str] = "/img2video"
+    id: ClassVar[str] = "VisionCraftImg2Video"
+    title: ClassVar[str] = "Image to Video"
     output: ClassVar[OutputKind] = "video"
+    answer_form: ClassVar[AnswerForm] = "bytes"
     expected_seconds: ClassVar[float] = 900.0
     premium: ClassVar[bool] = True
 
@@ -216,7 +238,10 @@ class Upscale(Request):
     """Makes a picture larger."""
 
     path: ClassVar[str] = "/upscale"
+    id: ClassVar[str] = "VisionCraftUpscale"
+    title: ClassVar[str] = "Upscale"
     output: ClassVar[OutputKind] = "images"
+    answer_form: ClassVar[AnswerForm] = "links"
     expected_seconds: ClassVar[float] = 600.0
 
     image: bytes = field(ImageField(), "The picture to enlarge.")

@@ -22,7 +22,7 @@ from visioncraft.visioncraft_core.api.fields import (
     Request,
     TextField,
     WeightsField,
-    declare,
+    field,
 )
 from visioncraft.visioncraft_core.errors import InvalidRequest
 
@@ -50,11 +50,11 @@ class Sample(Request):
     path: ClassVar[str] = "/sample"
     output: ClassVar[Any] = "images"
 
-    prompt: str = declare(TextField(), "what")
-    note: str = declare(TextField(), "optional", default="")
-    count: int = declare(IntegerField(1, 5), "how many", default=1)
-    weights: dict[str, float] = declare(WeightsField(), "by name", default={})
-    image: bytes = declare(ImageField(), "a picture", default=b"x")
+    prompt: str = field(TextField(), "what")
+    note: str = field(TextField(), "optional", default="")
+    count: int = field(IntegerField(1, 5), "how many", default=1)
+    weights: dict[str, float] = field(WeightsField(), "by name", default={})
+    image: bytes = field(ImageField(), "a picture", default=b"x")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: type(k).__name__)
