@@ -25,7 +25,7 @@ from ..visioncraft_core.errors import Cancelled, SaveFailed
 from ..visioncraft_core.profiles.paths import default_home, named_home
 from ..visioncraft_core.profiles.profiles import AUTO
 from .background import Background
-from .video_input import VideoFromFile, VideoFromFrames
+from .video_input import Video
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,13 +59,10 @@ class QuietHost:
     def default_server(self) -> str:
         return AUTO
 
-    def video_from_file(self, content: bytes) -> Any:
-        """A VIDEO of an MP4 file, whose stream is kept as it is."""
-        return VideoFromFile(content)
-
-    def video_from_frames(self, images: Tensor, rate: Fraction) -> Any:
-        """A VIDEO of an IMAGE, frames x height x width x 3, of even size."""
-        return VideoFromFrames(images, rate)
+    def video(self, images: Tensor, rate: Fraction, file: bytes = b"") -> Any:
+        """A VIDEO of an IMAGE, frames x height x width x 3 of even size, at `rate` frames a second,
+        or of the MP4 `file` that they were decoded from, whose streams are kept as they are."""
+        return Video(images, rate, file)
 
     def save(self, content: bytes, prefix: str, suffix: str) -> Any:
         """Writes a result to the output folder; gives its entry for ComfyUI's `ui`."""
@@ -102,10 +99,9 @@ class ComfyHost(QuietHost):
         users = Path(_module("folder_paths").get_user_directory())
         return named_home() or users / "__visioncraft"
 
-    def video_from_file(self, content: bytes) -> Any:
-        return _module("comfy_api.input_impl").VideoFromFile(io.BytesIO(content))
-
-    def video_from_frames(self, images: Tensor, rate: Fraction) -> Any:
+    def video(self, images: Tensor, rate: Fraction, file: bytes = b"") -> Any:
+        if file:
+            return _module("comfy_api.input_impl").VideoFromFile(io.BytesIO(file))
         components = _module("comfy_api.util").VideoComponents(images=images, frame_rate=rate)
         return _module("comfy_api.input_impl").VideoFromComponents(components)
 

@@ -32,11 +32,10 @@ class AnimationNode(ApiNode):
         """VIDEO, frames and frame rate of one file; adds what is unusual about it to `notes`."""
         frames = tensors.frames(animation.frames)
         notes += _notes(animation)
-        if file.kind == "mp4":
-            video = comfy.host().video_from_file(file.content)
-        else:
-            video = comfy.host().video_from_frames(tensors.even(frames), animation.rate)
-        return video, frames, animation.fps
+        images, content = (
+            (frames, file.content) if file.kind == "mp4" else (tensors.even(frames), b"")
+        )
+        return comfy.host().video(images, animation.rate, content), frames, animation.fps
 
 
 class TextToGif(AnimationNode):
