@@ -10,10 +10,8 @@ nodes/ and a method in the engine, and copy its rows into tests/support/spec.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from .fields import (
-    AnswerForm,
     BooleanField,
     ChoiceField,
     ImageField,
@@ -21,7 +19,6 @@ from .fields import (
     MessageField,
     MessagesField,
     NumberField,
-    OutputKind,
     Request,
     TextField,
     WeightsField,
@@ -85,11 +82,11 @@ _STEPS = (
 class Generate(Request):
     """Generates one to five pictures from text with a Stable Diffusion 1.x model."""
 
-    path: ClassVar[str] = "/generate"
-    id: ClassVar[str] = "VisionCraftGenerate"
-    title: ClassVar[str] = "SD Generate"
-    output: ClassVar[OutputKind] = "images"
-    answer_form: ClassVar[AnswerForm] = "links"
+    path = "/generate"
+    id = "VisionCraftGenerate"
+    title = "SD Generate"
+    output = "images"
+    answer_form = "links"
 
     model: str = field(
         ChoiceField(catalog="models", suggested="anything_V5"),
@@ -118,12 +115,12 @@ class Generate(Request):
 class GenerateXL(Request):
     """Generates a picture of the size you choose from text with a Stable Diffusion XL model."""
 
-    path: ClassVar[str] = "/generate-xl"
-    id: ClassVar[str] = "VisionCraftGenerateXL"
-    title: ClassVar[str] = "SDXL Generate"
-    output: ClassVar[OutputKind] = "images"
-    answer_form: ClassVar[AnswerForm] = "bytes"
-    free: ClassVar = {"model": ("sdxl-turbo", "playground-V2")}
+    path = "/generate-xl"
+    id = "VisionCraftGenerateXL"
+    title = "SDXL Generate"
+    output = "images"
+    answer_form = "bytes"
+    free = {"model": ("sdxl-turbo", "playground-V2")}
 
     prompt: str = field(TextField(multiline=True), _PROMPT)
     # The first name of the catalog, sdxl-base, needs a paid account.
@@ -171,11 +168,11 @@ class GenerateXL(Request):
 class ImageToImage(Request):
     """Redraws a picture as the prompt asks."""
 
-    path: ClassVar[str] = "/img2img"
-    id: ClassVar[str] = "VisionCraftImg2Img"
-    title: ClassVar[str] = "Img2Img"
-    output: ClassVar[OutputKind] = "images"
-    answer_form: ClassVar[AnswerForm] = "bytes"
+    path = "/img2img"
+    id = "VisionCraftImg2Img"
+    title = "Img2Img"
+    output = "images"
+    answer_form = "bytes"
 
     prompt: str = field(
         TextField(multiline=True),
@@ -215,11 +212,11 @@ class ImageToImage(Request):
 class Chat(Request):
     """Answers a conversation with a language model."""
 
-    path: ClassVar[str] = "/llm"
-    id: ClassVar[str] = "VisionCraftLLM"
-    title: ClassVar[str] = "LLM Prompt"
-    output: ClassVar[OutputKind] = "text"
-    answer_form: ClassVar[AnswerForm] = "chat"
+    path = "/llm"
+    id = "VisionCraftLLM"
+    title = "LLM Prompt"
+    output = "text"
+    answer_form = "chat"
 
     model: str = field(
         ChoiceField(catalog="models-llm", suggested="mistral-7b-instruct"),
@@ -233,12 +230,12 @@ class Chat(Request):
 class PremiumChat(Request):
     """Answers one message with a premium language model and remembers the chat by its id."""
 
-    path: ClassVar[str] = "/premium/llm"
-    id: ClassVar[str] = "VisionCraftPremiumLLM"
-    title: ClassVar[str] = "Premium LLM Prompt"
-    output: ClassVar[OutputKind] = "text"
-    answer_form: ClassVar[AnswerForm] = "premium-chat"
-    premium: ClassVar[bool] = True
+    path = "/premium/llm"
+    id = "VisionCraftPremiumLLM"
+    title = "Premium LLM Prompt"
+    output = "text"
+    answer_form = "premium-chat"
+    premium = True
 
     model: str = field(
         ChoiceField(catalog="models-llm-premium", suggested="gpt-3-5-turbo"),
@@ -262,12 +259,12 @@ class PremiumChat(Request):
 class GenerateGif(Request):
     """Generates a short animation from text."""
 
-    path: ClassVar[str] = "/generate-gif"
-    id: ClassVar[str] = "VisionCraftGif"
-    title: ClassVar[str] = "Text to GIF"
-    output: ClassVar[OutputKind] = "animation"
-    answer_form: ClassVar[AnswerForm] = "links"
-    expected_seconds: ClassVar[float] = 600.0
+    path = "/generate-gif"
+    id = "VisionCraftGif"
+    title = "Text to GIF"
+    output = "animation"
+    answer_form = "links"
+    expected_seconds = 600.0
 
     sampler: str = field(ChoiceField(catalog="samplers", suggested="Euler"), _SAMPLER)
     prompt: str = field(
@@ -284,13 +281,13 @@ class GenerateGif(Request):
 class ImageToVideo(Request):
     """Animates a picture as a short video."""
 
-    path: ClassVar[str] = "/img2video"
-    id: ClassVar[str] = "VisionCraftImg2Video"
-    title: ClassVar[str] = "Image to Video"
-    output: ClassVar[OutputKind] = "video"
-    answer_form: ClassVar[AnswerForm] = "bytes"
-    expected_seconds: ClassVar[float] = 900.0
-    premium: ClassVar[bool] = True
+    path = "/img2video"
+    id = "VisionCraftImg2Video"
+    title = "Image to Video"
+    output = "video"
+    answer_form = "bytes"
+    expected_seconds = 900.0
+    premium = True
 
     image: bytes = field(
         ImageField(),
@@ -303,12 +300,12 @@ class ImageToVideo(Request):
 class Upscale(Request):
     """Enlarges a picture."""
 
-    path: ClassVar[str] = "/upscale"
-    id: ClassVar[str] = "VisionCraftUpscale"
-    title: ClassVar[str] = "Upscale"
-    output: ClassVar[OutputKind] = "images"
-    answer_form: ClassVar[AnswerForm] = "links"
-    expected_seconds: ClassVar[float] = 600.0
+    path = "/upscale"
+    id = "VisionCraftUpscale"
+    title = "Upscale"
+    output = "images"
+    answer_form = "links"
+    expected_seconds = 600.0
 
     image: bytes = field(
         ImageField(),

@@ -203,19 +203,6 @@ class Field:
     required: bool
 
 
-def _field(member: dataclasses.Field[Any]) -> Field:
-    made = member.default_factory is not dataclasses.MISSING
-    default = member.default_factory() if made else member.default  # type: ignore[misc]
-    required = default is dataclasses.MISSING
-    return Field(
-        name=member.name,
-        kind=member.metadata["kind"],
-        help=member.metadata["help"],
-        default=None if required else default,
-        required=required,
-    )
-
-
 @dataclass(frozen=True)
 class FieldError:
     """One value that was rejected. `type` is a word for programs: missing, null or value."""
@@ -244,7 +231,13 @@ R = TypeVar("R", bound="Request")
 
 def field(kind: FieldType, help_text: str, *, default: Any = dataclasses.MISSING) -> Any:
     """One field of a request class. Without a default the field is required."""
-    metadata = {"kind": kind, "help": help_text}
+    required = default is dataclasses.MISSING
+    metadata = {
+        "kind": kind,
+        "help": help_text,
+        "default": None if required else default,
+        "required": required,
+    }
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -276,17 +269,16 @@ class Request:
                 value = field.kind.parse(getattr(self, field.name))
                 if field.required and field.kind.blank(value):
                     raise ValueError("is empty")
+                object.__setattr__(self, field.name, value)
             except ValueError as error:
                 problems.append(FieldError(field.name, str(error)))
-            else:
-                object.__setattr__(self, field.name, value)
         if problems:
             raise InvalidFields(self.path, problems)
 
     @classmethod
     @cache
     def fields(cls) -> tuple[Field, ...]:
-        return tuple(_field(member) for member in dataclasses.fields(cls))
+        return tuple(Field(member.name, **member.metadata) for member in dataclasses.fields(cls))
 
     @classmethod
     def from_json(cls: type[R], body: Mapping[str, Any]) -> R:
@@ -321,7 +313,7 @@ class Request:
         return body
 
     def needs_premium(self) -> bool:
-        """Whether a free account is refused this very request."""
+        """Whether a server rejects this request of a free account."""
         # Servers take names in any case.
         paid = any(
             str(getattr(self, field)).lower() not in map(str.lower, names)
