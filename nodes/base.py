@@ -73,7 +73,8 @@ class ApiNode:
 
     @classmethod
     def own_inputs(cls) -> dict[str, dict[str, widgets.Input]]:
-        """Inputs beside the request's fields, by "required" and "optional"."""
+        """Inputs beside the request's fields, by "required", all texts that must not be empty, and
+        "optional"."""
         return {}
 
     @classmethod
@@ -81,8 +82,8 @@ class ApiNode:
         """True, or what is wrong with the inputs in a sentence.
 
         `values` are the choices, which pass with any name, and the texts that must not be empty;
-        None means linked. ComfyUI checks the numbers itself, because it is not asked about them,
-        but no link of a node that asks for `input_types`, the types of all that is linked.
+        None means linked. ComfyUI checks all other inputs itself, but no links of a node that
+        takes `input_types`, the types of all that is linked.
         """
         linked = input_types or {}
         for name, value in values.items():
@@ -189,22 +190,20 @@ def _encoded(picture: Pixels, upload: UploadFormat, should_cancel: ShouldCancel 
 
 
 def _validate_inputs(node: type[ApiNode]) -> Any:
-    """VALIDATE_INPUTS: `check` with parameters that tell ComfyUI which inputs to leave to it."""
+    """VALIDATE_INPUTS: `check` with parameters that tell ComfyUI which inputs not to check."""
     names = [
         f.name
         for f in node.shown_fields()
         if isinstance(f.kind, ChoiceField) or (f.required and isinstance(f.kind, TextField))
     ]
-    own = node.own_inputs().get("required", {})
-    names += [name for name, (type_name, _) in own.items() if type_name == "STRING"]
+    names += node.own_inputs().get("required", ())
 
     def validate(cls: type[ApiNode], **values: Any) -> bool | str:
         return cls.check(**values)
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    parameters = [
-        inspect.Parameter(name, kind, default=None) for name in ("cls", *names, "input_types")
-    ]
+    taken = ("cls", *names, "input_types")
+    parameters = [inspect.Parameter(name, kind, default=None) for name in taken]
     validate.__signature__ = inspect.Signature(parameters)
     return classmethod(validate)
 

@@ -117,11 +117,9 @@ def _plain(weight: float) -> str:
 
 
 def _hint(stacked: Weights) -> str:
-    unknown = [
-        name for name in stacked if name not in {*catalog_names()(CATALOG), *bundled()[CATALOG]}
-    ]
     if len(stacked) > USUAL_MOST:
-        return f"{len(stacked)} LoRAs: the service took at most {USUAL_MOST} at times."
-    if unknown:
-        return f"Not in the list of LoRAs, sent all the same: {clip(', '.join(unknown), 80)}."
+        return f"{len(stacked)} LoRAs: at times, the service accepted at most {USUAL_MOST}."
+    known = {*catalog_names()(CATALOG), *bundled()[CATALOG]}
+    if unknown := [name for name in stacked if name not in known]:
+        return f"Not in the list of LoRAs, but sent anyway: {clip(', '.join(unknown), 80)}."
     return ""

@@ -71,9 +71,7 @@ class ImageToVideo(AnimationNode):
     ) -> tuple[list[Any], list[Tensor], list[float], list[File], str]:
         parts = zip(result.files, result.decoded, strict=True)
         shown = [self.shown(file, animation, notes) for file, animation in parts]
-        videos = [video for video, _, _ in shown]
-        frames = [frames for _, frames, _ in shown]
-        rates = [fps for _, _, fps in shown]
+        videos, frames, rates = map(list, zip(*shown, strict=True))
         info = self.info(request, result, notes, frames=[len(f) for f in frames], fps=rates)
         return videos, frames, rates, list(result.files), info
 
