@@ -8,35 +8,38 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ..visioncraft_core.api.catalogs import Catalogs
-from ..visioncraft_core.api.fields import Field, ImageField, Request
-from ..visioncraft_core.cancellation import ShouldCancel, never
+from ..visioncraft_core.api.fields import (
+    ChoiceField,
+    Field,
+    ImageField,
+    MessagesField,
+    Request,
+    TextField,
+)
+from ..visioncraft_core.cancellation import ShouldCancel
 from ..visioncraft_core.client import Client, Decoder, OnProgress, Result, unopened
-from ..visioncraft_core.errors import Cancelled, VisionCraftError
-from ..visioncraft_core.media.images import UploadFormat, decode, encode
+from ..visioncraft_core.errors import Cancelled, InvalidRequest, VisionCraftError
+from ..visioncraft_core.media.images import Pixels, UploadFormat, encode
 from ..visioncraft_core.profiles.profile import embedded_sandbox
 from ..visioncraft_core.profiles.profiles import AUTO
 from . import comfy, tensors, widgets
 from .partial_runs import PartialRuns
-from .server import chosen
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..visioncraft_core.media.images import DecodedImage as Decoded
+from .server import is_usable, selected_profile
 
 SANDBOX_NOTE = "No key is configured, so the built-in sandbox answers; its results are synthetic."
+INFO_HELP = "Who answered, how long it took, and any notes, as JSON text."
 
 
 class ApiNode:
-    """A node that sends one request. Subclasses name REQUEST and say what `output` gives; `opener`
-    is what opens the files that come."""
+    """A node that sends one request. A subclass names REQUEST, the `decoder` of the files that
+    come, and what `output` gives."""
 
     REQUEST: ClassVar[type[Request]]
-    HIDDEN_FIELDS: ClassVar[tuple[str, ...]] = ()  # fields that `build` fills by itself
+    ID: ClassVar[str]
+    TITLE: ClassVar[str]
     decoder: ClassVar[Decoder] = staticmethod(unopened)
     partial_runs: ClassVar[PartialRuns]  # the runs that gave only a part
     FUNCTION = "run"
@@ -44,43 +47,43 @@ class ApiNode:
     DESCRIPTION = ""
 
     def __init_subclass__(cls) -> None:
-        cls.partial_runs = PartialRuns()
-        if hasattr(cls, "REQUEST") and not cls.DESCRIPTION:
-            cls.DESCRIPTION = inspect.cleandoc(cls.REQUEST.__doc__ or "")
+        if hasattr(cls, "REQUEST"):
+            cls.ID, cls.TITLE = cls.REQUEST.id, cls.REQUEST.title
+            cls.DESCRIPTION = cls.DESCRIPTION or inspect.cleandoc(cls.REQUEST.__doc__ or "")
+            cls.partial_runs = PartialRuns()
+            cls.VALIDATE_INPUTS = _validate_inputs(cls)
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
         """V1 inputs. ComfyUI asks often, on its server's loop: one small file is read at most."""
         names = catalog_names()
-        required = {f.name: widgets.of(f, names) for f in cls.shown_fields() if f.required}
-        optional = {f.name: widgets.of(f, names) for f in cls.shown_fields() if not f.required}
-        own = cls.own_inputs()
-        return {
-            "required": {**required, **own.get("required", {})},
-            "optional": {
-                **optional,
-                **own.get("optional", {}),
-                "server": widgets.SERVER_SOCKET,
-                "seed": widgets.SEED,
-            },
-        }
+        inputs: dict[str, dict[str, widgets.Input]] = {"required": {}, "optional": {}}
+        for field in cls.shown_fields():
+            group = "required" if field.required else "optional"
+            inputs[group][field.name] = widgets.of(field, names)
+        for group, own in cls.own_inputs().items():
+            inputs[group].update(own)
+        inputs["optional"].update(server=widgets.SERVER_SOCKET, seed=widgets.SEED)
+        return inputs
 
     @classmethod
     def shown_fields(cls) -> tuple[Field, ...]:
-        return tuple(f for f in cls.REQUEST.fields() if f.name not in cls.HIDDEN_FIELDS)
+        """The fields that are inputs. No widget holds a conversation: `build` makes it."""
+        return tuple(f for f in cls.REQUEST.fields() if not isinstance(f.kind, MessagesField))
 
     @classmethod
     def own_inputs(cls) -> dict[str, dict[str, widgets.Input]]:
-        """Inputs beside the request's fields, by "required" and "optional"."""
+        """Inputs beside the request's fields, by "required", all texts that must not be empty, and
+        "optional"."""
         return {}
 
     @classmethod
-    def check(cls, input_types: dict[str, str] | None, **values: str | None) -> bool | str:
-        """VALIDATE_INPUTS of the node: True, or a sentence.
+    def check(cls, input_types: dict[str, str] | None = None, **values: str | None) -> bool | str:
+        """True, or what is wrong with the inputs in a sentence.
 
         `values` are the choices, which pass with any name, and the texts that must not be empty;
-        None means linked. ComfyUI checks the numbers itself, because it is not asked about them,
-        but no link of a node that asks for `input_types`, the types of all that is linked.
+        None means linked. ComfyUI checks all other inputs itself, but no links of a node that
+        takes `input_types`, the types of all that is linked.
         """
         linked = input_types or {}
         for name, value in values.items():
@@ -88,12 +91,7 @@ class ApiNode:
                 return f"{name} is empty. Write something, or connect a text."
         if problem := widgets.type_mismatch(cls.INPUT_TYPES(), linked):
             return problem
-        if "server" not in linked:  # else the Server node judges it
-            try:
-                chosen("").require_key()
-            except VisionCraftError as error:
-                return str(error)
-        return True
+        return "server" in linked or is_usable("")  # the Server node checks its own profile
 
     @classmethod
     def IS_CHANGED(cls, **constants: Any) -> int:
@@ -111,21 +109,35 @@ class ApiNode:
 
     @classmethod
     def requests(
-        cls, values: dict[str, Any], upload: UploadFormat, should_cancel: ShouldCancel = never
+        cls,
+        values: dict[str, Any],
+        upload: UploadFormat,
+        should_cancel: ShouldCancel | None = None,
     ) -> list[Request]:
-        """One request for each picture of an IMAGE input, one where there is none.
+        """One request for each picture of the IMAGE inputs, one where there are none.
 
-        Raises InvalidRequest for an IMAGE without pictures, or Cancelled.
+        A batch of one picture goes with every request. Raises InvalidRequest for a batch without
+        pictures and for batches that do not match, or Cancelled.
         """
-        name = next((f.name for f in cls.REQUEST.fields() if isinstance(f.kind, ImageField)), "")
-        if not name:
-            return [cls.build(**values)]
-        made: list[Request] = []
-        for picture in tensors.pixels(values[name]):
-            if should_cancel():  # each may take half a second
-                raise Cancelled("Cancelled.", phase="check", charged="no")
-            made.append(cls.build(**{**values, name: encode(picture, upload)}))
-        return made
+        files: dict[str, list[bytes]] = {}
+        batches = {
+            f.name: tensors.pixels(values[f.name])
+            for f in cls.REQUEST.fields()
+            if isinstance(f.kind, ImageField)
+        }
+        count = max(map(len, batches.values()), default=1)
+        for name, pictures in batches.items():
+            if len(pictures) not in (1, count):
+                raise InvalidRequest(
+                    f"{name} holds {len(pictures)} pictures and another input {count}; nothing was "
+                    "sent.",
+                    f"Connect one picture to {name}, or {count} of them.",
+                    phase="check",
+                )
+            encoded = [_encoded(picture, upload, should_cancel) for picture in pictures]
+            files[name] = encoded * (count // len(encoded))
+        rows = [{name: files[name][row] for name in files} for row in range(count)]
+        return [cls.build(**{**values, **row}) for row in rows]
 
     async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> tuple[Any, ...]:
         def work(say: OnProgress, should_cancel: ShouldCancel) -> tuple[Any, ...]:
@@ -161,37 +173,39 @@ class ApiNode:
             for f in request.fields()
             if not isinstance(f.kind, ImageField)
         }
-        told = {
+        details = {
             "server": result.server,
             "seconds": round(result.seconds, 2),
             **more,
             "notes": notes,
             "request": {"path": request.path, **sent},
         }
-        return json.dumps(told, ensure_ascii=False, indent=2)
+        return json.dumps(details, ensure_ascii=False, indent=2)
 
 
-class ImageNode(ApiNode):
-    """A node whose result is pictures."""
+def _encoded(picture: Pixels, upload: UploadFormat, should_cancel: ShouldCancel | None) -> bytes:
+    if should_cancel and should_cancel():  # each may take half a second
+        raise Cancelled("Cancelled.", phase="check", charged="no")
+    return encode(picture, upload)
 
-    CATEGORY = "VisionCraft/Image"
-    decoder = staticmethod(decode)
-    RETURN_TYPES = ("IMAGE", "MASK", "STRING")
-    RETURN_NAMES = ("images", "mask", "info")
-    OUTPUT_TOOLTIPS = (
-        "The pictures as one batch.",
-        "What is transparent in them: 1 is transparent.",
-        "Who answered, how long it took, and anything worth knowing, as JSON text.",
-    )
 
-    def output(
-        self, request: Request, result: Result, notes: list[str]
-    ) -> tuple[Tensor, Tensor, str]:
-        pictures: Sequence[Decoded] = result.decoded
-        notes += _size_note(pictures)
-        sizes = [f"{p.size.width}x{p.size.height}" for p in pictures]
-        told = self.info(request, result, notes, pictures=sizes)
-        return tensors.images(pictures), tensors.masks(pictures), told
+def _validate_inputs(node: type[ApiNode]) -> Any:
+    """VALIDATE_INPUTS: `check` with parameters that tell ComfyUI which inputs not to check."""
+    names = [
+        f.name
+        for f in node.shown_fields()
+        if isinstance(f.kind, ChoiceField) or (f.required and isinstance(f.kind, TextField))
+    ]
+    names += node.own_inputs().get("required", ())
+
+    def validate(cls: type[ApiNode], **values: Any) -> bool | str:
+        return cls.check(**values)
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    taken = ("cls", *names, "input_types")
+    parameters = [inspect.Parameter(name, kind, default=None) for name in taken]
+    validate.__signature__ = inspect.Signature(parameters)
+    return classmethod(validate)
 
 
 def _say_end(say: OnProgress, seconds: float, notes: list[str]) -> None:
@@ -202,16 +216,9 @@ def _say_end(say: OnProgress, seconds: float, notes: list[str]) -> None:
         say(note)
 
 
-def _size_note(pictures: Sequence[Decoded]) -> list[str]:
-    if len({picture.size for picture in pictures}) == 1:
-        return []
-    width, height = tensors.common_size(pictures)
-    return [f"The pictures differ in size; the smaller ones were padded to {width}x{height}."]
-
-
 def client_of(server: str) -> tuple[Client, str]:
     """The client of a profile ("" is the host's choice), and what the user should know of it."""
-    profile = chosen(server)
+    profile = selected_profile(server)
     automatic = profile.embedded and server in ("", AUTO) and comfy.host().default_server() == AUTO
     return Client(profile, comfy.host().home()), SANDBOX_NOTE if automatic else ""
 
@@ -219,7 +226,7 @@ def client_of(server: str) -> tuple[Client, str]:
 def catalog_names() -> widgets.Names:
     """The names of each catalog as last known for the server that is used by default."""
     try:
-        profile = chosen("")
+        profile = selected_profile("")
     except VisionCraftError:  # a menu must open with broken settings too; a run will tell
         profile = embedded_sandbox()
     return Catalogs(comfy.host().home(), profile.base_url).names

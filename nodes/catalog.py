@@ -16,12 +16,24 @@ from .partial_runs import PartialRuns
 FIRST, BY_NUMBER, ALL = "first", "by number", "all"
 MOST = 9999
 
+FILTER_HELP = "Keeps only names that contain all of these words, in any order and case."
+PICK_HELP = "Which of the names to use: the first, the one with the number below, or all of them."
+NUMBER_HELP = (
+    "Counts from 1 and starts again after the last name. Set its control to increment to use the "
+    "next name on each run."
+)
+REFRESH_HELP = (
+    "Asks the server again on every run. Turn it on only if its list changes while you work."
+)
+
 
 class CatalogLoader:
+    ID = "VisionCraftCatalog"
+    TITLE = "Catalog Loader"
     CATEGORY = "VisionCraft/Tools"
     DESCRIPTION = (
-        "Lists the models, samplers, LoRAs ... of a server. Wire name into any choice of a "
-        "VisionCraft node; wire names instead, and that node runs once for each name."
+        "Lists the models, samplers, LoRAs and other choices of a server. Connect name to any "
+        "choice of a VisionCraft node, or names to run that node once for each name."
     )
     SEARCH_ALIASES = ["model list", "models", "samplers", "loras", "batch models", "visioncraft"]
     FUNCTION = "load"
@@ -29,9 +41,9 @@ class CatalogLoader:
     RETURN_NAMES = ("name", "names", "text", "count")
     OUTPUT_IS_LIST = (False, True, False, False)
     OUTPUT_TOOLTIPS = (
-        "The picked name; the first one where all are picked.",
-        "The picked names as a list: a node wired to it runs once for each.",
-        "Where the list comes from and how old it is, then one name a line.",
+        "The picked name, or the first one if all are picked.",
+        "The picked names as a list: a node connected to it runs once for each.",
+        "Where the list comes from and how old it is, then one name per line.",
         "How many names passed the filter.",
     )
     partial_runs = PartialRuns()  # the runs whose list was not live
@@ -42,20 +54,10 @@ class CatalogLoader:
         return {
             "required": {
                 "catalog": widgets.choice(list(CATALOGS), "models-xl", f"Which list. {lists}."),
-                "filter": widgets.text("Only names with all of these words in them."),
-                "pick": widgets.choice(
-                    [FIRST, BY_NUMBER, ALL],
-                    FIRST,
-                    "Which of the names: the first, the one with the number below, or all.",
-                ),
-                "number": widgets.number(
-                    "Counts from 1 and begins again after the last name. Set its control to "
-                    "increment for the next name on each run.",
-                    default=1,
-                    low=1,
-                    high=MOST,
-                ),
-                "refresh": widgets.switch("Ask the server again on every run.", default=False),
+                "filter": widgets.text(FILTER_HELP),
+                "pick": widgets.choice([FIRST, BY_NUMBER, ALL], FIRST, PICK_HELP),
+                "number": widgets.number(NUMBER_HELP, 1, 1, MOST, control_after_generate=True),
+                "refresh": widgets.switch(REFRESH_HELP, default=False),
             },
             "optional": {"server": widgets.SERVER_SOCKET},
         }

@@ -1,6 +1,6 @@
 """The only bridge to ComfyUI: interrupt, words on the node, the user's folder.
 
-Outside ComfyUI (headless, tests, registry indexers) the same calls reach a quiet host, or the one
+Outside ComfyUI (headless, tests, registry indexers) the same calls reach QuietHost, or the host
 that `use` names.
 """
 
@@ -17,7 +17,7 @@ from contextlib import suppress
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..visioncraft_core.atomic import link_first_free, temporary_file
 from ..visioncraft_core.cancellation import ShouldCancel
@@ -26,7 +26,7 @@ from ..visioncraft_core.errors import Cancelled, SaveFailed
 from ..visioncraft_core.profiles.paths import default_home, named_home
 from ..visioncraft_core.profiles.profiles import AUTO
 from .background import Background
-from .video_input import VideoFromFile, VideoFromFrames
+from .video_input import Video
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,56 +37,22 @@ STATUS_EVENT = "visioncraft.status"  # web/js/status.js listens
 T = TypeVar("T")
 
 
-class Host(Protocol):
-    """What runs the nodes."""
-
-    keeps_text: bool
-    """Whether the last text stays on the node: then a wait is counted there in seconds, and the
-    end is said as well."""
-
-    def interrupted(self) -> bool: ...
-
-    def interruption(self) -> BaseException:
-        """The exception by which the host knows that its user stopped the run."""
-        ...
-
-    def progress_callback(self) -> OnProgress:
-        """Shows a line of text on the node that runs in this context."""
-        ...
-
-    def home(self) -> Path: ...
-
-    def default_server(self) -> str: ...
-
-    def video_from_file(self, content: bytes) -> Any:
-        """A VIDEO of an MP4 file, whose stream is kept as it is."""
-        ...
-
-    def video_from_frames(self, images: Tensor, rate: Fraction) -> Any:
-        """A VIDEO of an IMAGE, frames x height x width x 3, of even size."""
-        ...
-
-    def save(self, content: bytes, prefix: str, suffix: str) -> Any:
-        """Writes a result to the output folder; gives its entry for ComfyUI's `ui`."""
-        ...
-
-    def preview(self, content: bytes, suffix: str) -> Any:
-        """Writes a file that only the canvas shows; None where there is none."""
-        ...
-
-
 class QuietHost:
-    """No ComfyUI: never interrupted, says nothing."""
+    """What runs the nodes; this one without ComfyUI: never interrupted, shows nothing."""
 
     keeps_text = False
+    """Whether the last text stays on the node: then a wait is counted there in seconds, and the
+    end is said as well."""
 
     def interrupted(self) -> bool:
         return False
 
     def interruption(self) -> BaseException:
+        """The exception by which the host knows that its user stopped the run."""
         return Cancelled("Cancelled.")
 
     def progress_callback(self) -> OnProgress:
+        """Shows a line of text on the node that runs in this context."""
         return quiet
 
     def home(self) -> Path:
@@ -95,18 +61,19 @@ class QuietHost:
     def default_server(self) -> str:
         return AUTO
 
-    def video_from_file(self, content: bytes) -> Any:
-        return VideoFromFile(content)
-
-    def video_from_frames(self, images: Tensor, rate: Fraction) -> Any:
-        return VideoFromFrames(images, rate)
+    def video(self, images: Tensor, rate: Fraction, file: bytes = b"") -> Any:
+        """A VIDEO of an IMAGE, frames x height x width x 3 of even size, at `rate` frames a second,
+        or of the MP4 `file` that they were decoded from, whose streams are kept as they are."""
+        return Video(images, rate, file)
 
     def save(self, content: bytes, prefix: str, suffix: str) -> Any:
+        """Writes a result to the output folder; gives its entry for ComfyUI's `ui`."""
         raise SaveFailed(
             "There is no output folder here.", "Use the node in ComfyUI or with visioncraft run."
         )
 
     def preview(self, content: bytes, suffix: str) -> Any:
+        """Writes a file that only the canvas shows; None where there is none."""
         return None
 
 
@@ -141,10 +108,9 @@ class ComfyHost(QuietHost):
         users = Path(_module("folder_paths").get_user_directory())
         return named_home() or users / "__visioncraft"
 
-    def video_from_file(self, content: bytes) -> Any:
-        return _module("comfy_api.input_impl").VideoFromFile(io.BytesIO(content))
-
-    def video_from_frames(self, images: Tensor, rate: Fraction) -> Any:
+    def video(self, images: Tensor, rate: Fraction, file: bytes = b"") -> Any:
+        if file:
+            return _module("comfy_api.input_impl").VideoFromFile(io.BytesIO(file))
         components = _module("comfy_api.util").VideoComponents(images=images, frame_rate=rate)
         return _module("comfy_api.input_impl").VideoFromComponents(components)
 
@@ -154,22 +120,22 @@ class ComfyHost(QuietHost):
     def preview(self, content: bytes, suffix: str) -> Any:
         return self._write(content, "visioncraft_preview", suffix, "temp")
 
-    def _write(self, content: bytes, prefix: str, suffix: str, place: str) -> dict[str, str]:
+    def _write(self, content: bytes, prefix: str, suffix: str, kind: str) -> dict[str, str]:
         paths = _module("folder_paths")
-        root = paths.get_directory_by_type(place)
+        root = paths.get_directory_by_type(kind)
         folder, name, first, subfolder, _ = paths.get_save_image_path(prefix, root)
-        # Items of a list and other programs are told the same number.
+        # Items of a list and other programs get the same number from ComfyUI.
         names = (Path(folder) / f"{name}_{number:05}_.{suffix}" for number in count(first))
         try:
-            with temporary_file(Path(folder), content) as part:
-                file = link_first_free(part, names)
+            with temporary_file(Path(folder), content) as file:
+                saved = link_first_free(file, names)
         except OSError as error:
             raise SaveFailed(
                 f"A result could not be saved ({error.strerror}).",
                 "Make room in ComfyUI's folders and run again.",
                 charged="yes",
             ) from None
-        return {"filename": file.name, "subfolder": subfolder, "type": place}
+        return {"filename": saved.name, "subfolder": subfolder, "type": kind}
 
 
 def _workflow_id(server: Any, prompt_id: str) -> str:
@@ -186,19 +152,17 @@ def _module(name: str) -> Any:
     return importlib.import_module(name)
 
 
-_chosen: Host | None = None
+_host: QuietHost | None = None
 
 
-def use(chosen: Host | None) -> None:
-    """Runs the nodes under `chosen` from here on; None goes back to looking for ComfyUI."""
-    global _chosen
-    _chosen = chosen
+def use(host: QuietHost | None) -> None:
+    """Runs the nodes under `host` from here on; None goes back to looking for ComfyUI."""
+    global _host
+    _host = host
 
 
-def host() -> Host:
-    if _chosen is not None:
-        return _chosen
-    return ComfyHost() if "comfy.model_management" in sys.modules else QuietHost()
+def host() -> QuietHost:
+    return _host or (ComfyHost() if "comfy.model_management" in sys.modules else QuietHost())
 
 
 async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:

@@ -13,6 +13,11 @@ from .base import catalog_names
 
 CATALOG = "loras"
 USUAL_MOST = 5  # the service's documentation of 2024-05 names this limit
+LORA_HELP = "The LoRA to add. It must fit Stable Diffusion 1.x, as those in this list do."
+WEIGHT_HELP = (
+    "How strongly the LoRA counts. 1 is usual; try 0.5 if its style takes over. Weights below 0 "
+    "push the picture the other way."
+)
 
 Weights = dict[str, float]
 
@@ -21,10 +26,12 @@ _WEIGHT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.IGNORECAS
 
 
 class LoraStack:
+    ID = "VisionCraftLoraStack"
+    TITLE = "LoRA Stack"
     CATEGORY = "VisionCraft/Tools"
     DESCRIPTION = (
-        "Adds a LoRA to a stack for SD Generate. Chain as many as you like; where one comes twice, "
-        "the later weight counts."
+        "Adds a LoRA to a stack for SD Generate. Chain as many as you like; if a LoRA appears "
+        "twice, the later weight counts."
     )
     SEARCH_ALIASES = ["lora", "lora loader", "lora stack", "visioncraft"]
     FUNCTION = "stack"
@@ -40,13 +47,13 @@ class LoraStack:
         names = catalog_names()(CATALOG)
         return {
             "required": {
-                "lora": widgets.choice(names, names[0], "The LoRA to add."),
-                "weight": widgets.LORA_WEIGHT,
-                "enabled": widgets.switch("Off leaves this LoRA out.", default=True),
+                "lora": widgets.choice(names, names[0], LORA_HELP),
+                "weight": widgets.number(WEIGHT_HELP, 1.0, -10.0, 10.0, 0.05),
+                "enabled": widgets.switch("Turn it off to leave this LoRA out.", default=True),
             },
             "optional": {
                 "text": widgets.text(
-                    "More LoRAs as <lora:name:weight>, one after the other.", multiline=True
+                    "More LoRAs as <lora:name:weight>, one after another.", multiline=True
                 ),
                 "loras": widgets.socket(widgets.LORAS, "The stack to add to."),
             },
@@ -110,11 +117,9 @@ def _plain(weight: float) -> str:
 
 
 def _hint(stacked: Weights) -> str:
-    unknown = [
-        name for name in stacked if name not in {*catalog_names()(CATALOG), *bundled()[CATALOG]}
-    ]
     if len(stacked) > USUAL_MOST:
-        return f"{len(stacked)} LoRAs: the service took at most {USUAL_MOST} at times."
-    if unknown:
-        return f"Not in the list of LoRAs, sent all the same: {clip(', '.join(unknown), 80)}."
+        return f"{len(stacked)} LoRAs: at times, the service accepted at most {USUAL_MOST}."
+    known = {*catalog_names()(CATALOG), *bundled()[CATALOG]}
+    if unknown := [name for name in stacked if name not in known]:
+        return f"Not in the list of LoRAs, but sent anyway: {clip(', '.join(unknown), 80)}."
     return ""

@@ -15,9 +15,11 @@ from . import comfy, widgets
 class SaveOriginal:
     """An output node: it runs whenever it is in the graph."""
 
+    ID = "VisionCraftSaveOriginal"
+    TITLE = "Save Original"
     CATEGORY = "VisionCraft/Tools"
     DESCRIPTION = (
-        "Saves the very file that the server sent, without decoding and encoding it again."
+        "Saves a file exactly as the server sent it, without decoding and encoding it again."
     )
     SEARCH_ALIASES = ["save gif", "save mp4", "download", "visioncraft"]
     FUNCTION = "save"
@@ -28,7 +30,7 @@ class SaveOriginal:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
-        help_text = "How the file name begins; folders and %year%-%month%-%day% may be part of it."
+        help_text = "How the file name begins. It may contain folders and %year%-%month%-%day%."
         return {
             "required": {
                 "original": widgets.socket(widgets.FILE, "A file from a VisionCraft node."),

@@ -11,45 +11,49 @@ from . import comfy, widgets
 class Server:
     """A workflow holds at most the profile's name: its address and key stay on this computer."""
 
+    ID = "VisionCraftServer"
+    TITLE = "VisionCraft Server"
     CATEGORY = "VisionCraft/Tools"
-    DESCRIPTION = "Names a configured server. Wire it into any VisionCraft node to run it there."
+    DESCRIPTION = "Selects a configured server. Connect it to any VisionCraft node to run it there."
     SEARCH_ALIASES = ["profile", "endpoint", "account", "visioncraft"]
     FUNCTION = "choose"
     RETURN_TYPES = (widgets.SERVER,)
     RETURN_NAMES = ("server",)
-    OUTPUT_TOOLTIPS = ("Wire it into the server input of a VisionCraft node.",)
+    OUTPUT_TOOLTIPS = ("Connect it to the server input of a VisionCraft node.",)
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
         names = Profiles(comfy.host().home()).names()
         help_text = (
-            "One of your server profiles. auto is your configured server, or the sandbox where no "
-            "key is set; sandbox needs no key and no network."
+            "One of your server profiles. auto is your configured server, or the sandbox if no key "
+            "is set; sandbox needs no key and no network."
         )
         return {"required": {"profile": widgets.choice(names, AUTO, help_text)}}
 
     @classmethod
     def VALIDATE_INPUTS(cls, profile: str | None = None) -> bool | str:
-        if profile is None:
-            return True
-        try:
-            chosen(profile).require_key()
-        except VisionCraftError as error:
-            return str(error)
-        return True
+        return profile is None or is_usable(profile)
 
     def choose(self, profile: str) -> tuple[str]:
         return (profile,)
 
 
-def chosen(name: str) -> Profile:
+def is_usable(name: str) -> bool | str:
+    """True, or what the profile that a workflow names lacks, in the form of VALIDATE_INPUTS."""
+    try:
+        selected_profile(name).require_key()
+    except VisionCraftError as error:
+        return str(error)
+    return True
+
+
+def selected_profile(name: str) -> Profile:
     """The profile that a workflow names; "" and "auto" are up to the host. Raises ConfigError."""
-    current = comfy.host()
     if "://" in name:
         # A shared workflow must not be able to say where a key or a picture goes.
         raise ConfigError(
             "A workflow cannot name an address.",
             "Configure a server profile and choose it in a VisionCraft Server node.",
         )
-    wanted = current.default_server() if name in ("", AUTO) else name
-    return Profiles(current.home()).find(wanted)
+    host = comfy.host()
+    return Profiles(host.home()).find(host.default_server() if name in ("", AUTO) else name)

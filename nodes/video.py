@@ -1,4 +1,4 @@
-"""Nodes whose result moves, and the file type that carries a result untouched."""
+"""Nodes that make animations and videos."""
 
 from __future__ import annotations
 
@@ -9,58 +9,54 @@ from ..visioncraft_core.api.fields import Request
 from ..visioncraft_core.client import File, Result
 from ..visioncraft_core.media.animations import Animation, decode_animation
 from . import comfy, tensors, widgets
-from .base import ApiNode
+from .base import INFO_HELP, ApiNode
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FRAMES_HELP = "The frames as a batch of images."
-FPS_HELP = "Frames a second; the mean where they stay for different times."
-VIDEO_HELP = "As a video, for Save Video."
-ORIGINAL_HELP = "The very file that the server sent, for Save Original."
-INFO_HELP = "Who answered, how long it took, and anything worth knowing, as JSON text."
+FPS_HELP = "Frames per second; the mean if frames are shown for different times."
+VIDEO_HELP = "The animation as a video, for Save Video."
+ORIGINAL_HELP = "The file exactly as the server sent it, for Save Original."
 
 
-class _Moving(ApiNode):
+class AnimationNode(ApiNode):
+    """A node whose result is animations."""
+
     CATEGORY = "VisionCraft/Video"
     decoder = staticmethod(decode_animation)
 
     def shown(
         self, file: File, animation: Animation, notes: list[str]
     ) -> tuple[Any, Tensor, float]:
-        """VIDEO, frames and frames a second of one file; what is odd about it goes to `notes`."""
+        """VIDEO, frames and frame rate of one file; adds what is unusual about it to `notes`."""
         frames = tensors.frames(animation.frames)
-        notes += _oddities(animation)
-        if file.kind == "mp4":
-            video = comfy.host().video_from_file(file.content)
-        else:
-            video = comfy.host().video_from_frames(tensors.even(frames), animation.rate)
-        return video, frames, animation.fps
+        notes += _notes(animation)
+        images, content = (
+            (frames, file.content) if file.kind == "mp4" else (tensors.even(frames), b"")
+        )
+        return comfy.host().video(images, animation.rate, content), frames, animation.fps
 
 
-class TextToGif(_Moving):
+class TextToGif(AnimationNode):
     REQUEST = endpoints.GenerateGif
     SEARCH_ALIASES = ["gif", "animation", "text to video", "txt2gif", "visioncraft"]
     RETURN_TYPES = ("IMAGE", "FLOAT", "VIDEO", widgets.FILE, "STRING")
     RETURN_NAMES = ("frames", "fps", "video", "original", "info")
     OUTPUT_TOOLTIPS = (FRAMES_HELP, FPS_HELP, VIDEO_HELP, ORIGINAL_HELP, INFO_HELP)
 
-    @classmethod
-    def VALIDATE_INPUTS(cls, sampler=None, prompt=None, input_types=None):
-        return cls.check(input_types, sampler=sampler, prompt=prompt)
-
     def output(
         self, request: Request, result: Result, notes: list[str]
     ) -> tuple[Tensor, float, Any, File, str]:
         file = result.files[0]
         if len(result.files) > 1:
-            notes.append(f"Only the first of {len(result.files)} files is shown.")
+            notes.append(f"Only the first of {len(result.files)} files is used.")
         video, frames, fps = self.shown(file, result.decoded[0], notes)
-        told = self.info(request, result, notes, frames=len(frames), fps=fps, file=file.kind)
-        return frames, fps, video, file, told
+        info = self.info(request, result, notes, frames=len(frames), fps=fps, file=file.kind)
+        return frames, fps, video, file, info
 
 
-class ImageToVideo(_Moving):
+class ImageToVideo(AnimationNode):
     """Several pictures give several videos, so its outputs are lists; one gives a list of one."""
 
     REQUEST = endpoints.ImageToVideo
@@ -75,22 +71,23 @@ class ImageToVideo(_Moving):
     ) -> tuple[list[Any], list[Tensor], list[float], list[File], str]:
         parts = zip(result.files, result.decoded, strict=True)
         shown = [self.shown(file, animation, notes) for file, animation in parts]
-        videos = [video for video, _, _ in shown]
-        frames = [frames for _, frames, _ in shown]
-        rates = [fps for _, _, fps in shown]
-        told = self.info(request, result, notes, frames=[len(f) for f in frames], fps=rates)
-        return videos, frames, rates, list(result.files), told
+        videos, frames, rates = map(list, zip(*shown, strict=True))
+        info = self.info(request, result, notes, frames=[len(f) for f in frames], fps=rates)
+        return videos, frames, rates, list(result.files), info
 
 
-def _oddities(animation: Animation) -> list[str]:
+NODES = (TextToGif, ImageToVideo)
+
+
+def _notes(animation: Animation) -> list[str]:
     notes = []
     if len(animation.frames) == 1:
-        notes.append("The file has a single frame and does not move.")
+        notes.append("The file has a single frame and no motion.")
     if not animation.steady:
         times = ", ".join(f"{delay:.2f}" for delay in animation.delays)
-        notes.append(f"The frames stay for different times, in seconds: {times}.")
+        notes.append(f"The frames are shown for different times, in seconds: {times}.")
     if animation.transparent:
-        notes.append("What is transparent is shown white; original keeps it.")
+        notes.append("Transparent parts are shown white; original keeps them.")
     if animation.left_out:
         notes.append(f"{animation.left_out} frames at the end were left out to save memory.")
     return notes

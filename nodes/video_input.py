@@ -1,22 +1,19 @@
 """A VIDEO for where there is no ComfyUI: the part of its VideoInput that core nodes and ours use.
 
 What is written follows ComfyUI 0.3.64's comfy_api/latest/_input_impl/video_types.py. torch and av
-are imported at the first film, for the reasons that tensors.py gives.
+are imported at the first video, for the reasons that tensors.py gives.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..visioncraft_core.media.animations import decode_animation
-from ..visioncraft_core.media.images import damaged_file
 from . import tensors
 
 if TYPE_CHECKING:
@@ -31,89 +28,25 @@ Target = Path | io.BytesIO
 class Components:
     """What a video is made of.
 
-    `images` is an IMAGE, frames x height x width x 3 of float32; `frame_rate` is frames a second;
-    `metadata` holds the tags of the file that it came from.
+    `images` is an IMAGE, frames x height x width x 3 of float32; `frame_rate` is frames a second.
     """
 
     images: Tensor
     frame_rate: Fraction
     audio: None = None
-    metadata: dict[str, str] = field(default_factory=dict)
 
 
-class VideoFromFile:
-    """An MP4 file as it came; saving copies its streams without encoding them again.
-
-    Every method raises DamagedFile for a file that does not open as an MP4 with pictures.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    @property
-    def rate(self) -> Fraction:
-        """Frames a second; 1 where the file does not tell, as in ComfyUI."""
-        with self._opened() as container:
-            return Fraction(container.streams.video[0].average_rate or 1)
-
-    def frames(self) -> Tensor:
-        """IMAGE: frames x height x width x 3; as many as `decode_animation` has room for."""
-        with self._opened():
-            return tensors.frames(decode_animation(self._content).frames)
-
-    def get_dimensions(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-        with self._opened() as container:
-            context = container.streams.video[0].codec_context
-            return context.width, context.height
-
-    def get_components(self) -> Components:
-        with self._opened() as container:
-            tags = dict(container.metadata)
-        return Components(self.frames(), self.rate, metadata=tags)
-
-    def save_to(
-        self, target: Target, metadata: Metadata | None = None, codec: str = "auto"
-    ) -> None:
-        """Writes an MP4 with the same streams; `metadata` replaces tags of the same name.
-
-        As in ComfyUI the pictures are encoded again only for a `codec` that they do not have; the
-        old tags, and here the sound, are lost then.
-        """
-        with self._opened() as given:
-            if codec not in ("auto", given.streams.video[0].codec.name):
-                VideoFromFrames(self.frames(), self.rate).save_to(target, metadata)
-                return
-            with _writing(target) as output:
-                output.metadata.update({**given.metadata, **_tags(metadata, quoted=False)})
-                _copy(given, output)
-
-    @contextmanager
-    def _opened(self) -> Iterator[InputContainer]:
-        import av
-        from av.error import FFmpegError
-
-        try:
-            # The named format keeps FFmpeg from following playlists and the like.
-            container = av.open(io.BytesIO(self._content), "r", format="mp4")
-        except FFmpegError:
-            raise damaged_file("is a damaged or unknown video") from None
-        with container:
-            if not container.streams.video:
-                raise damaged_file("is a video without pictures")
-            yield container
-
-
-class VideoFromFrames:
-    """Frames and their rate; saving encodes them with H.264 as ComfyUI does.
+class Video:
+    """Frames and their rate, and the MP4 file that they were decoded from, if any.
 
     `images` is an IMAGE, frames x height x width x 3, of which values outside 0..1 are clamped;
     `rate` is frames a second.
     """
 
-    def __init__(self, images: Tensor, rate: Fraction) -> None:
+    def __init__(self, images: Tensor, rate: Fraction, file: bytes = b"") -> None:
         self._images = images
         self._rate = rate
+        self._file = file
 
     def get_dimensions(self) -> tuple[int, int]:
         """Width and height in pixels, of the frames as given: a saved file may be one larger."""
@@ -125,26 +58,44 @@ class VideoFromFrames:
     def save_to(
         self, target: Target, metadata: Metadata | None = None, codec: str = "auto"
     ) -> None:
-        """Writes an MP4 of H.264, the only `codec`.
+        """Writes an MP4; `metadata` replaces tags of the same name.
 
-        H.264 wants even sides. ComfyUI fails at odd ones; here the last row or column is repeated.
-        With ComfyUI's settings, which are the default ones, x264 does not repeat every film to the
-        last bit: two encodings may be a level apart here and there.
+        As in ComfyUI the streams of a file are copied, and encoded again only for a `codec` that
+        they do not have; the old tags, and here the sound, are lost then. Frames are encoded with
+        H.264, the only codec.
+        """
+        import av
+
+        if self._file:
+            # The named format keeps FFmpeg from following playlists and the like.
+            with av.open(io.BytesIO(self._file), "r", format="mp4") as given:
+                if codec in ("auto", given.streams.video[0].codec.name):
+                    with _writing(target) as output:
+                        tags = _tags(metadata, quoted=False)
+                        output.metadata.update({**given.metadata, **tags})
+                        _copy(given, output)
+                    return
+        with _writing(target) as output:
+            output.metadata.update(_tags(metadata, quoted=True))
+            self._encode(output)
+
+    def _encode(self, output: OutputContainer) -> None:
+        """H.264 requires even sides. ComfyUI fails at odd ones; here the last row or column is
+        repeated. With ComfyUI's settings, which are the default ones, x264 does not repeat every
+        video to the last bit: two encodings may be a level apart here and there.
         """
         import av
 
         images = tensors.even(self._images)
-        with _writing(target) as output:
-            output.metadata.update(_tags(metadata, quoted=True))
-            # ComfyUI rounds the rate to thousandths.
-            stream: Any = output.add_stream("h264", rate=Fraction(round(self._rate * 1000), 1000))
-            stream.width, stream.height = images.shape[2], images.shape[1]
-            stream.pix_fmt = "yuv420p"
-            for image in images:
-                pixels = (image * 255).clamp(0, 255).byte().cpu().numpy()
-                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-                output.mux(stream.encode(frame.reformat(format="yuv420p")))
-            output.mux(stream.encode(None))
+        # ComfyUI rounds the rate to thousandths.
+        stream: Any = output.add_stream("h264", rate=Fraction(round(self._rate * 1000), 1000))
+        stream.width, stream.height = images.shape[2], images.shape[1]
+        stream.pix_fmt = "yuv420p"
+        for image in images:
+            pixels = (image * 255).clamp(0, 255).byte().cpu().numpy()
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            output.mux(stream.encode(frame.reformat(format="yuv420p")))
+        output.mux(stream.encode(None))
 
 
 def _writing(target: Target) -> OutputContainer:
@@ -167,6 +118,6 @@ def _copy(given: InputContainer, output: OutputContainer) -> None:
 
 
 def _tags(metadata: Metadata | None, *, quoted: bool) -> dict[str, str]:
-    """Values as JSON; a text only if `quoted`, which in ComfyUI depends on the kind of film."""
+    """Values as JSON; a text only if `quoted`, which in ComfyUI depends on the kind of video."""
     given = (metadata or {}).items()
     return {k: v if isinstance(v, str) and not quoted else json.dumps(v) for k, v in given}

@@ -1,4 +1,4 @@
-"""Kinds of field to ComfyUI's V1 inputs. The only place that knows ComfyUI's words for types."""
+"""Fields as ComfyUI's V1 inputs. The only place that knows ComfyUI's names of types."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from ..visioncraft_core.api.fields import (
     BooleanField,
     ChoiceField,
     Field,
-    FieldType,
     ImageField,
     IntegerField,
-    MessageField,
     NumberField,
     TextField,
     WeightsField,
@@ -20,55 +18,23 @@ from ..visioncraft_core.api.fields import (
 
 LORAS, HISTORY, SERVER = "VISIONCRAFT_LORAS", "VISIONCRAFT_HISTORY", "VISIONCRAFT_SERVER"
 FILE = "VISIONCRAFT_FILE"
-# Wires into choices and into texts, on the canvas and in ComfyUI's own check.
+# Connects to choices and to texts, on the canvas and in ComfyUI's own check.
 NAME = "COMBO,STRING"
 
 Input = tuple[Any, dict[str, Any]]
 Names = Callable[[str], list[str]]  # the names of a catalog
-
-SERVER_SOCKET: Input = (
-    SERVER,
-    {
-        "forceInput": True,
-        "tooltip": "The server to run on, from a VisionCraft Server node. Unconnected: your "
-        "configured server, or the sandbox where no key is set.",
-    },
-)
-
-# JavaScript's largest exact whole number; without `max` the front end would stop at 2048.
-SEED: Input = (
-    "INT",
-    {
-        "default": 0,
-        "min": 0,
-        "max": 2**53 - 1,
-        "control_after_generate": True,
-        "tooltip": "Another number asks for another result; the same number gives the one you "
-        "have, from your disk and without a call. The service takes no seed, so this is not sent.",
-    },
-)
-
-
-LORA_WEIGHT: Input = (
-    "FLOAT",
-    {
-        "default": 1.0,
-        "min": -10.0,
-        "max": 10.0,
-        "step": 0.05,
-        "tooltip": "How strongly it counts; 1 is usual, below 0 it works against.",
-    },
-)
 
 
 def switch(help_text: str, *, default: bool) -> Input:
     return ("BOOLEAN", {"default": default, "tooltip": help_text})
 
 
-def number(help_text: str, *, default: int, low: int, high: int) -> Input:
-    """An INT that ComfyUI can change after each run."""
-    limits = {"min": low, "max": high, "control_after_generate": True}
-    return ("INT", {"default": default, **limits, "tooltip": help_text})
+def number(
+    help_text: str, default: float, low: float, high: float, step: float = 1, **more: Any
+) -> Input:
+    """An INT if `step` is an int, else a FLOAT."""
+    limits = {"default": default, "min": low, "max": high, "step": step}
+    return ("INT" if isinstance(step, int) else "FLOAT", {**limits, "tooltip": help_text, **more})
 
 
 def text(help_text: str, default: str = "", *, multiline: bool = False) -> Input:
@@ -102,48 +68,35 @@ def type_mismatch(declared: dict[str, dict[str, Input]], linked: dict[str, str])
 
 def of(field: Field, names: Names) -> Input:
     """The V1 input that shows `field`."""
-    return _INPUTS[type(field.kind)](field, field.kind, names)
+    kind, default = field.kind, field.default
+    match kind:
+        case ChoiceField():
+            return choice(names(kind.catalog), default or kind.suggested, field.help)
+        case TextField():
+            return text(field.help, default or "", multiline=kind.multiline)
+        case BooleanField():
+            return switch(field.help, default=bool(default))
+        case IntegerField() | NumberField():
+            start = kind.low if default is None else default
+            return number(field.help, start, kind.low, kind.high, kind.step)
+        case ImageField():
+            return ("IMAGE", {"tooltip": field.help})
+        case WeightsField():
+            return socket(LORAS, field.help)
+    raise TypeError(f"{type(kind).__name__} has no widget")
 
 
-def _text(field: Field, kind: TextField, _names: Names) -> Input:
-    return text(field.help, field.default or "", multiline=kind.multiline)
+SERVER_SOCKET = socket(
+    SERVER,
+    "The server to run on, from a VisionCraft Server node. If nothing is connected: your "
+    "configured server, or the sandbox if no key is set.",
+)
 
-
-def _choice(field: Field, kind: ChoiceField, names: Names) -> Input:
-    return choice(names(kind.catalog), field.default or kind.suggested, field.help)
-
-
-def _integer(field: Field, kind: IntegerField, _names: Names) -> Input:
-    start = kind.low if field.default is None else field.default
-    limits = {"min": kind.low, "max": kind.high, "step": kind.step}
-    return ("INT", {"default": start, **limits, "tooltip": field.help})
-
-
-def _number(field: Field, kind: NumberField, _names: Names) -> Input:
-    start = kind.low if field.default is None else field.default
-    limits = {"min": kind.low, "max": kind.high, "step": kind.step}
-    return ("FLOAT", {"default": start, **limits, "tooltip": field.help})
-
-
-def _flag(field: Field, _kind: FieldType, _names: Names) -> Input:
-    return switch(field.help, default=bool(field.default))
-
-
-def _picture(field: Field, _kind: FieldType, _names: Names) -> Input:
-    return ("IMAGE", {"tooltip": field.help})
-
-
-def _weights(field: Field, _kind: FieldType, _names: Names) -> Input:
-    return socket(LORAS, field.help)
-
-
-_INPUTS: dict[type[FieldType], Callable[[Field, Any, Names], Input]] = {
-    TextField: _text,
-    MessageField: _text,
-    ChoiceField: _choice,
-    IntegerField: _integer,
-    NumberField: _number,
-    BooleanField: _flag,
-    ImageField: _picture,
-    WeightsField: _weights,
-}
+SEED = number(
+    "Change the seed for a new result; the same seed returns the stored result without calling "
+    "the service. The service takes no seed, so it is not sent.",
+    default=0,
+    low=0,
+    high=2**53 - 1,  # JavaScript's largest exact integer; without it the front end stops at 2048
+    control_after_generate=True,
+)

@@ -22,10 +22,12 @@ import requests
 from PIL import Image, ImageSequence
 from support.comfyui import ComfyUI, skip_without_comfyui
 from support.pictures import gradient, png_of
+from visioncraft.nodes import tensors
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.folders import Folders
 from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
-from visioncraft.nodes.video_input import VideoFromFile
+from visioncraft.nodes.video_input import Video
+from visioncraft.visioncraft_core.media.animations import decode_animation
 
 from comfyui.test_in_comfyui import assert_same, headless, save, saved
 
@@ -329,6 +331,11 @@ def test_a_video_of_frames_is_the_real_one(
     assert_told_alike(ours, theirs, reference)
 
 
+def video_of(content: bytes) -> Video:
+    animation = decode_animation(content)
+    return Video(tensors.frames(animation.frames), animation.rate, content)
+
+
 def film_file(codec: str, *, sound: bool) -> bytes:
     """Five frames of 64 x 48 at 30000/1001 a second, with tags of its own."""
     buffer = io.BytesIO()
@@ -377,7 +384,7 @@ def test_a_video_of_a_file_is_the_real_one(
         "2": {"class_type": "SaveVideo", "inputs": {"video": ["1", 0], **inputs}},
     }
     theirs = reference.run(graph, extra_data={"extra_pnginfo": WORKFLOW})["2"]
-    film = VideoFromFile(content)
+    film = video_of(content)
     ours = call("SaveVideo", video=film, prompt=graph, extra_pnginfo=WORKFLOW, **inputs)
     assert_told_alike(ours, theirs, reference)
 
@@ -396,7 +403,7 @@ def test_a_file_is_taken_apart_as_the_real_node_does(
         "5": {"class_type": "PreviewAny", "inputs": {"source": ["2", 1]}},
     }
     theirs = reference.run(graph)
-    images, audio, fps = call("GetVideoComponents", video=VideoFromFile(content))
+    images, audio, fps = call("GetVideoComponents", video=video_of(content))
     ours = call("SaveImage", images=images, filename_prefix=f"apart/{kind}")["ui"]["images"]
     real = saved(theirs, reference.base / "output")["3"]
     assert [entry.path.name for entry in ours] == [path.name for path in real]

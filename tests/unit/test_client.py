@@ -125,7 +125,7 @@ def test_a_fault_may_end_after_a_while(home: Path):
 
 def test_a_picture_where_text_was_asked_for_is_a_bad_reply(home: Path):
     with Sandbox(shapes={"upscale": "chat"}) as sandbox, pytest.raises(errors.InvalidResponse):
-        client_of(sandbox, home).send(ENDPOINTS[-1].from_json(body_of(ENDPOINTS[-1])))
+        client_of(sandbox, home).send(Upscale.from_json(body_of(Upscale)))
 
 
 def test_fewer_pictures_than_asked_are_delivered_with_a_note(home: Path):
@@ -188,10 +188,7 @@ def test_an_upload_that_is_no_picture_names_the_field(client: Client):
 
 
 def test_a_large_picture_goes_up_and_a_four_times_larger_one_comes_back(client: Client):
-    upscale = ENDPOINTS[-1]
-    request = upscale.from_json(
-        {"image": upscale.fields()[0].kind.to_json(png_of(gradient(200, 100)))}
-    )
+    request = Upscale(image=png_of(gradient(200, 100)))
     assert decode(client.send(request).files[0].content).size == (800, 400)
 
 

@@ -1,4 +1,4 @@
-"""Names for choices: what the server said last over what the pack brings along.
+"""Names for choices: what the server listed last, else what the pack brings along.
 
 `names` answers at once from memory, for widgets; only `save` writes, and nothing here opens a
 connection or raises.
@@ -54,62 +54,63 @@ class Catalogs:
     def __init__(self, home: Path, base_url: str) -> None:
         digest = sha256(base_url.encode()).hexdigest()[:16]
         self._path = home / "catalogs" / f"{digest}.json"
-        self._unkept: dict[str, CatalogSnapshot] = {}  # what the disk refused
+        self._warned = False
 
     def names(self, catalog: str) -> list[str]:
         """The names as last seen, else the bundled ones."""
         return list(self.last(catalog).names)
 
     def last(self, catalog: str) -> CatalogSnapshot:
-        """The cached listing, else the bundled one."""
-        known = self._unkept.get(catalog) or self._read().get(catalog)
-        return known or CatalogSnapshot(tuple(bundled()[catalog]))
+        """The cached names, else the bundled ones."""
+        return self._read().get(catalog) or CatalogSnapshot(tuple(bundled()[catalog]))
 
     def save(self, catalog: str, names: Sequence[str]) -> CatalogSnapshot:
-        """Keeps a live list for the next start. A disk that refuses is no reason to fail."""
+        """Keeps a live list for the next start; if the disk refuses it, for this process."""
         now = time.time()
-        listing = CatalogSnapshot(tuple(names), "cached", now)
-        stored = {
-            name: {"names": known.names, "seen": known.seen}
-            for name, known in {**self._read(), **self._unkept, catalog: listing}.items()
-        }
+        known = {**self._read(), catalog: CatalogSnapshot(tuple(names), "cached", now)}
+        stored = {name: {"names": each.names, "seen": each.seen} for name, each in known.items()}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self._path, json.dumps(stored, ensure_ascii=False).encode())
         except OSError as error:
-            if not self._unkept:  # once: the next ones fail for the same reason
+            if not self._warned:  # the next ones fail for the same reason
                 log.warning("The server's lists could not be kept (%s).", error.strerror)
-            self._unkept[catalog] = listing
-        else:
-            self._unkept.clear()
+            self._warned = True
+            _read_files[self._path] = _stamp(self._path), known
         return CatalogSnapshot(tuple(names), "live", now)
 
     def _read(self) -> Mapping[str, CatalogSnapshot]:
-        """The listings of the file, which is read again only when it is another one."""
+        """The lists in the file, which is read again only if it has changed."""
+        stamp = _stamp(self._path)
+        if self._path in _read_files and _read_files[self._path][0] == stamp:
+            return _read_files[self._path][1]
         try:
-            status = self._path.stat()
-            # Files are replaced, so even two of one moment and one size differ in their number.
-            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-            last = _last_read.get(self._path)
-            if last and last[0] == stamp:
-                return last[1]
             stored = json.loads(self._path.read_text("utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
         entries = stored.items() if isinstance(stored, dict) else ()
-        known = {name: known for name, entry in entries if (known := _listing(entry))}
-        _last_read[self._path] = stamp, known
+        known = {name: known for name, entry in entries if (known := _parsed(entry))}
+        _read_files[self._path] = stamp, known
         return known
 
 
-# By file: its stamp and what it says. ComfyUI asks every node for its menus at once and often.
-_last_read: dict[Path, tuple[tuple[int, int, int], Mapping[str, CatalogSnapshot]]] = {}
+# By file: its stamp and its lists. ComfyUI asks every node for its choices at once and often.
+_read_files: dict[Path, tuple[tuple[int, ...], Mapping[str, CatalogSnapshot]]] = {}
 
 
-def _listing(entry: object) -> CatalogSnapshot | None:
-    names = entry.get("names") if isinstance(entry, dict) else None
-    seen = entry.get("seen") if isinstance(entry, dict) else None
-    usable = isinstance(names, list) and names and all(isinstance(n, str) for n in names)
-    if not isinstance(names, list) or not usable or not isinstance(seen, int | float):
-        return None
-    return CatalogSnapshot(tuple(names), "cached", float(seen))
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Another value after each change of the file, () if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    # Files are replaced, so even two of one moment and one size differ in their number.
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _parsed(entry: object) -> CatalogSnapshot | None:
+    match entry:
+        case {"names": [_, *_] as names, "seen": int() | float() as seen}:
+            if all(isinstance(name, str) for name in names):
+                return CatalogSnapshot(tuple(names), "cached", float(seen))
+    return None

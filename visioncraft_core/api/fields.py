@@ -1,6 +1,6 @@
-"""The kinds of field a request can have, and Request, which judges its own values.
+"""The types of field that a request can have, and Request, which validates its own values.
 
-A kind parses what it is given (from Python, a widget or JSON) into one canonical value or raises
+A type parses what it is given (from Python, a widget or JSON) into one canonical value or raises
 ValueError with a few words. It is lax in the ways the service was (numeric strings, integral
 floats) and strict in the others (null, booleans for numbers). Knows no endpoint and no HTTP.
 """
@@ -12,6 +12,7 @@ import binascii
 import dataclasses
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar
@@ -19,11 +20,12 @@ from typing import Any, ClassVar, Literal, TypeVar
 from ..errors import InvalidRequest, clip
 
 OutputKind = Literal["images", "animation", "video", "text"]
+AnswerForm = Literal["links", "bytes", "chat", "premium-chat"]
 
 
 @dataclass(frozen=True)
 class FieldType:
-    """How one field is judged: `parse` gives the canonical value, `blank` ones may be left out."""
+    """How one field is validated and written as JSON; a `blank` value is left out."""
 
     def parse(self, value: object) -> Any:
         raise NotImplementedError
@@ -99,12 +101,10 @@ class NumberField(FieldType):
 @dataclass(frozen=True)
 class BooleanField(FieldType):
     def parse(self, value: object) -> bool:
-        if isinstance(value, bool):
-            return value
-        words = {"true": True, "1": True, "false": False, "0": False}
-        if isinstance(value, str | int) and str(value).lower() in words:
-            return words[str(value).lower()]
-        raise ValueError("must be true or false")
+        word = str(value).lower() if isinstance(value, str | int) else ""
+        if word not in ("true", "1", "false", "0"):
+            raise ValueError("must be true or false")
+        return word in ("true", "1")
 
 
 @dataclass(frozen=True)
@@ -177,16 +177,13 @@ class MessagesField(FieldType):
         return {"role": role, "content": content}
 
 
-def _number(value: object, complaint: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(complaint)
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        raise ValueError(complaint) from None
-    if not math.isfinite(number):
-        raise ValueError(complaint)
-    return number
+def _number(value: object, message: str) -> float:
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            number = float(value)
+            if math.isfinite(number):
+                return number
+    raise ValueError(message)
 
 
 def _within(number: float, low: float, high: float) -> float:
@@ -206,22 +203,9 @@ class Field:
     required: bool
 
 
-def _field(member: dataclasses.Field[Any]) -> Field:
-    made = member.default_factory is not dataclasses.MISSING
-    default = member.default_factory() if made else member.default  # type: ignore[misc]
-    required = default is dataclasses.MISSING
-    return Field(
-        name=member.name,
-        kind=member.metadata["kind"],
-        help=member.metadata["help"],
-        default=None if required else default,
-        required=required,
-    )
-
-
 @dataclass(frozen=True)
 class FieldError:
-    """One value that was refused. `type` is a word for programs: missing, null or value."""
+    """One value that was rejected. `type` is a word for programs: missing, null or value."""
 
     field: str
     message: str
@@ -229,7 +213,7 @@ class FieldError:
 
 
 class InvalidFields(InvalidRequest):
-    """Values that an endpoint does not take; `problems` lists every one of them."""
+    """Values that an endpoint does not accept; `problems` lists every one of them."""
 
     def __init__(self, path: str, problems: list[FieldError]) -> None:
         first, more = problems[0], len(problems) - 1
@@ -247,7 +231,13 @@ R = TypeVar("R", bound="Request")
 
 def field(kind: FieldType, help_text: str, *, default: Any = dataclasses.MISSING) -> Any:
     """One field of a request class. Without a default the field is required."""
-    metadata = {"kind": kind, "help": help_text}
+    required = default is dataclasses.MISSING
+    metadata = {
+        "kind": kind,
+        "help": help_text,
+        "default": None if required else default,
+        "required": required,
+    }
     if isinstance(default, dict):
         return dataclasses.field(default_factory=default.copy, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -255,14 +245,21 @@ def field(kind: FieldType, help_text: str, *, default: Any = dataclasses.MISSING
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One call of one endpoint. Built means valid: an instance can always be sent."""
+    """One call of one endpoint. Built means valid: an instance can always be sent.
+
+    A subclass carries all that is particular to its endpoint: `id` and `title` are those of its
+    node, and workflow files hold the id; `answer_form` is how the service answered it at the date
+    of the specification; `expected_seconds` is what a server may need before it begins to answer;
+    `free` lists the values of a field that need no premium account, where all others do.
+    """
 
     path: ClassVar[str]
+    id: ClassVar[str]
+    title: ClassVar[str]
     output: ClassVar[OutputKind]
-    # Seconds that a server may need before it begins to answer.
+    answer_form: ClassVar[AnswerForm]
     expected_seconds: ClassVar[float] = 300.0
     premium: ClassVar[bool] = False
-    # Field values that need no paid account, where the endpoint as such does not.
     free: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def __post_init__(self) -> None:
@@ -272,17 +269,16 @@ class Request:
                 value = field.kind.parse(getattr(self, field.name))
                 if field.required and field.kind.blank(value):
                     raise ValueError("is empty")
+                object.__setattr__(self, field.name, value)
             except ValueError as error:
                 problems.append(FieldError(field.name, str(error)))
-            else:
-                object.__setattr__(self, field.name, value)
         if problems:
             raise InvalidFields(self.path, problems)
 
     @classmethod
     @cache
     def fields(cls) -> tuple[Field, ...]:
-        return tuple(_field(member) for member in dataclasses.fields(cls))
+        return tuple(Field(member.name, **member.metadata) for member in dataclasses.fields(cls))
 
     @classmethod
     def from_json(cls: type[R], body: Mapping[str, Any]) -> R:
@@ -317,7 +313,7 @@ class Request:
         return body
 
     def needs_premium(self) -> bool:
-        """Whether a free account is refused this very request."""
+        """Whether a server rejects this request of a free account."""
         # Servers take names in any case.
         paid = any(
             str(getattr(self, field)).lower() not in map(str.lower, names)

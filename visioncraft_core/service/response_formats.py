@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from ..api import endpoints as api
+from ..api.endpoints import ENDPOINTS
 from ..api.fields import Request
 from ..errors import ConfigError
 from ..media.images import sniff
@@ -23,17 +23,6 @@ CONTENT_TYPES = {
     "webp": "image/webp",
     "gif": "image/gif",
     "mp4": "video/mp4",
-}
-
-SPECIFIED = {
-    api.Generate: "links",
-    api.GenerateXL: "bytes",
-    api.ImageToImage: "bytes",
-    api.Upscale: "links",
-    api.GenerateGif: "links",
-    api.ImageToVideo: "bytes",
-    api.Chat: "chat",
-    api.PremiumChat: "premium-chat",
 }
 
 
@@ -67,8 +56,8 @@ def names() -> tuple[str, ...]:
 
 def chosen(shapes: Mapping[str, str]) -> dict[type[Request], str]:
     """The shape of every endpoint, the given ones changed. Raises ConfigError."""
-    kinds = {kind.path.strip("/"): kind for kind in api.ENDPOINTS}
-    made = dict(SPECIFIED)
+    kinds = {kind.path.strip("/"): kind for kind in ENDPOINTS}
+    made: dict[type[Request], str] = {kind: kind.answer_form for kind in ENDPOINTS}
     for path, shape in shapes.items():
         if path.strip("/") not in kinds or shape not in names():
             raise ConfigError(

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ....visioncraft_core.errors import WorkflowError
-from ...video_input import VideoFromFrames
+from ...video_input import Video
 from .. import folders
 from .pixels import UI
 
@@ -27,13 +27,13 @@ class CreateVideo:
             "optional": {"audio": ("AUDIO", {})},
         }
 
-    def create(self, images: Tensor, fps: float, audio: None = None) -> tuple[VideoFromFrames]:
+    def create(self, images: Tensor, fps: float, audio: None = None) -> tuple[Video]:
         if audio is not None:
             raise WorkflowError(
                 "Create Video was given sound, which a run without ComfyUI cannot add.",
                 "Disconnect its audio input, or run the workflow in ComfyUI.",
             )
-        return (VideoFromFrames(images, Fraction(fps)),)
+        return (Video(images, Fraction(fps)),)
 
 
 class GetVideoComponents:

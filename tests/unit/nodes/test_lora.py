@@ -92,7 +92,7 @@ def test_unknown_names_and_more_than_five_get_a_hint_and_pass():
     host = Host("auto")
     comfy.use(host)
     stacked("no-such-lora")
-    assert "Not in the list of LoRAs, sent all the same: no-such-lora" in host.heard[-1]
+    assert "Not in the list of LoRAs, but sent anyway: no-such-lora" in host.heard[-1]
     stacked("a", loras={f"l{n}": 1.0 for n in range(5)})
     assert "6 LoRAs" in host.heard[-1]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
-from visioncraft.nodes.server import chosen
+from visioncraft.nodes.server import selected_profile
 from visioncraft.visioncraft_core.errors import ConfigError
 
 SERVER: Any = NODE_CLASS_MAPPINGS["VisionCraftServer"]
@@ -51,12 +51,14 @@ def test_what_works_passes(profile: str | None):
     assert SERVER.VALIDATE_INPUTS(profile=profile) is True
 
 
-def test_the_host_decides_where_nothing_is_chosen():
+def test_the_host_decides_where_nothing_is_selected():
     class Host(comfy.QuietHost):
         def default_server(self) -> str:
             return "http://127.0.0.1:9"
 
     comfy.use(Host())
-    assert chosen("").base_url == chosen("auto").base_url == "http://127.0.0.1:9"
+    assert (
+        selected_profile("").base_url == selected_profile("auto").base_url == "http://127.0.0.1:9"
+    )
     with pytest.raises(ConfigError):
-        chosen("http://127.0.0.1:9")
+        selected_profile("http://127.0.0.1:9")

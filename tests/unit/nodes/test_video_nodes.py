@@ -12,7 +12,7 @@ from PIL import Image
 from support.hosts import Host, picture, run
 from support.pictures import gradient
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
-from visioncraft.nodes.video import _oddities
+from visioncraft.nodes.video import _notes
 from visioncraft.visioncraft_core import errors
 from visioncraft.visioncraft_core.media.animations import Animation, decode_animation
 from visioncraft.visioncraft_core.sandbox import Sandbox
@@ -84,10 +84,10 @@ def test_a_picture_where_a_video_was_asked_for_is_told(sandbox: Sandbox):
 
 def test_what_is_odd_about_an_animation_is_noted():
     frames = np.zeros((3, 4, 4, 3), np.uint8)
-    assert _oddities(Animation(frames, (0.1, 0.1, 0.1))) == []
-    assert "0.10, 0.20, 0.10" in _oddities(Animation(frames, (0.1, 0.2, 0.1)))[0]
-    assert "single frame" in _oddities(Animation(frames[:1], (0.1,)))[0]
-    assert "7 frames" in _oddities(Animation(frames, (0.1, 0.1, 0.1), 7))[0]
+    assert _notes(Animation(frames, (0.1, 0.1, 0.1))) == []
+    assert "0.10, 0.20, 0.10" in _notes(Animation(frames, (0.1, 0.2, 0.1)))[0]
+    assert "single frame" in _notes(Animation(frames[:1], (0.1,)))[0]
+    assert "7 frames" in _notes(Animation(frames, (0.1, 0.1, 0.1), 7))[0]
 
 
 def test_a_gif_of_odd_size_becomes_a_video_of_even_size():
