@@ -35,7 +35,7 @@ class Listener(Host):
         super().__init__(after)
         self.heard: list[str] = []
 
-    def speaker(self):
+    def progress_callback(self):
         return self.heard.append
 
 
