@@ -115,7 +115,7 @@ class LogRedactor(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if _wire() is None:
+        if _tracker() is None:
             return True
         if isinstance(record.args, tuple):
             record.args = tuple(map(_without_query, record.args))
@@ -141,8 +141,8 @@ def track_connections(connections: ConnectionTracker) -> Iterator[None]:
         connections.release()
 
 
-def _wire() -> ConnectionTracker | None:
-    return getattr(_thread, "wire", None)
+def _tracker() -> ConnectionTracker | None:
+    return getattr(_thread, "connections", None)
 
 
 def _shut(sock: Any) -> None:
@@ -169,7 +169,7 @@ class _Reporting:
     _connecting = False
 
     def _new_conn(self: Any) -> Any:
-        connections = _wire() or ConnectionTracker(0.0)
+        connections = _tracker() or ConnectionTracker(0.0)
         to_proxy = getattr(self, "proxy", None) is not None
         try:
             host = self.host.strip("[]")
@@ -215,18 +215,18 @@ class _Reporting:
             super().connect()  # type: ignore[misc]
         finally:
             self._connecting = False
-        if connections := _wire():
+        if connections := _tracker():
             connections.add(self.sock)
 
     def putrequest(self, *args: Any, **kwargs: Any) -> Any:
-        if (connections := _wire()) and self.sock is not None:
+        if (connections := _tracker()) and self.sock is not None:
             connections.add(self.sock)  # a pooled connection: it was not opened for this call
         return super().putrequest(*args, **kwargs)  # type: ignore[misc]
 
     def send(self, data: Any) -> Any:
         if self.sock is None:
             self.connect()
-        connections = _wire()
+        connections = _tracker()
         if connections and not self._connecting:  # a proxy's CONNECT is not the request
             connections.begin_to_send()
             # The connect timeout would otherwise bound the whole upload.
@@ -234,7 +234,7 @@ class _Reporting:
         return super().send(data)  # type: ignore[misc]
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        connections = _wire()
+        connections = _tracker()
         if connections and not self._connecting:
             connections.phase = "wait"
         response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
@@ -250,7 +250,7 @@ class _PlainConnection(_Reporting, HTTPConnection):
 class _TLSConnection(_Reporting, HTTPSConnection):
     def _new_conn(self) -> Any:
         sock = super()._new_conn()
-        if connections := _wire():
+        if connections := _tracker():
             connections.add_twin(sock)
         return sock
 
