@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..visioncraft_core.api.catalogs import Catalogs
 from ..visioncraft_core.api.fields import Field, ImageField, Request
-from ..visioncraft_core.cancellation import ShouldCancel, never
-from ..visioncraft_core.client import Client, Decoder, OnProgress, Result, unopened
+from ..visioncraft_core.cancellation import ShouldCancel
 from ..visioncraft_core.errors import Cancelled, VisionCraftError
+from ..visioncraft_core.generation.context import Decoder, OnProgress
+from ..visioncraft_core.generation.results import Result
+from ..visioncraft_core.library import Client
 from ..visioncraft_core.media.images import UploadFormat, decode, encode
 from ..visioncraft_core.profiles.profile import embedded_sandbox
 from ..visioncraft_core.profiles.profiles import AUTO
@@ -37,7 +39,7 @@ class ApiNode:
 
     REQUEST: ClassVar[type[Request]]
     HIDDEN_FIELDS: ClassVar[tuple[str, ...]] = ()  # fields that `build` fills by itself
-    decoder: ClassVar[Decoder] = staticmethod(unopened)
+    decoder: ClassVar[Decoder | None] = None
     partial_runs: ClassVar[PartialRuns]  # the runs that gave only a part
     FUNCTION = "run"
     CATEGORY = "VisionCraft"
@@ -111,7 +113,7 @@ class ApiNode:
 
     @classmethod
     def requests(
-        cls, values: dict[str, Any], upload: UploadFormat, should_cancel: ShouldCancel = never
+        cls, values: dict[str, Any], upload: UploadFormat, should_cancel: ShouldCancel
     ) -> list[Request]:
         """One request for each picture of an IMAGE input, one where there is none.
 
@@ -136,7 +138,7 @@ class ApiNode:
             # The service takes no seed: it only tells a kept result from a new one.
             result = client.send_all(
                 requests,
-                variation=seed,
+                seed=seed,
                 decoder=type(self).decoder,
                 on_progress=say,
                 should_cancel=should_cancel,
@@ -213,7 +215,7 @@ def client_of(server: str) -> tuple[Client, str]:
     """The client of a profile ("" is the host's choice), and what the user should know of it."""
     profile = chosen(server)
     automatic = profile.embedded and server in ("", AUTO) and comfy.host().default_server() == AUTO
-    return Client(profile, comfy.host().home()), SANDBOX_NOTE if automatic else ""
+    return Client(profile, home=comfy.host().home()), SANDBOX_NOTE if automatic else ""
 
 
 def catalog_names() -> widgets.Names:

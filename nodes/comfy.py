@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..visioncraft_core.atomic import link_first_free, temporary_file
+from ..visioncraft_core.background import Background
 from ..visioncraft_core.cancellation import ShouldCancel
-from ..visioncraft_core.client import OnProgress, quiet
 from ..visioncraft_core.errors import Cancelled, SaveFailed
+from ..visioncraft_core.generation.context import OnProgress
 from ..visioncraft_core.profiles.paths import default_home, named_home
 from ..visioncraft_core.profiles.profiles import AUTO
-from .background import Background
 from .video_input import VideoFromFile, VideoFromFrames
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class QuietHost:
         return Cancelled("Cancelled.")
 
     def progress_callback(self) -> OnProgress:
-        return quiet
+        return lambda text: None
 
     def home(self) -> Path:
         return default_home()
@@ -124,7 +124,7 @@ class ComfyHost(QuietHost):
         context = _module("comfy_execution.utils").get_executing_context()
         server = getattr(_module("server").PromptServer, "instance", None)
         if context is None or server is None:
-            return quiet
+            return super().progress_callback()
         return lambda text: server.send_progress_text(text, context.node_id)
 
     def home(self) -> Path:

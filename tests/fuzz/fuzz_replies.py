@@ -19,6 +19,7 @@ with driver.instrumented():
     from visioncraft.visioncraft_core.generation.replies import (
         parse_job_reply,
         parse_names,
+        parse_reply,
     )
     from visioncraft.visioncraft_core.http.call import Response
 

@@ -10,7 +10,7 @@ import pytest
 from support.hosts import Interrupted
 from support.processes import run_together
 from visioncraft.nodes import comfy
-from visioncraft.nodes.background import Background
+from visioncraft.visioncraft_core.background import Background
 from visioncraft.visioncraft_core.errors import Cancelled, ConfigError
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from support.pictures import gradient, png_of
 from visioncraft.nodes.video_input import VideoFromFile, VideoFromFrames
-from visioncraft.visioncraft_core.errors import UnsafeContent
+from visioncraft.visioncraft_core.errors import DamagedFile
 
 RATE = Fraction(30000, 1001)
 METADATA = {"workflow": {"nodes": [], "title": "größer"}, "prompt": {"1": {"class_type": "X"}}}
@@ -122,7 +122,7 @@ def test_a_file_is_encoded_again_only_for_a_codec_that_it_has_not():
 )
 @pytest.mark.parametrize("content", [b"", b"no film", png_of(gradient()), mp4()[:300]])
 def test_what_is_no_film_is_refused(content: bytes, ask: Callable[[VideoFromFile], Any]):
-    with pytest.raises(UnsafeContent):
+    with pytest.raises(DamagedFile):
         ask(VideoFromFile(content))
 
 

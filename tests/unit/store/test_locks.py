@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from visioncraft.visioncraft_core.cancellation import never
 from visioncraft.visioncraft_core.errors import Cancelled
 from visioncraft.visioncraft_core.http.call import Response
 from visioncraft.visioncraft_core.store.store import Store
@@ -30,6 +29,10 @@ for _ in range(40):
     with Store(Path(sys.argv[1]) / "store").claimed("k1", lambda: False):
         path.write_text(str(int(path.read_text()) + 1))
 """
+
+
+def never() -> bool:
+    return False
 
 
 def started(code: str, *arguments: object) -> subprocess.Popen[str]:
