@@ -20,8 +20,10 @@ from ..visioncraft_core.api.fields import (
     TextField,
 )
 from ..visioncraft_core.cancellation import ShouldCancel
-from ..visioncraft_core.client import Client, Decoder, OnProgress, Result, unopened
 from ..visioncraft_core.errors import Cancelled, InvalidRequest, VisionCraftError
+from ..visioncraft_core.generation.context import Decoder, OnProgress
+from ..visioncraft_core.generation.results import Result
+from ..visioncraft_core.library import Client
 from ..visioncraft_core.media.images import Pixels, UploadFormat, encode
 from ..visioncraft_core.profiles.profile import embedded_sandbox
 from ..visioncraft_core.profiles.profiles import AUTO
@@ -40,7 +42,7 @@ class ApiNode:
     REQUEST: ClassVar[type[Request]]
     ID: ClassVar[str]
     TITLE: ClassVar[str]
-    decoder: ClassVar[Decoder] = staticmethod(unopened)
+    decoder: ClassVar[Decoder | None] = None
     partial_runs: ClassVar[PartialRuns]  # the runs that gave only a part
     FUNCTION = "run"
     CATEGORY = "VisionCraft"
@@ -148,7 +150,7 @@ class ApiNode:
             # The service takes no seed: it only tells a kept result from a new one.
             result = client.send_all(
                 requests,
-                variation=seed,
+                seed=seed,
                 decoder=type(self).decoder,
                 on_progress=say,
                 should_cancel=should_cancel,
@@ -220,7 +222,7 @@ def client_of(server: str) -> tuple[Client, str]:
     """The client of a profile ("" is the host's choice), and what the user should know of it."""
     profile = selected_profile(server)
     automatic = profile.embedded and server in ("", AUTO) and comfy.host().default_server() == AUTO
-    return Client(profile, comfy.host().home()), SANDBOX_NOTE if automatic else ""
+    return Client(profile, home=comfy.host().home()), SANDBOX_NOTE if automatic else ""
 
 
 def catalog_names() -> widgets.Names:

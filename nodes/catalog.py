@@ -7,8 +7,8 @@ from typing import Any
 from ..visioncraft_core.api.catalogs import CatalogSnapshot
 from ..visioncraft_core.api.endpoints import CATALOGS
 from ..visioncraft_core.cancellation import ShouldCancel
-from ..visioncraft_core.client import OnProgress
-from ..visioncraft_core.errors import InvalidRequest, VisionCraftError, clip
+from ..visioncraft_core.errors import InvalidRequest, clip
+from ..visioncraft_core.generation.context import OnProgress
 from . import comfy, widgets
 from .base import client_of
 from .partial_runs import PartialRuns
@@ -79,28 +79,25 @@ class CatalogLoader:
     ) -> tuple[str, list[str], str, int]:
         del refresh  # it counts in IS_CHANGED
 
-        def work(
-            say: OnProgress, should_cancel: ShouldCancel
-        ) -> tuple[CatalogSnapshot, VisionCraftError | None]:
+        def work(say: OnProgress, should_cancel: ShouldCancel) -> CatalogSnapshot:
             client, _ = client_of(server)
-            listing, problem = client.listing(catalog, should_cancel=should_cancel)
+            listing = client.catalog(catalog, stale_if_error=True, should_cancel=should_cancel)
             say(f"{catalog}: {len(listing.names)} names, {listing.describe()}.")
-            return listing, problem
+            return listing
 
-        listing, problem = await comfy.call(work)
-        if problem:  # the list of an outage must not stay when it is over
+        listing = await comfy.call(work)
+        if listing.error:  # the list of an outage must not stay when it is over
             asked = {"catalog": catalog, "filter": filter, "pick": pick, "number": number}
             self.partial_runs.note({**asked, "server": server})
-        names = _filtered(listing, filter, catalog, problem)
+        names = _filtered(listing, filter, catalog)
         picked = _picked(names, pick, number)
-        return picked[0], picked, _text(catalog, listing, problem, names), len(names)
+        return picked[0], picked, _text(catalog, listing, names), len(names)
 
 
-def _filtered(
-    listing: CatalogSnapshot, words: str, catalog: str, problem: VisionCraftError | None
-) -> list[str]:
+def _filtered(listing: CatalogSnapshot, words: str, catalog: str) -> list[str]:
     found = [n for n in listing.names if all(word in n.lower() for word in words.lower().split())]
     if not found:
+        problem = listing.error
         source = f" ({listing.describe()})" if problem else ""
         why = f", and no other came: {clip(problem.message, 80)}" if problem else "."
         raise InvalidRequest(
@@ -118,8 +115,6 @@ def _picked(names: list[str], pick: str, number: int) -> list[str]:
     return [names[(number - 1) % len(names)] if pick == BY_NUMBER else names[0]]
 
 
-def _text(
-    catalog: str, listing: CatalogSnapshot, problem: VisionCraftError | None, names: list[str]
-) -> str:
-    why = f" ({problem})" if problem else ""
+def _text(catalog: str, listing: CatalogSnapshot, names: list[str]) -> str:
+    why = f" ({listing.error})" if listing.error else ""
     return "\n".join([f"# {catalog}: {listing.describe()}{why}", *names])

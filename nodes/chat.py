@@ -6,7 +6,7 @@ from typing import Any
 
 from ..visioncraft_core.api import endpoints
 from ..visioncraft_core.api.fields import Request
-from ..visioncraft_core.client import Result
+from ..visioncraft_core.generation.results import Result
 from . import widgets
 from .base import INFO_HELP, ApiNode
 

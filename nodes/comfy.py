@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..visioncraft_core.atomic import link_first_free, temporary_file
+from ..visioncraft_core.background import Background
 from ..visioncraft_core.cancellation import ShouldCancel
-from ..visioncraft_core.client import OnProgress, quiet
 from ..visioncraft_core.errors import Cancelled, SaveFailed
+from ..visioncraft_core.generation.context import OnProgress
 from ..visioncraft_core.profiles.paths import default_home, named_home
 from ..visioncraft_core.profiles.profiles import AUTO
-from .background import Background
 from .video_input import Video
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class QuietHost:
 
     def progress_callback(self) -> OnProgress:
         """Shows a line of text on the node that runs in this context."""
-        return quiet
+        return lambda text: None
 
     def home(self) -> Path:
         return default_home()
@@ -94,14 +94,14 @@ class ComfyHost(QuietHost):
         server: Any = getattr(_module("server").PromptServer, "instance", None)
         client = getattr(server, "client_id", None)
         if context is None or client is None:  # without a client, all of them would be told
-            return quiet
+            return super().progress_callback()
         shown_in = _workflow_id(server, context.prompt_id)
 
-        def speak(text: str) -> None:
-            told = {"workflow": shown_in, "node": context.node_id, "text": text}
-            server.send_sync(STATUS_EVENT, told, client)
+        def report(text: str) -> None:
+            status = {"workflow": shown_in, "node": context.node_id, "text": text}
+            server.send_sync(STATUS_EVENT, status, client)
 
-        return speak
+        return report
 
     def home(self) -> Path:
         # Users whose name begins with two underscores are never served over HTTP.

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..visioncraft_core.client import File
+from ..visioncraft_core.generation.results import File
 from ..visioncraft_core.media.animations import decode_animation
 from . import comfy, widgets
 

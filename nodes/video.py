@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..visioncraft_core.api import endpoints
 from ..visioncraft_core.api.fields import Request
-from ..visioncraft_core.client import File, Result
+from ..visioncraft_core.generation.results import File, Result
 from ..visioncraft_core.media.animations import Animation, decode_animation
 from . import comfy, tensors, widgets
 from .base import INFO_HELP, ApiNode

@@ -18,6 +18,7 @@ PLAN = [
     "visioncraft_core/errors.py",
     "visioncraft_core/urls.py",
     "visioncraft_core/cancellation.py",
+    "visioncraft_core/background.py",
     "visioncraft_core/atomic.py",
     "visioncraft_core/media/",
     "visioncraft_core/api/",
@@ -25,11 +26,12 @@ PLAN = [
     "visioncraft_core/http/",
     "visioncraft_core/store/",
     "visioncraft_core/generation/",
+    "visioncraft_core/client.py",
     "visioncraft_core/service/",
     "visioncraft_core/service/engines/painted/",
     "visioncraft_core/service/faults/",
     "visioncraft_core/sandbox.py",
-    "visioncraft_core/client.py",
+    "visioncraft_core/library.py",
     "visioncraft_core/__init__.py",
     "nodes/",
     "nodes/headless/canvas/",
@@ -50,7 +52,7 @@ ONLY_IN = {  # a library and the places that may import it
     "urllib3": ("visioncraft_core/http/",),
     "aiohttp": ("visioncraft_core/service/",),
     "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/"),
-    "importlib": ("nodes/comfy.py", "nodes/headless/"),
+    "importlib": ("visioncraft_core/__init__.py", "nodes/comfy.py", "nodes/headless/"),
 }
 
 

@@ -8,173 +8,203 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from .api.catalogs import Catalogs, CatalogSnapshot
 from .api.endpoints import CATALOGS
 from .api.fields import Request
-from .cancellation import ShouldCancel, never, sleep
+from .cancellation import CancelScope, ShouldCancel
 from .errors import Cancelled, VisionCraftError
 from .generation import replies
-from .generation.context import ServerContext
+from .generation.context import Decoder, OnProgress, RunContext, ServerContext
 from .generation.downloads import Downloads
 from .generation.parallel import parallel_map
 from .generation.rate_limiter import rate_limiter_of
-from .generation.results import Decoder, File, Result, merge_results
+from .generation.results import Result, merge_results
 from .generation.retry import call_with_retries, max_get_attempts, retry_budget_of
-from .generation.run import GenerationRun, OnProgress
+from .generation.run import GenerationRun
 from .http.transport import Transport
 from .profiles.profile import Profile
 from .store.store import Store, key_of
 from .urls import origin_of
 
-__all__ = ["Client", "File", "OnProgress", "Decoder", "Result", "quiet", "unopened"]
-
 UNVERIFIED_NOTE = (
-    "TLS certificates are not checked for this server (verify is off in its profile): anyone on "
-    "the way can read your key."
+    "TLS certificates are not verified for this server (verify is off in its profile): anyone on "
+    "the network path can read your key."
 )
 
 log = logging.getLogger("visioncraft")
 
 
-def quiet(text: str) -> None:
-    """Progress for nobody."""
+class BaseClient:
+    """A client of the server that `profile` names; settings, lists and results lie in `home`.
 
-
-def unopened(content: bytes) -> None:
-    """Opens nothing: the files are given out as they came."""
-
-
-class Client:
-    """One server. Safe to share between threads."""
+    Safe to share between threads.
+    """
 
     def __init__(self, profile: Profile, home: Path) -> None:
-        self.profile = _located(profile)
-        origin = origin_of(self.profile.base_url)
-        retry_budget = retry_budget_of(origin)
-        self._server = ServerContext(
-            self.profile,
-            "the embedded sandbox" if profile.embedded else origin,
-            Transport(self.profile),
-            Downloads(self.profile),
-            rate_limiter_of(origin),
-            retry_budget,
-            Store(home / "store"),
-        )
+        self.profile = profile
+        self._home = home
         # The embedded sandbox has another port at every start, but always the same name.
-        self._place = profile.base_url
-        self._catalogs = Catalogs(home, self._place)
+        self._catalogs = Catalogs(home, profile.base_url)
         if not profile.verify:
-            log.warning("%s %s", origin, UNVERIFIED_NOTE)
+            log.warning("%s: %s", self.describe(), UNVERIFIED_NOTE)
 
     def send(
         self,
         request: Request,
         *,
-        variation: object = 0,
-        decoder: Decoder = unopened,
-        on_progress: OnProgress = quiet,
-        should_cancel: ShouldCancel = never,
+        seed: int | None = 0,
+        on_progress: OnProgress | None = None,
+        should_cancel: ShouldCancel | None = None,
+        decoder: Decoder | None = None,
     ) -> Result:
-        """What `request` makes. Blocks; `should_cancel` is asked about 20 times a second.
+        """What `request` makes. Blocks until it is there.
 
-        The same request with the same `variation`, which is anything that JSON can hold, is
-        answered from the store and costs nothing; None neither looks there nor keeps the result.
-        `opener` is called with the content of each file, in other threads; a file that it refuses
+        The same request with the same `seed` is answered from the store and costs nothing; another
+        seed, which is not sent, asks for another result. None neither looks in the store nor keeps
+        the result.
+
+        `on_progress` is called with a line of text for each step, from other threads too.
+        `should_cancel`, such as `is_set` of a `threading.Event`, is asked about 20 times a second,
+        from another thread; within a quarter second after it gave True the call raises Cancelled.
+        `decoder` is called with the content of each file, in other threads; a file that it refuses
         with a VisionCraftError is missing from the result.
-        Raises the errors of `transport`, `replies`, `downloads` and of the opener.
-        """
-        return self._sent(request, variation, decoder, on_progress, on_progress, should_cancel)
 
-    def _sent(
-        self,
-        request: Request,
-        variation: object,
-        decoder: Decoder,
-        on_progress: OnProgress,
-        on_delay: OnProgress,
-        should_cancel: ShouldCancel,
-    ) -> Result:
-        started = time.monotonic()
-        key = ""
-        if variation is not None and self.profile.store:
-            key = key_of(request.path, request.to_json(), self._place, variation)
-        errand = GenerationRun(
-            self._server, request, key, decoder, on_progress, on_delay, should_cancel
-        )
-        result = errand.run()
-        notes = result.notes if self.profile.verify else (*result.notes, UNVERIFIED_NOTE)
-        return replace(result, notes=notes, seconds=time.monotonic() - started)
+        Raises a VisionCraftError: ConfigError, ConnectionFailed, RequestRejected, OutcomeUnknown,
+        InvalidResponse, DownloadFailed, UnsafeURL or Cancelled.
+        """
+        with CancelScope(should_cancel) as scope:
+            key = self._key_of(request, seed)
+            server = self._server
+            context = RunContext(server, request, key, scope, decoder, on_progress, on_progress)
+            return self._result(context)
 
     def send_all(
         self,
         requests: Sequence[Request],
         *,
-        variation: object = 0,
-        decoder: Decoder = unopened,
-        on_progress: OnProgress = quiet,
-        should_cancel: ShouldCancel = never,
+        seed: int | None = 0,
+        on_progress: OnProgress | None = None,
+        should_cancel: ShouldCancel | None = None,
+        decoder: Decoder | None = None,
     ) -> Result:
-        """What all `requests` make, in their order; a few are under way at once.
+        """What all `requests`, one or more, make, in their order; a few are under way at once.
 
         Where some fail and others do not, the others are delivered and a note names each failure,
-        unless the profile is strict. Equal requests are different variations. Raises like `send`
-        when nothing came or the user cancelled.
+        unless the profile says `fail_on_partial`. Equal requests give different results. Raises
+        like `send` when nothing came or the user cancelled.
         """
         if len(requests) == 1:
             return self.send(
                 requests[0],
-                variation=variation,
-                decoder=decoder,
+                seed=seed,
                 on_progress=on_progress,
                 should_cancel=should_cancel,
+                decoder=decoder,
             )
         started = time.monotonic()
-        on_progress(f"waiting for {self.describe()}: {len(requests)} pictures")
-        on_delay = _Changes(on_progress)
-
-        def attempt(turn: tuple[Request, object]) -> Result | VisionCraftError:
-            try:
-                return self._sent(*turn, decoder, quiet, on_delay, should_cancel)
-            except VisionCraftError as error:
-                return error
-
-        turns = _varied(requests, variation)
-        outcomes = parallel_map(attempt, turns, self.profile.max_concurrency)
+        on_delay = None
+        if on_progress:
+            on_progress(f"waiting for {self.describe()}: {len(requests)} pictures")
+            on_delay = _Changes(on_progress)
+        with CancelScope(should_cancel) as scope:
+            server = self._server
+            runs = [
+                RunContext(server, request, key, scope, decoder, on_delay=on_delay)
+                for request, key in self._different_keys(requests, seed)
+            ]
+            outcomes = parallel_map(self._outcome, runs, self.profile.max_concurrency)
         result = merge_results(outcomes, fail_on_partial=self.profile.fail_on_partial)
         return replace(result, seconds=time.monotonic() - started)
 
-    def catalog(self, name: str, *, should_cancel: ShouldCancel = never) -> CatalogSnapshot:
-        """The live names of a catalog, remembered for widgets. Raises like `send`."""
+    def catalog(
+        self,
+        name: str,
+        *,
+        stale_if_error: bool = False,
+        should_cancel: ShouldCancel | None = None,
+    ) -> CatalogSnapshot:
+        """The `names` of a catalog, such as "models-xl", live from the server.
 
-        def attempt() -> list[str]:
-            path = CATALOGS[name].path
-            response = self._server.transport.get(path, should_cancel=should_cancel)
-            return replies.parse_names(response, self._server.mask)
-
-        names = call_with_retries(
-            attempt,
-            max_get_attempts,
-            self._server.retry_budget,
-            wait=lambda _, seconds: sleep(seconds, should_cancel, "wait"),
-        )
-        return self._catalogs.save(name, names)
-
-    def listing(
-        self, name: str, *, should_cancel: ShouldCancel = never
-    ) -> tuple[CatalogSnapshot, VisionCraftError | None]:
-        """The live names, else the last known ones with why. Raises nothing but Cancelled."""
+        Raises like `send`. With `stale_if_error` only Cancelled is raised: for any other `error`,
+        which the snapshot then carries, the list is given as last seen, else as bundled.
+        """
         try:
-            return self.catalog(name, should_cancel=should_cancel), None
-        except Cancelled:
-            raise
+            with CancelScope(should_cancel) as scope:
+                names = call_with_retries(
+                    lambda: self._fetched_names(name, scope),
+                    max_get_attempts,
+                    self._server.retry_budget,
+                    wait=lambda _, seconds: scope.sleep(seconds, "wait"),
+                )
         except VisionCraftError as error:
-            return self._catalogs.last(name), error
+            if isinstance(error, Cancelled) or not stale_if_error:
+                raise
+            return replace(self._catalogs.last(name), error=error)
+        return self._catalogs.save(name, names)
 
     def describe(self) -> str:
         """The server in words for a person."""
-        return self._server.label
+        return "the embedded sandbox" if self.profile.embedded else origin_of(self.profile.base_url)
+
+    def close(self) -> None:
+        """Closes idle connections. A later call opens new ones."""
+        if server := vars(self).pop("_server", None):
+            server.close()
+
+    def _base_url(self) -> str:
+        return self.profile.base_url
+
+    @cached_property
+    def _server(self) -> ServerContext:
+        profile = replace(self.profile, base_url=self._base_url())
+        origin = origin_of(profile.base_url)
+        return ServerContext(
+            profile,
+            self.describe(),
+            Transport(profile),
+            Downloads(profile),
+            rate_limiter_of(origin),
+            retry_budget_of(origin),
+            Store(self._home / "store"),
+        )
+
+    def _outcome(self, context: RunContext) -> Result | VisionCraftError:
+        try:
+            return self._result(context)
+        except VisionCraftError as error:
+            return error
+
+    def _result(self, context: RunContext) -> Result:
+        started = time.monotonic()
+        result = GenerationRun(context).run()
+        notes = result.notes if self.profile.verify else (*result.notes, UNVERIFIED_NOTE)
+        return replace(result, notes=notes, seconds=time.monotonic() - started)
+
+    def _fetched_names(self, name: str, scope: CancelScope) -> list[str]:
+        response = self._server.transport.get(CATALOGS[name].path, scope)
+        return replies.parse_names(response, self._server.mask)
+
+    def _key_of(self, request: Request, variation: object) -> str:
+        """The name of a request in the store, "" where it is not looked up there."""
+        if variation is None or not self.profile.store:
+            return ""
+        return key_of(request.path, request.to_json(), self.profile.base_url, variation)
+
+    def _different_keys(
+        self, requests: Sequence[Request], seed: int | None
+    ) -> list[tuple[Request, str]]:
+        """Each request with its key: equal ones are to give different results."""
+        seen: Counter[str] = Counter()
+        keys: list[tuple[Request, str]] = []
+        for request in requests:
+            body = json.dumps(request.to_json(), sort_keys=True)
+            again = seen[body] > 0 and seed is not None
+            keys.append((request, self._key_of(request, [seed, seen[body]] if again else seed)))
+            seen[body] += 1
+        return keys
 
 
 class _Changes:
@@ -188,24 +218,3 @@ class _Changes:
         if text != self._last:
             self._last = text
             self._on_progress(text)
-
-
-def _varied(requests: Sequence[Request], variation: object) -> list[tuple[Request, object]]:
-    """Each request with a variation of its own: equal ones are to give different pictures."""
-    seen: Counter[str] = Counter()
-    turns: list[tuple[Request, object]] = []
-    for request in requests:
-        asked = json.dumps(request.to_json(), sort_keys=True)
-        again = seen[asked] > 0 and variation is not None
-        turns.append((request, [variation, seen[asked]] if again else variation))
-        seen[asked] += 1
-    return turns
-
-
-def _located(profile: Profile) -> Profile:
-    if not profile.embedded:
-        return profile
-    # Only now: a configured server needs neither aiohttp nor the drawing code.
-    from .sandbox import embedded
-
-    return replace(profile, base_url=embedded().url)

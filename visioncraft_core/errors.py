@@ -1,56 +1,16 @@
-"""Everything that can go wrong, as one tree.
-
-VisionCraftError
-  ConfigError              a profile, a setting or a base URL is missing or wrong
-    KeyMissing             this server needs a key and none is configured
-  InvalidRequest           a value that the API does not take; nothing was sent
-  WorkflowError            a workflow file that cannot be run; nothing was sent
-  SaveFailed               a result could not be written to disk
-  ConnectionFailed                  the server was not reached; nothing was charged
-    HostNotFound           its name is unknown
-    DNSLookupFailed           its name could not be looked up just now
-    ConnectionRefused      nobody listens there, or no route
-    ConnectTimeout        it did not pick up in time
-    CertificateError    its TLS certificate did not verify
-    TLSError        it does not speak TLS as we do
-    ProxyError            the configured proxy did not let us through
-  RequestRejected                  the server said no before it did any work
-    KeyRejected            unknown key, or the account lost its subscription
-    PremiumRequired        needs a paid account (or the upload is too large)
-    UploadTooLarge         more bytes than the server takes
-    RateLimited            too many calls; retry_after says how long to wait
-      RateLimitWaitExceeded        that is longer than the profile allows
-    ServerBusy             503 with a time to come back
-    EndpointNotFound       no such path: nearly always a wrong base URL
-    FieldRejected          the server did not like a value
-  OutcomeUnknown           the request arrived and the answer did not
-    RequestTimeout               a named limit passed
-      WriteTimeout       the server took the request too slowly
-      ResponseTimeout    no answer began in time
-      ReadTimeout              the answer began and then stood still
-      TotalTimeout       the total time of the call was over
-    ConnectionLost         the connection broke
-    ServerFailed           the server answered 5xx
-  InvalidResponse                 an answer that is not what the API gives
-    JobFailed              a job that the server could not finish
-    HTMLResponse                an HTML page: another server, or one under repair
-    UnsafeContent          a file that is too large, or not what it says
-      DamagedFile          a file that cannot be decoded
-  UnsafeURL               a result address that is never fetched
-  DownloadFailed               the result was made but could not be downloaded
-  Cancelled                the user stopped it
-
-A message is one sentence about what happened and one about what to do, under 300 characters.
-`charged` tells what the server may have counted: "no", "maybe" or "yes".
-"""
+"""Everything that can go wrong. Each class says when it is raised."""
 
 from __future__ import annotations
 
-from typing import Literal
+import copy
+import copyreg
+from typing import Any, Literal, TypeVar
 
 Charged = Literal["no", "maybe", "yes"]
 
 LONGEST_MESSAGE = 292  # "Error: " may stand before it
+
+E = TypeVar("E", bound="VisionCraftError")
 
 
 def clip(text: str, length: int) -> str:
@@ -60,10 +20,13 @@ def clip(text: str, length: int) -> str:
 
 
 class VisionCraftError(Exception):
-    """The root.
+    """The root of all errors of this library.
 
-    `message` is what happened, without what to do; `phase` says how far the call came, `status`
-    is its HTTP status if it had one.
+    `str` of an error is `message`, a sentence about what happened, and `advice`, one about what to
+    do, in under 300 characters. `phase` is how far the call came: "check", "queue", "connect",
+    "send", "wait", "read", "reply", "job", "download" or "decode". `status` is the HTTP status, if
+    there was one, `retry_after` how many seconds the server asks to wait, and `charged` whether it
+    may have counted the call: "no", "maybe" or "yes".
     """
 
     charged: Charged = "no"
@@ -78,184 +41,202 @@ class VisionCraftError(Exception):
         retry_after: float | None = None,
         charged: Charged | None = None,
     ) -> None:
-        # What to do must survive a long account of what happened, so only the latter is clipped.
-        advice = clip(advice, LONGEST_MESSAGE // 2 + 30)
-        room = LONGEST_MESSAGE - (len(advice) + 1 if advice else 0)
-        self.message = clip(message, room)
-        super().__init__(f"{self.message} {advice}".strip())
+        # The advice must survive a long account of what happened, so only the latter is clipped.
+        self.advice = clip(advice, LONGEST_MESSAGE // 2 + 30)
+        self.message = clip(message, LONGEST_MESSAGE - len(self.advice) - bool(advice))
+        super().__init__(self.message, self.advice)
         self.phase = phase
         self.status = status
         self.retry_after = retry_after
-        if charged is not None:
-            self.charged = charged
-
-    def with_advice(self, advice: str) -> VisionCraftError:
-        """The same error with something else to do about it."""
-        return type(self)(
-            self.message,
-            advice,
-            phase=self.phase,
-            status=self.status,
-            retry_after=self.retry_after,
-            charged=self.charged,
-        )
+        self.charged = charged or type(self).charged
 
     def __init_subclass__(cls) -> None:
         # ComfyUI shows "module.ClassName"; inside a custom node the module is a path on the user's
         # disk, which ends up in bug reports.
         cls.__module__ = "visioncraft"
 
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".rstrip()
+
+    def __reduce__(self) -> Any:
+        # Not by calling the class: subclasses may take other arguments.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
+
+    def replace(self: E, *, advice: str | None = None, charged: Charged | None = None) -> E:
+        """This error with another advice, or with another account of what was charged."""
+        changed = copy.copy(self)
+        VisionCraftError.__init__(
+            changed,
+            self.message,
+            self.advice if advice is None else advice,
+            phase=self.phase,
+            status=self.status,
+            retry_after=self.retry_after,
+            charged=charged or self.charged,
+        )
+        return changed
+
 
 VisionCraftError.__module__ = "visioncraft"
 
 
 class ConfigError(VisionCraftError):
-    pass
+    """A profile, a setting or a base URL is missing or wrong."""
 
 
 class KeyMissing(ConfigError):
-    pass
+    """The server needs a key and none is configured."""
 
 
 class InvalidRequest(VisionCraftError):
-    pass
+    """A value that the API does not take. Nothing was sent."""
 
 
 class WorkflowError(VisionCraftError):
-    pass
+    """A workflow file that cannot be run. Nothing was sent."""
 
 
 class SaveFailed(VisionCraftError):
-    pass
+    """A result could not be written to disk."""
 
 
 class ConnectionFailed(VisionCraftError):
-    pass
+    """The server was not reached. Nothing was charged."""
 
 
 class HostNotFound(ConnectionFailed):
-    pass
+    """The server's host name is unknown."""
 
 
 class DNSLookupFailed(ConnectionFailed):
-    pass
+    """The server's host name could not be looked up just now."""
 
 
 class ConnectionRefused(ConnectionFailed):
-    pass
+    """Nothing listens at the address, or there is no route to it."""
 
 
 class ConnectTimeout(ConnectionFailed):
-    pass
+    """The connection was not established in time."""
 
 
 class CertificateError(ConnectionFailed):
-    pass
+    """The server's TLS certificate could not be verified."""
 
 
 class TLSError(ConnectionFailed):
-    pass
+    """The TLS handshake failed."""
 
 
 class ProxyError(ConnectionFailed):
-    pass
+    """The configured proxy refused the connection."""
 
 
 class RequestRejected(VisionCraftError):
-    pass
+    """The server refused the request before it did any work."""
 
 
 class KeyRejected(RequestRejected):
-    pass
+    """The key is unknown, or its account lost the subscription."""
 
 
 class PremiumRequired(RequestRejected):
-    pass
+    """The request needs a paid account, or the upload is too large."""
 
 
 class UploadTooLarge(RequestRejected):
-    pass
+    """The upload has more bytes than the server takes."""
 
 
 class RateLimited(RequestRejected):
-    pass
+    """Too many calls; `retry_after` says how many seconds to wait."""
 
 
 class RateLimitWaitExceeded(RateLimited):
-    pass
+    """The server asked for longer pauses than the profile's `max_rate_limit_wait`."""
 
 
 class ServerBusy(RequestRejected):
-    pass
+    """Status 503 with a time to come back, in `retry_after`."""
 
 
 class EndpointNotFound(RequestRejected):
-    pass
+    """The server has no such path; nearly always the base URL is wrong."""
 
 
 class FieldRejected(RequestRejected):
-    pass
+    """The server refused a value."""
 
 
 class OutcomeUnknown(VisionCraftError):
+    """The request was sent and no usable answer came back."""
+
     charged = "maybe"
 
 
 class RequestTimeout(OutcomeUnknown):
-    pass
+    """A limit of `Timeouts` passed, which the message names."""
 
 
 class WriteTimeout(RequestTimeout):
-    pass
+    """The server accepted the request too slowly."""
 
 
 class ResponseTimeout(RequestTimeout):
-    pass
+    """No answer began in time."""
 
 
 class ReadTimeout(RequestTimeout):
-    pass
+    """The answer began, and then no more of it came."""
 
 
 class TotalTimeout(RequestTimeout):
-    pass
+    """The whole call took too long."""
 
 
 class ConnectionLost(OutcomeUnknown):
-    pass
+    """The connection broke before the answer was complete."""
 
 
 class ServerFailed(OutcomeUnknown):
-    pass
+    """The server answered with a status of 500 or more."""
 
 
 class InvalidResponse(VisionCraftError):
+    """An answer that is not what the API gives."""
+
     charged = "maybe"
 
 
 class JobFailed(InvalidResponse):
-    pass
+    """A job that the server could not finish."""
 
 
 class HTMLResponse(InvalidResponse):
-    pass
+    """A web page: this is another server, or one under repair."""
+
+
+class DamagedFile(InvalidResponse):
+    """A file that is incomplete or does not decode."""
 
 
 class UnsafeContent(InvalidResponse):
-    pass
-
-
-class DamagedFile(UnsafeContent):
-    pass
+    """A file or an answer that is larger than is safe."""
 
 
 class UnsafeURL(VisionCraftError):
+    """A result link that is never fetched, because of where it points."""
+
     charged = "yes"
 
 
 class DownloadFailed(VisionCraftError):
+    """The result was made but could not be downloaded."""
+
     charged = "yes"
 
 
 class Cancelled(VisionCraftError):
+    """The user stopped the call."""
+
     charged = "maybe"

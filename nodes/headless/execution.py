@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...visioncraft_core.client import OnProgress
+from ...visioncraft_core.background import Background
 from ...visioncraft_core.errors import VisionCraftError, WorkflowError
+from ...visioncraft_core.generation.context import OnProgress
 from .. import comfy
-from ..background import Background
 from . import folders, prefixes
 from .canvas.workflow import Link, Node, Workflow
 from .folders import Folders, Saved

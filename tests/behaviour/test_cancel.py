@@ -59,7 +59,7 @@ PATIENT = Timeouts(connect=20.0, upload=60.0, first_byte=60.0, stall=60.0, total
 
 
 def client(url: str, home: Path, **settings: Any) -> Client:
-    return Client(Profile("test", url, Secret(SANDBOX_PREMIUM_KEY), PATIENT, **settings), home)
+    return Client(Profile("test", url, Secret(SANDBOX_PREMIUM_KEY), PATIENT, **settings), home=home)
 
 
 @dataclass
@@ -416,7 +416,7 @@ def test_two_hundred_cancels_leave_no_threads_and_no_descriptors(home: Path):
         with gate:
             threading.Timer(after, flag.press).start()
             with pytest.raises(Cancelled):
-                call.send(phase.request, variation=None, should_cancel=flag)
+                call.send(phase.request, seed=None, should_cancel=flag)
             waited.append(time.monotonic() - flag.pressed)
 
     with ExitStack() as stack:
@@ -482,7 +482,7 @@ from pathlib import Path
 from visioncraft.nodes import comfy
 from visioncraft.visioncraft_core import Chat, Client, GenerateXL, Profile, Secret
 import asyncio
-call = Client(Profile("test", sys.argv[1], Secret("sandbox-premium")), Path(sys.argv[2]))
+call = Client(Profile("test", sys.argv[1], Secret("sandbox-premium")), home=Path(sys.argv[2]))
 def node(n):
     return comfy.call(lambda say, stop: call.send_all(
         [GenerateXL(prompt=f"{n}"), GenerateXL(prompt=f"{n} too")], on_progress=say))

@@ -352,7 +352,7 @@ def outcome_of(row: Row, home: Path) -> Outcome:
         error, notes = None, ()
         started = time.monotonic()
         try:
-            notes = call(row, Client(profile, home))
+            notes = call(row, Client(profile, home=home))
         except Exception as raised:  # noqa: BLE001 - judged by the test
             error = raised
         seconds = time.monotonic() - started

@@ -57,7 +57,7 @@ def one_of(kind: type[Request]) -> Request:
 
 
 def client(url: str, home: Path, limits: Timeouts = LIMITS, **settings: Any) -> Client:
-    return Client(Profile("test", url, Secret(KEY), limits, **settings), home)
+    return Client(Profile("test", url, Secret(KEY), limits, **settings), home=home)
 
 
 def told(error: BaseException) -> str:
@@ -268,7 +268,7 @@ def test_m35_a_cookie_of_a_result_host_is_never_sent_back(home: Path):
     with links, relay(links, cookie) as server:
         call = client(server.url, home, result_hosts=(server.result_host,))
         for seed in range(2):
-            assert call.send(XL, variation=seed).files
+            assert call.send(XL, seed=seed).files
     heard = [*server.heard, *server.heard_at_results]
     assert len(heard) == 4
     assert not [request for request in heard if b"cookie" in request.lower()]
@@ -285,7 +285,7 @@ def test_m36_a_proxys_password_is_in_no_message(
         for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
             monkeypatch.setenv(variable, address)
         profile = Profile("test", url, Secret("another-key"), LIMITS, retry_policy="never")
-        error = failure(lambda: Client(profile, home).send(XL))
+        error = failure(lambda: Client(profile, home=home).send(XL))
         assert proxy.connections == 1
     assert_hidden(told(error))
 

@@ -87,7 +87,7 @@ def test_ten_thousand_calls_with_faults_hang_nothing_pay_nothing_twice_and_grow_
         profile = Profile(
             "soak", sandbox.url, Secret("sandbox-free"), LIMITS, max_concurrency=THREADS
         )
-        client = Client(profile, home)
+        client = Client(profile, home=home)
 
         def work() -> None:
             while True:

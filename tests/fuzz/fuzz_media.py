@@ -12,7 +12,7 @@ from __future__ import annotations
 import driver
 
 with driver.instrumented():
-    from visioncraft.visioncraft_core.errors import InvalidResponse, UnsafeContent
+    from visioncraft.visioncraft_core.errors import InvalidResponse
     from visioncraft.visioncraft_core.media.animations import MOST_FRAMES, decode_animation
     from visioncraft.visioncraft_core.media.images import decode, sniff
     from visioncraft.visioncraft_core.media.integrity import check_integrity
@@ -32,14 +32,14 @@ def target(content: bytes) -> None:
         picture = decode(content)
         assert picture.rgb.shape == (picture.size.height, picture.size.width, 3)
         assert picture.alpha is None or picture.alpha.shape == picture.rgb.shape[:2]
-    except UnsafeContent as error:
+    except InvalidResponse as error:
         assert len(str(error)) < 300
     try:
         animation = decode_animation(content)
         assert 1 <= len(animation.frames) == len(animation.delays) <= MOST_FRAMES
         assert animation.fps > 0
         assert animation.left_out >= 0
-    except UnsafeContent as error:
+    except InvalidResponse as error:
         assert len(str(error)) < 300
 
 

@@ -19,12 +19,15 @@ from visioncraft.visioncraft_core import (
 from visioncraft.visioncraft_core.api.fields import (
     ImageField,
     MessagesField,
+    OutputKind,
     Request,
 )
 from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
-from visioncraft.visioncraft_core.http.transport import (
-    Transport,
-)
+from visioncraft.visioncraft_core.cancellation import CancelScope, ShouldCancel
+from visioncraft.visioncraft_core.generation.downloads import Downloads
+from visioncraft.visioncraft_core.http.byte_budget import ByteBudget
+from visioncraft.visioncraft_core.http.call import Response
+from visioncraft.visioncraft_core.http.transport import Transport
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
 # Long enough for a drawing on a busy computer; tests of the limits themselves set their own.
@@ -34,7 +37,7 @@ PATIENT = Timeouts(connect=5.0, upload=30.0, first_byte=60.0, stall=30.0, total=
 def client_of(
     sandbox: Sandbox, home: Path, key: str = SANDBOX_PREMIUM_KEY, timeouts: Timeouts = PATIENT
 ) -> Client:
-    return Client(Profile("test", sandbox.url, Secret(key), timeouts), home)
+    return Client(Profile("test", sandbox.url, Secret(key), timeouts), home=home)
 
 
 def settled(name: str) -> bool:
@@ -45,8 +48,34 @@ def settled(name: str) -> bool:
 KEY = "vc-CANARY-5f3a9"
 
 
-def transport(url: str, timeouts: Timeouts = PATIENT) -> Transport:
-    return Transport(Profile("raw", url, Secret(KEY), timeouts))
+class Calls:
+    """Calls to one server, each of them in a scope of its own."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._transport = Transport(profile)
+        self._downloads = Downloads(profile)
+
+    def post(
+        self,
+        path: str,
+        content: dict[str, Any],
+        should_cancel: ShouldCancel | None = None,
+        output: OutputKind = "video",
+    ) -> Response:
+        with CancelScope(should_cancel) as scope:
+            return self._transport.post(path, content, scope, output=output)
+
+    def get(self, path: str) -> Response:
+        with CancelScope() as scope:
+            return self._transport.get(path, scope)
+
+    def fetch(self, url: str, budget: ByteBudget | None = None) -> bytes:
+        with CancelScope() as scope:
+            return self._downloads.fetch(url, budget or ByteBudget("video"), scope)
+
+
+def calls(url: str, timeouts: Timeouts = PATIENT, **settings: Any) -> Calls:
+    return Calls(Profile("raw", url, Secret(KEY), timeouts, **settings))
 
 
 def body_of(endpoint: type[Request]) -> dict[str, Any]:

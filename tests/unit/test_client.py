@@ -112,7 +112,7 @@ def test_a_server_that_echoes_the_request_does_not_make_us_show_the_key(home: Pa
 def test_a_wrong_base_url_is_told(sandbox: Sandbox, home: Path):
     profile = Profile("test", sandbox.url + "/v2", Secret("sandbox-free"), PATIENT)
     with pytest.raises(errors.EndpointNotFound, match="Check the base URL"):
-        Client(profile, home).send(SMALL)
+        Client(profile, home=home).send(SMALL)
 
 
 def test_a_fault_may_end_after_a_while(home: Path):
@@ -154,7 +154,7 @@ def test_progress_tells_who_is_waited_for(client: Client):
 
 
 def test_the_embedded_sandbox_starts_by_itself(home: Path):
-    client = Client(embedded_sandbox(), home)
+    client = Client(embedded_sandbox(), home=home)
     assert client.describe() == "the embedded sandbox"
     picture = decode(client.send(SMALL).files[0].content)
     assert picture.size == (128, 96)
@@ -163,20 +163,20 @@ def test_the_embedded_sandbox_starts_by_itself(home: Path):
 def test_a_live_catalog_is_remembered_for_the_next_start(home: Path):
     with Sandbox() as sandbox:
         client = client_of(sandbox, home)
-        live, problem = client.listing("models-xl")
-        assert (live.source, problem) == ("live", None)
-    cached, problem = client.listing("models-xl")
-    assert isinstance(problem, errors.ConnectionRefused)
+        live = client.catalog("models-xl", stale_if_error=True)
+        assert (live.source, live.error) == ("live", None)
+    cached = client.catalog("models-xl", stale_if_error=True)
+    assert isinstance(cached.error, errors.ConnectionRefused)
     assert (cached.source, cached.names) == ("cached", live.names)
-    assert client.listing("samplers")[0].source == "bundled"
+    assert client.catalog("samplers", stale_if_error=True).source == "bundled"
 
 
 @pytest.mark.parametrize("fault", ["500", "html", "empty", "404", "reset"])
 def test_an_outage_never_breaks_a_listing(fault: str, home: Path):
     with Sandbox(faults=[parse(f"models={fault}")]) as sandbox:
-        listing, problem = client_of(sandbox, home).listing("models")
+        listing = client_of(sandbox, home).catalog("models", stale_if_error=True)
     assert listing.source == "bundled"
-    assert problem
+    assert listing.error
 
 
 def test_an_upload_that_is_no_picture_names_the_field(client: Client):

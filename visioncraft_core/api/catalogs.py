@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..atomic import write_atomic
+from ..errors import VisionCraftError
 
 Source = Literal["live", "cached", "bundled"]
 
@@ -31,11 +32,13 @@ def bundled() -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class CatalogSnapshot:
-    """The names of one catalog and where they come from. `seen` is seconds since 1970."""
+    """The names of one catalog and where they come from. `seen` is seconds since 1970; `error` is
+    why they are not live, where they were asked for."""
 
     names: tuple[str, ...]
     source: Source = "bundled"
     seen: float = 0.0
+    error: VisionCraftError | None = None
 
     def describe(self, now: float | None = None) -> str:
         """Source and age in words."""

@@ -1,9 +1,13 @@
-"""What all errands to one server share."""
+"""What all requests to one server share, and what all steps of one request share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from ..api.fields import Request
+from ..cancellation import CancelScope
 from ..http.transport import Transport
 from ..profiles.profile import Profile
 from ..store.store import Store
@@ -11,10 +15,15 @@ from .downloads import Downloads
 from .rate_limiter import RateLimiter
 from .retry import RetryBudget
 
+# Decodes the content of a file. Raises DamagedFile where it does not decode, UnsafeContent where
+# it is larger than is safe.
+Decoder = Callable[[bytes], Any]
+OnProgress = Callable[[str], None]
+
 
 @dataclass(frozen=True)
 class ServerContext:
-    """What all errands to one server share. `label` is its name for people."""
+    """What all requests to one server share. `label` is its name for people."""
 
     profile: Profile
     label: str
@@ -26,3 +35,29 @@ class ServerContext:
 
     def mask(self, text: str) -> str:
         return self.profile.key.mask(text) if self.profile.key else text
+
+    def close(self) -> None:
+        self.transport.close()
+        self.downloads.close()
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What all steps of one request share. `key` is its name in the store, "" where nothing is
+    looked up or kept; `on_delay` hears only of what holds the request up."""
+
+    server: ServerContext
+    request: Request
+    key: str
+    scope: CancelScope
+    decoder: Decoder | None = None
+    on_progress: OnProgress | None = None
+    on_delay: OnProgress | None = None
+
+    def report(self, text: str) -> None:
+        if self.on_progress:
+            self.on_progress(text)
+
+    def report_delay(self, text: str) -> None:
+        if self.on_delay:
+            self.on_delay(text)

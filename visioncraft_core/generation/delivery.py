@@ -1,18 +1,15 @@
-"""The files of one answer on their way to the user: fetched, kept, checked and opened.
+"""The files of one reply on their way to the user: downloaded, stored, checked and decoded.
 
 Each part has an outcome of its own, and one that failed says what another run would do about it:
-whether it costs another job is known only here, where it is known what is kept.
+whether that costs another job is known only here, where it is known what is stored.
 """
 
 from __future__ import annotations
 
 import threading
-from operator import itemgetter
-from typing import NamedTuple
+from dataclasses import dataclass
 from urllib.parse import urljoin
 
-from ..api.fields import Request
-from ..cancellation import ShouldCancel
 from ..errors import (
     Cancelled,
     DamagedFile,
@@ -24,81 +21,78 @@ from ..errors import (
 )
 from ..http.byte_budget import ByteBudget
 from ..urls import origin_of
-from .context import ServerContext
+from .context import RunContext
 from .parallel import parallel_map
 from .replies import FilesReply
-from .results import Decoder, File, Part, delivered, unexpected_content, whole_file
+from .results import File, Part, failure_notes, failure_of, unexpected_content, whole_file
 
-DOWNLOADS_AT_ONCE = 8
-OPENED_AT_ONCE = 2  # in the whole process: each picture may take half a GB for a moment
+MAX_DOWNLOADS = 8
+MAX_DECODING = 2  # in the whole process: each picture may take half a GB for a moment
 MOST_FILES = 16  # of one answer; the API makes five at most
 GONE = (404, 410)  # what a server says of a file that it will never have again
 
-UNKEPT = "It may have been counted and is not kept here: another run begins another job."
-DEAD = "It may have been counted. Run again for a new one, which is another job."
-DEAD_AMONG_OTHERS = "The others are kept. Change seed for new ones, which is another job."
+NOT_STORED = "It may have been charged and is not stored here; running again starts another job."
+DEAD = "It may have been charged. Run again for a new one, which is another job."
+DEAD_AMONG_OTHERS = "The others are stored. Change seed for new ones, which is another job."
 LATER = (
-    "It may have been counted. Its address is kept: run again soon to ask for it once more, "
-    "without another job, or change seed for a new one."
+    "It may have been charged. Its link is stored: run again soon to download it without another "
+    "job, or change seed for a new one."
 )
 
-_opening = threading.BoundedSemaphore(OPENED_AT_ONCE)
+_decoding = threading.BoundedSemaphore(MAX_DECODING)
 
 
-class CollectedFiles(NamedTuple):
-    """`notes` tell of the parts that failed, of which `missing` would be fetched by another run."""
+@dataclass(frozen=True)
+class CollectedFiles:
+    """What came of a reply: the `parts` there are, with `notes` about those that failed.
+
+    `missing` counts the failed ones that another run would fetch; `stored` is whether the disk took
+    every file. Where `error` is set there is no result, and `final` is whether there never will be.
+    """
 
     parts: list[Part]
     notes: tuple[str, ...]
     missing: int
+    stored: bool
+    error: VisionCraftError | None
+    final: bool
 
 
-class FileCollector:
-    """What a reply names, for one request. `key` is its name in the store, "" where nothing is
-    kept; `kept` tells whether the reply itself is."""
+def collect_files(context: RunContext, reply: FilesReply, *, stored: bool) -> CollectedFiles:
+    """The files of `reply`; `stored` tells whether the reply itself is in the store."""
+    collector = _FileCollector(context)
+    sources = reply.parts[:MOST_FILES]
+    outcomes = parallel_map(collector.part, sources, MAX_DOWNLOADS)
+    dead = [_is_dead(*pair) for pair in zip(outcomes, sources, strict=True)]
+    outcomes = [
+        _advised(outcome, stored=stored, is_dead=is_dead, all_dead=all(dead))
+        for outcome, is_dead in zip(outcomes, dead, strict=True)
+    ]
+    parts = [outcome for outcome in outcomes if isinstance(outcome, Part)]
+    notes = failure_notes(outcomes)
+    links = sum(
+        isinstance(source, str) and not isinstance(outcome, Part)
+        for outcome, source in zip(outcomes, sources, strict=True)
+    )
+    strict = context.server.profile.fail_on_partial
+    # Where nothing came, one error is raised: that of a part that may still come, if there is one.
+    alive = [outcome for outcome, is_dead in zip(outcomes, dead, strict=True) if not is_dead]
+    error = failure_of(outcomes if parts else alive or outcomes, fail_on_partial=strict)
+    missing = links if stored else len(notes)
+    return CollectedFiles(parts, notes, missing, collector.stored, error, final=all(dead))
 
-    def __init__(
-        self,
-        server: ServerContext,
-        request: Request,
-        key: str,
-        decoder: Decoder,
-        should_cancel: ShouldCancel,
-        *,
-        kept: bool,
-    ) -> None:
-        self._server = server
-        self._request = request
-        self._key = key
-        self._open = decoder
-        self._should_cancel = should_cancel
-        self._kept = kept
-        self._budget = ByteBudget(request.output)
-        self.unkept = False
-        """Whether the disk refused a file."""
-        self.over = False
-        """Whether nothing of it will ever come, however often one asks."""
 
-    def collect(self, reply: FilesReply) -> CollectedFiles:
-        """The parts that come. Raises where none does, the user cancelled, or the profile is
-        strict and one is missing."""
-        sources = reply.parts[:MOST_FILES]
-        outcomes = parallel_map(self._part, sources, DOWNLOADS_AT_ONCE)
-        pairs = list(zip(outcomes, sources, strict=True))
-        dead = [_is_dead(*pair) for pair in pairs]
-        self.over = all(dead)
-        told = [self._advised(*pair) for pair in pairs]
-        if not any(isinstance(outcome, Part) for outcome in told):
-            # Only one is told then, and what may still come says what to do.
-            told = [
-                outcome for _, outcome in sorted(zip(dead, told, strict=True), key=itemgetter(0))
-            ]
-        parts, notes = delivered(told, fail_on_partial=self._server.profile.fail_on_partial)
-        links = sum(not isinstance(o, Part) and isinstance(source, str) for o, source in pairs)
-        return CollectedFiles(parts, notes, links if self._kept else len(notes))
+class _FileCollector:
+    """Downloads, stores, checks and decodes the files of one reply."""
 
-    def _part(self, source: bytes | str | None) -> Part | VisionCraftError:
-        """The file that came with the answer, or that a link names; else why there is none."""
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._server = context.server
+        self._budget = ByteBudget(context.request.output)
+        self.stored = True
+
+    def part(self, source: bytes | str | None) -> Part | VisionCraftError:
+        """The file that came with the reply, or that a link names; else why there is none."""
         try:
             if source is None:
                 raise unexpected_content(
@@ -106,32 +100,29 @@ class FileCollector:
                 )
             if isinstance(source, bytes):
                 self._budget.take(len(source))
-                return self._opened(self._whole(source))
-            return self._fetched(
-                _absolute(self._server.profile.base_url + self._request.path, source)
-            )
+                return self._decoded(self._whole(source))
+            base = self._server.profile.base_url + self._context.request.path
+            return self._linked(_absolute(base, source))
         except VisionCraftError as error:
             return error
 
-    def _fetched(self, url: str) -> Part:
-        store = self._server.store
-        content = store.file(self._key, url) if self._key else None
+    def _linked(self, url: str) -> Part:
+        store, key = self._server.store, self._context.key
+        content = store.file(key, url) if key else None
         if content is None:
             self._refuse_ended_sandbox(url)
-            content = self._server.downloads.fetch(
-                url, budget=self._budget, should_cancel=self._should_cancel
-            )
+            content = self._server.downloads.fetch(url, self._budget, self._context.scope)
             file = self._whole(content)
-            if self._key:
-                self.unkept |= not store.keep_file(self._key, url, content)
+            if key and not store.keep_file(key, url, content):
+                self.stored = False
         else:
             self._budget.take(len(content))
             file = self._whole(content)
         try:
-            return self._opened(file)
+            return self._decoded(file)
         except DamagedFile:
-            if self._key:  # asked for again, it may come whole
-                store.forget_file(self._key, url)
+            if key:  # downloaded again, it may come whole
+                store.forget_file(key, url)
             raise
 
     def _refuse_ended_sandbox(self, url: str) -> None:
@@ -144,23 +135,27 @@ class FileCollector:
             )
 
     def _whole(self, content: bytes) -> File:
-        return whole_file(content, self._request.output, self._server.label)
+        return whole_file(content, self._context.request.output, self._server.label)
 
-    def _opened(self, file: File) -> Part:
-        with _opening:
-            if self._should_cancel():
+    def _decoded(self, file: File) -> Part:
+        with _decoding:
+            if self._context.scope.is_cancelled():
                 raise Cancelled("Cancelled; the result was made.", phase="decode", charged="yes")
-            return Part(file, self._open(file.content))
+            decoder = self._context.decoder
+            return Part(file, decoder(file.content) if decoder else None)
 
-    def _advised(self, outcome: Part | VisionCraftError, source: object) -> Part | VisionCraftError:
-        """`outcome`, with what another run would do about it."""
-        if isinstance(outcome, Part | UnsafeURL) or type(outcome) is UnsafeContent:
-            return outcome  # other settings may let it through, and it says so
-        if not self._kept:
-            return outcome.with_advice(UNKEPT)
-        if not _is_dead(outcome, source):
-            return outcome.with_advice(LATER)
-        return outcome.with_advice(DEAD if self.over else DEAD_AMONG_OTHERS)
+
+def _advised(
+    outcome: Part | VisionCraftError, *, stored: bool, is_dead: bool, all_dead: bool
+) -> Part | VisionCraftError:
+    """`outcome`, with what another run would do about it."""
+    if isinstance(outcome, Part | UnsafeURL | UnsafeContent):
+        return outcome  # other settings may let it through, and it says so
+    if not stored:
+        return outcome.replace(advice=NOT_STORED)
+    if not is_dead:
+        return outcome.replace(advice=LATER)
+    return outcome.replace(advice=DEAD if all_dead else DEAD_AMONG_OTHERS)
 
 
 def _is_dead(outcome: Part | VisionCraftError, source: object) -> bool:
@@ -170,7 +165,7 @@ def _is_dead(outcome: Part | VisionCraftError, source: object) -> bool:
     """
     if isinstance(source, str):
         return isinstance(outcome, DownloadFailed) and outcome.status in GONE
-    return isinstance(outcome, InvalidResponse) and type(outcome) is not UnsafeContent
+    return isinstance(outcome, InvalidResponse) and not isinstance(outcome, UnsafeContent)
 
 
 def _absolute(base: str, url: str) -> str:

@@ -12,7 +12,7 @@ from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from urllib.parse import urljoin, urlsplit
 
-from ..cancellation import ShouldCancel, never, sleep
+from ..cancellation import CancelScope
 from ..errors import Cancelled, DownloadFailed, InvalidResponse, UnsafeURL, VisionCraftError, clip
 from ..http.addresses import check_url, is_public
 from ..http.byte_budget import ByteBudget
@@ -23,8 +23,8 @@ from ..urls import origin_of
 from .retry import FETCH_SECONDS, call_with_retries, max_get_attempts, retry_after, retry_budget_of
 
 MOST_REDIRECTS = 3
-MADE = "It was made and may have been counted."
-PATIENCE = 60.0  # seconds before a file begins to arrive; it is finished already
+MADE = "The result was made and may have been charged."
+FIRST_BYTE_SECONDS = 60.0  # the file is finished already
 
 
 class Downloads:
@@ -32,76 +32,77 @@ class Downloads:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._quota = retry_budget_of(origin_of(profile.base_url), "files")
+        self._retry_budget = retry_budget_of(origin_of(profile.base_url), "files")
         self._session = Session()
         # Clearing the jar would be too late: files are fetched side by side.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
-    def fetch(
-        self, url: str, *, budget: ByteBudget | None = None, should_cancel: ShouldCancel = never
-    ) -> bytes:
+    def fetch(self, url: str, budget: ByteBudget, scope: CancelScope) -> bytes:
         """The bytes behind `url`, asked for again when that fails: fetching costs nothing.
 
         They are taken off `budget`, which the files of one answer share.
 
         Raises UnsafeURL, DownloadFailed, InvalidResponse where the answer is no file, or Cancelled.
         """
-        allowed = budget or ByteBudget("video")
         try:
             return call_with_retries(
-                lambda: self._followed(url, allowed, should_cancel),
+                lambda: self._followed(url, budget, scope),
                 max_get_attempts,
-                self._quota,
-                wait=lambda _, seconds: sleep(seconds, should_cancel, "download"),
+                self._retry_budget,
+                wait=lambda _, seconds: scope.sleep(seconds, "download"),
                 seconds=FETCH_SECONDS,
             )
         except (UnsafeURL, InvalidResponse, DownloadFailed) as error:
-            error.charged = "yes"  # whatever is wrong with the file, it was made
-            raise
+            # Whatever is wrong with the file, it was made.
+            raise error.replace(charged="yes") from None
         except Cancelled:
             raise Cancelled(
                 "Cancelled; the result was made.", phase="download", charged="yes"
             ) from None
         except VisionCraftError as error:
-            raise _lost(url, "did not deliver", error.message) from None
+            raise _failed(url, "did not deliver", error.message) from None
 
-    def _followed(self, url: str, budget: ByteBudget, should_cancel: ShouldCancel) -> bytes:
+    def close(self) -> None:
+        self._session.close()
+
+    def _followed(self, url: str, budget: ByteBudget, scope: CancelScope) -> bytes:
         for _ in range(MOST_REDIRECTS + 1):
-            response = self._asked(url, budget, should_cancel)
+            response = self._response(url, budget, scope)
             if response.status == 200:
                 if not response.body:
-                    raise _odd(url, "sent an empty file")
+                    raise _unexpected(url, "sent an empty file")
                 return response.body
             target = response.headers.get("Location")
             if not 300 <= response.status < 400:
                 if response.status < 400 or response.status > 599:
-                    raise _odd(url, f"answered {response.status} for a finished result")
+                    raise _unexpected(url, f"answered {response.status} for a finished result")
                 wait = retry_after(response.headers.get("Retry-After", ""), time.time())
-                what = f"answered {response.status} for"
-                raise _lost(url, what, status=response.status, wait=wait)
+                message = f"answered {response.status} for"
+                raise _failed(url, message, status=response.status, wait=wait)
             if not target:
-                raise _odd(url, f"answered {response.status} without saying where to go")
+                raise _unexpected(
+                    url, f"redirected the request ({response.status}) without saying where to"
+                )
             url = self._next(url, target)
-        raise _odd(url, "redirects without end")
+        raise _unexpected(url, "redirects endlessly")
 
-    def _asked(self, url: str, budget: ByteBudget, should_cancel: ShouldCancel) -> Response:
+    def _response(self, url: str, budget: ByteBudget, scope: CancelScope) -> Response:
         self._check(url)
         own = origin_of(url) == origin_of(self._profile.base_url)
         call = Call(
             "GET",
             url,
-            self._profile.timeouts.for_work(PATIENCE),
+            self._profile.timeouts.for_work(FIRST_BYTE_SECONDS),
             LIST_LIMIT,
-            should_cancel=should_cancel,
             verify=self._profile.verify,
             public_only=not own and not self._is_named(url),
             identity_only=True,
             budget=budget,
         )
-        return send_call(self._session, call)
+        return send_call(self._session, call, scope)
 
     def _next(self, url: str, target: str) -> str:
-        if any(ord(c) <= 0x20 or c == "\x7f" for c in target):  # urljoin would tidy it up
+        if any(ord(c) <= 0x20 or c == "\x7f" for c in target):  # urljoin would drop them
             raise _blocked("has characters that no address has")
         try:
             found = urljoin(url, target)
@@ -113,7 +114,7 @@ class Downloads:
 
     def _check(self, url: str) -> None:
         if self._profile.key and self._profile.key.mask(url) != url:
-            raise _blocked("has your key in it")
+            raise _blocked("contains your key")
         try:
             parts = check_url(url)
         except ValueError as error:
@@ -127,9 +128,9 @@ class Downloads:
         try:
             ip_address(parts.hostname or "")
         except ValueError:
-            return  # a name: judged when it is dialled
+            return  # a name: its addresses are checked when they are connected to
         if not is_public(parts.hostname or ""):
-            raise _blocked(f"points to {clip(origin_of(url), 80)}, which is no public address")
+            raise _blocked(f"points to {clip(origin_of(url), 80)}, which is not a public address")
 
     def _is_named(self, url: str) -> bool:
         """Whether the profile allows this very host (and port)."""
@@ -144,20 +145,20 @@ def _blocked(why: str) -> UnsafeURL:
     )
 
 
-def _odd(url: str, what: str) -> InvalidResponse:
+def _unexpected(url: str, message: str) -> InvalidResponse:
     return InvalidResponse(
-        f"{origin_of(url)} {what}.",
+        f"{origin_of(url)} {message}.",
         MADE,
         phase="download",
         charged="yes",
     )
 
 
-def _lost(
-    url: str, what: str, why: str = "", status: int | None = None, wait: float | None = None
+def _failed(
+    url: str, message: str, why: str = "", status: int | None = None, wait: float | None = None
 ) -> DownloadFailed:
     return DownloadFailed(
-        f"{origin_of(url)} {what} a finished result. {why}".strip(),
+        f"{origin_of(url)} {message} a finished result. {why}".strip(),
         MADE,
         phase="download",
         status=status,

@@ -6,10 +6,8 @@ The service used them for a week, outside its specification. Asking costs nothin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from ..api.endpoints import JOB_STATUS_PATH
-from ..cancellation import ShouldCancel, sleep
 from ..errors import (
     EndpointNotFound,
     InvalidResponse,
@@ -20,22 +18,18 @@ from ..errors import (
 )
 from ..http.call import Response
 from . import replies
-from .context import ServerContext
+from .context import RunContext
 from .retry import call_with_retries, max_get_attempts
 
 POLL_EVERY = 1.5  # seconds between two questions; what clients of the day used
 MOST_ODD = 5  # answers one after the other that say nothing about the job
-PATIENCE = 30.0  # seconds before an answer to one
+ANSWER_SECONDS = 30.0
 
 
 def poll_job(
-    job: replies.JobReply,
-    server: ServerContext,
-    seconds: float,
-    on_progress: Callable[[str], None],
-    should_cancel: ShouldCancel,
+    job: replies.JobReply, context: RunContext, seconds: float
 ) -> tuple[Response, replies.Reply]:
-    """The answer of a job that is done; its `image` is empty while it runs.
+    """The answer of a job that is done, and the reply in it.
 
     Raises TotalTimeout after `seconds`, Cancelled, and the errors of `transport` and `replies`.
     """
@@ -43,14 +37,14 @@ def poll_job(
     odd = 0
     while True:
         response = call_with_retries(
-            lambda: _asked(job, server, should_cancel),
+            lambda: _status(job, context),
             max_get_attempts,
-            server.retry_budget,
-            wait=lambda _, pause: sleep(pause, should_cancel, "job"),
+            context.server.retry_budget,
+            wait=lambda _, pause: context.scope.sleep(pause, "job"),
         )
         reply = None
         try:
-            reply = replies.parse_job_reply(response, server.mask)
+            reply = replies.parse_job_reply(response, context.server.mask)
             odd = 0
         except VisionCraftError as error:
             if not _is_odd(error, response):
@@ -61,10 +55,10 @@ def poll_job(
         if reply is not None:
             return response, reply
         if time.monotonic() > deadline:
-            what = f"The job was not done within {seconds:g} s (limit: total)."
-            raise TotalTimeout(what, phase="job")
-        on_progress("the server is still at work")
-        sleep(POLL_EVERY, should_cancel, "job")
+            message = f"The job was not done within {seconds:g} s (limit: total)."
+            raise TotalTimeout(message, phase="job")
+        context.report("the server is still at work")
+        context.scope.sleep(POLL_EVERY, "job")
 
 
 def _is_odd(error: VisionCraftError, response: Response) -> bool:
@@ -79,14 +73,15 @@ def _is_odd(error: VisionCraftError, response: Response) -> bool:
     return isinstance(error, InvalidResponse) and not isinstance(error, JobFailed)
 
 
-def _asked(job: replies.JobReply, server: ServerContext, should_cancel: ShouldCancel) -> Response:
+def _status(job: replies.JobReply, context: RunContext) -> Response:
     # The fields the service's clients sent; the watermark was its own default.
     body = {"job_id": job.id, "nsfw_filter": False, "watermark": True}
-    response = server.transport.post(
-        JOB_STATUS_PATH, body, expected_seconds=PATIENCE, should_cancel=should_cancel
+    response = context.server.transport.post(
+        JOB_STATUS_PATH, body, context.scope, expected_seconds=ANSWER_SECONDS
     )
     if response.status == 429 or response.status >= 500:
-        replies.parse_job_reply(response, server.mask)  # raises what may be asked again
+        # Raises what may be asked again.
+        replies.parse_job_reply(response, context.server.mask)
     return response
 
 

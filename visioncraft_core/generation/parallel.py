@@ -13,13 +13,14 @@ R = TypeVar("R")
 
 
 def parallel_map(function: Callable[[T], R], items: Sequence[T], max_concurrency: int) -> list[R]:
-    """`function` of each item, in their order; at most `at_once` are under way.
+    """`function` of each item, in their order; at most `max_concurrency` run at the same time, one
+    of them in the caller's thread.
 
     Not an executor of the standard library: the interpreter waits for all of its threads at exit.
     Raises the first error by order, after all have ended.
     """
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    outcomes: dict[int, tuple[R | None, BaseException | None]] = {}
+    outcomes: dict[int, tuple[R | None, Exception | None]] = {}
     for number in range(len(items)):
         waiting.put(number)
 
@@ -31,17 +32,18 @@ def parallel_map(function: Callable[[T], R], items: Sequence[T], max_concurrency
                 return
             try:
                 outcomes[number] = function(items[number]), None
-            except BaseException as error:  # noqa: BLE001 - raised below, where it is waited for
+            except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
                 outcomes[number] = None, error
 
     threads = [
         threading.Thread(
             target=copy_context().run, args=(work,), name="visioncraft-batch", daemon=True
         )
-        for _ in range(min(max_concurrency, len(items)))
+        for _ in range(min(max_concurrency, len(items)) - 1)
     ]
     for thread in threads:
         thread.start()
+    work()
     for thread in threads:
         thread.join()
     for number in range(len(items)):

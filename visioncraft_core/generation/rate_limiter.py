@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..cancellation import LOOK_EVERY, ShouldCancel
-from ..errors import Cancelled, RateLimitWaitExceeded
+from ..cancellation import CancelScope
+from ..errors import RateLimitWaitExceeded
 
 SPREAD = 0.1  # seconds for each call that waits, so that not all come back at the same moment
 LONGEST_SPREAD = 2.0
@@ -23,16 +23,17 @@ LONGEST_SPREAD = 2.0
 
 @dataclass
 class WaitState:
-    """One call's time at the limiter. `max_wait` is how many seconds of pauses it bears."""
+    """One call at the limiter. `max_wait` is how many seconds of pauses it may wait for in all,
+    `paused` how many it has waited."""
 
-    should_cancel: ShouldCancel
+    scope: CancelScope
     on_progress: Callable[[str], None]
     max_wait: float
     paused: float = 0.0
 
 
 class RateLimiter:
-    """The max_concurrency and pauses of one server."""
+    """The slots and pauses of one server."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -44,7 +45,7 @@ class RateLimiter:
     def slot(self, max_concurrency: int, state: WaitState) -> Iterator[None]:
         """Waits until fewer than `max_concurrency` calls run and no pause is on; holds a slot.
 
-        Raises Cancelled, or RateLimitWaitExceeded when the pauses outlast the call's max_wait.
+        Raises Cancelled, or RateLimitWaitExceeded when the pauses are longer than `max_wait`.
         """
         self._enter(max_concurrency, state)
         try:
@@ -52,31 +53,33 @@ class RateLimiter:
         finally:
             with self._changed:
                 self._taken -= 1
-                self._changed.notify()
+                self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
-        """Lets no call begin for so long."""
+        """Lets no call begin for so many seconds."""
         with self._changed:
             self._resume = max(self._resume, time.monotonic() + seconds)
 
     def _enter(self, max_concurrency: int, state: WaitState) -> None:
-        told, spread, paused_since, queued = 0.0, 0.0, 0.0, False
+        announced, spread, paused_since, queued = 0.0, 0.0, 0.0, False
         with self._changed:
             self._waiting += 1
             try:
                 while True:
                     now = time.monotonic()
+                    left: float | None = None
                     if self._resume > now or (spread and self._resume + spread > now):
-                        # Told once for each pause; the host counts the seconds.
-                        if self._resume > told:
-                            told = self._resume
+                        # Announced once for each pause; the host counts the seconds.
+                        if self._resume > announced:
+                            announced = self._resume
                             spread = self._spread()
                             state.on_progress(
-                                f"waiting {told - now:.0f} s, because the server asked for it"
+                                f"waiting {announced - now:.0f} s, because the server asked for it"
                             )
-                        if state.paused + told - now > state.max_wait:
-                            raise _out_of_patience(state, told - now)
+                        if state.paused + announced - now > state.max_wait:
+                            raise _wait_exceeded(state, announced - now)
                         paused_since = paused_since or now
+                        left = self._resume + spread - now
                     elif self._taken < max_concurrency:
                         state.paused += now - paused_since if paused_since else 0.0
                         self._taken += 1
@@ -84,9 +87,8 @@ class RateLimiter:
                     elif not queued:
                         queued = True
                         state.on_progress("waiting for an earlier call to end")
-                    self._changed.wait(LOOK_EVERY)
-                    if state.should_cancel():
-                        raise Cancelled("Cancelled.", phase="queue", charged="no")
+                    state.scope.wait(self._changed, left)
+                    state.scope.raise_if_cancelled("queue")
             finally:
                 self._waiting -= 1
 
@@ -94,7 +96,7 @@ class RateLimiter:
         return random.uniform(0, min(LONGEST_SPREAD, SPREAD * self._waiting))  # noqa: S311
 
 
-def _out_of_patience(state: WaitState, left: float) -> RateLimitWaitExceeded:
+def _wait_exceeded(state: WaitState, left: float) -> RateLimitWaitExceeded:
     return RateLimitWaitExceeded(
         f"The server asked for longer pauses than {state.max_wait:g} s.",
         f"Wait {left:.0f} s and run again, or raise max_rate_limit_wait in the server profile.",

@@ -88,7 +88,7 @@ def parse_reply(response: Response, mask: Callable[[str], str] = str) -> Reply:
     answer = _answer(response, error_response)
     reply = _understood(answer)
     if reply is None:
-        raise error_response.bad("sent an answer without picture, link or text")
+        raise error_response.invalid("sent an answer without picture, link or text")
     return reply
 
 
@@ -99,22 +99,22 @@ def parse_job_reply(response: Response, mask: Callable[[str], str] = str) -> Rep
         answer = _answer(response, error_response)
         if isinstance(answer, dict) and "status" in answer and not _made(answer):
             if _ENDED_BADLY.search(str(answer["status"])[:LONGEST_NAME]):
-                raise error_response.bad("could not finish the job", JobFailed)
+                raise error_response.invalid("could not finish the job", JobFailed)
             return None
     return parse_reply(response, mask)
 
 
 def parse_names(response: Response, mask: Callable[[str], str] = str) -> list[str]:
-    """The names in a catalog's answer. Raises like `parse_reply`, but nothing was counted."""
+    """The names in a catalog's answer. Raises like `parse_reply`, but nothing was charged."""
     error_response = ErrorResponse(response, mask, of_list=True)
     names = _answer(response, error_response)
     if not (isinstance(names, list) and names and all(_is_plain(n) for n in names)):
-        raise error_response.bad("sent something other than a list of names")
+        raise error_response.invalid("sent something other than a list of names")
     return list(dict.fromkeys(map(mask, names)))
 
 
 def _answer(response: Response, error_response: ErrorResponse) -> Any:
-    """The JSON in `response`; raises what its status, its words or its look mean."""
+    """The JSON in `response`; raises the error that its status, its text or its look stands for."""
     try:
         answer = parse_json(response.body)
     except ValueError:

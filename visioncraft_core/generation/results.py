@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..api.fields import OutputKind
-from ..errors import Cancelled, InvalidResponse, VisionCraftError
-from ..media.images import FileKind, sniff
+from ..atomic import link_first_free, temporary_file
+from ..errors import Cancelled, InvalidResponse, SaveFailed, VisionCraftError, clip
+from ..media.images import FileKind, decode, sniff
 from ..media.integrity import check_integrity
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _FITTING: dict[OutputKind, tuple[FileKind, ...]] = {
     "images": ("png", "jpeg", "webp", "gif"),
@@ -23,7 +31,7 @@ _FITTING: dict[OutputKind, tuple[FileKind, ...]] = {
 class File:
     """One file as it came from the server, byte for byte."""
 
-    content: bytes
+    content: bytes = field(repr=False)
     kind: FileKind
 
     @property
@@ -32,23 +40,21 @@ class File:
         return "jpg" if self.kind == "jpeg" else self.kind
 
 
-# Opens the content of a file. Raises DamagedFile where it does not decode, UnsafeContent where it
-# is out of bounds.
-Decoder = Callable[[bytes], Any]
-
-
 class Part(NamedTuple):
-    """A file and what the caller's opener made of it."""
+    """A file and what the caller's decoder made of it."""
 
     file: File
     decoded: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
-    """What a call made. `decoded` is what the caller's opener made of each of the `files`; `notes`
-    are sentences for the user; `seconds` is wall time; `missing` is how many parts of it did not
-    come, which another run would ask for again."""
+    """What a call made, by `server` within `seconds` of wall time: `files`, or `text`.
+
+    `chat_id` continues a chat that the server remembers; `notes` are sentences for the user;
+    `missing` counts the parts that did not come and that another run would fetch; `decoded` is what
+    the `decoder` of the call made of each of the files.
+    """
 
     server: str
     seconds: float
@@ -59,12 +65,52 @@ class Result:
     notes: tuple[str, ...] = ()
     missing: int = 0
 
+    def __repr__(self) -> str:
+        made = ", ".join(map(repr, self.files)) or repr(clip(self.text, 60))
+        return f"<Result from {self.server}: {made}>"
+
+    @cached_property
+    def images(self) -> list[Image.Image]:
+        """The pictures, RGB or RGBA, upright and in sRGB, decoded when first asked for.
+
+        Of an animation the first frame; none of a video. Raises DamagedFile for a file that does
+        not decode, UnsafeContent for one that is larger than is safe.
+        """
+        return [decode(file.content).to_pillow() for file in self.files if file.kind != "mp4"]
+
+    def save(self, target: str | Path) -> list[Path]:
+        """Writes the files, byte for byte as they came, and gives their paths.
+
+        `save("out/fox")` writes out/fox_1.png, out/fox_2.png and so on; `save("out/")` and any
+        folder that exists get result_1.png. A number that is taken is left out, so that nothing is
+        overwritten. Text becomes a .txt file. Raises SaveFailed.
+        """
+        folder, stem = Path(target).parent, Path(target).name
+        if str(target).endswith(("/", os.sep)) or Path(target).is_dir():
+            folder, stem = Path(target), "result"
+        contents = [(file.suffix, file.content) for file in self.files]
+        numbers = count(1)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            paths: list[Path] = []
+            for suffix, content in contents or [("txt", self.text.encode())]:
+                names = (folder / f"{stem}_{number}.{suffix}" for number in numbers)
+                with temporary_file(folder, content) as part:
+                    paths.append(link_first_free(part, names))
+            return paths
+        except OSError as error:
+            raise SaveFailed(
+                f"The result could not be saved to {folder} ({error.strerror}).",
+                "Choose another folder, or make room on the disk.",
+                charged="yes",
+            ) from None
+
 
 def whole_file(content: bytes, output: OutputKind, server: str) -> File:
     """The file that `content` is.
 
-    Raises InvalidResponse if it is cut off or not what was asked for, UnsafeContent if it is out of
-    bounds.
+    Raises InvalidResponse if it is not what was asked for or incomplete, UnsafeContent if it is
+    larger than is safe.
     """
     kind = sniff(content)
     if kind is None or kind not in _FITTING[output]:
@@ -73,24 +119,31 @@ def whole_file(content: bytes, output: OutputKind, server: str) -> File:
     return File(content, kind)
 
 
-def unexpected_content(server: str, what: str) -> InvalidResponse:
+def unexpected_content(server: str, content: str) -> InvalidResponse:
     return InvalidResponse(
-        f"{server} answered with {what}, which is not what was asked for.",
-        "Check that the base URL is the VisionCraft API; the job may have been counted.",
+        f"{server} answered with {content}, which is not what was asked for.",
+        "Check that the base URL is the VisionCraft API; the job may have been charged.",
         phase="reply",
         status=200,
     )
 
 
-def delivered(
-    outcomes: Sequence[Part | VisionCraftError], *, fail_on_partial: bool
-) -> tuple[list[Part], tuple[str, ...]]:
-    """The parts there are, and a note for each that is missing.
+def failure_of(outcomes: Sequence[object], *, fail_on_partial: bool) -> VisionCraftError | None:
+    """The error to raise where nothing came, the user cancelled, or `fail_on_partial` wants all."""
+    errors = [outcome for outcome in outcomes if isinstance(outcome, VisionCraftError)]
+    cancelled = [error for error in errors if isinstance(error, Cancelled)]
+    if cancelled or fail_on_partial or len(errors) == len(outcomes):
+        return next(iter(cancelled or errors), None)
+    return None
 
-    Raises the first error where nothing came, the user cancelled, or `fail_on_partial` wants all.
-    """
-    parts = [outcome for outcome in outcomes if isinstance(outcome, Part)]
-    return parts, _lost([*outcomes], bool(parts), fail_on_partial=fail_on_partial)
+
+def failure_notes(outcomes: Sequence[object]) -> tuple[str, ...]:
+    """A note for each of the `outcomes` that is an error."""
+    return tuple(
+        f"Picture {number} of {len(outcomes)} failed: {outcome}"
+        for number, outcome in enumerate(outcomes, 1)
+        if isinstance(outcome, VisionCraftError)
+    )
 
 
 def merge_results(
@@ -98,27 +151,17 @@ def merge_results(
 ) -> Result:
     """The results of a batch as one, in order, with a note for each that is missing.
 
-    Raises like `delivered`.
+    Raises the error that `failure_of` finds.
     """
+    if error := failure_of(outcomes, fail_on_partial=fail_on_partial):
+        raise error
     results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
-    lost = _lost([*outcomes], bool(results), fail_on_partial=fail_on_partial)
     notes = dict.fromkeys(note for result in results for note in result.notes)
+    lost = failure_notes(outcomes)
     return replace(
         results[0],
         files=tuple(file for result in results for file in result.files),
         decoded=tuple(each for result in results for each in result.decoded),
         notes=(*notes, *lost),
         missing=sum(result.missing for result in results) + len(lost),
-    )
-
-
-def _lost(outcomes: list[object], came: bool, *, fail_on_partial: bool) -> tuple[str, ...]:  # noqa: FBT001
-    errors = [outcome for outcome in outcomes if isinstance(outcome, VisionCraftError)]
-    cancelled = [error for error in errors if isinstance(error, Cancelled)]
-    if cancelled or (errors and (fail_on_partial or not came)):
-        raise (cancelled or errors)[0]
-    return tuple(
-        f"Picture {number} of {len(outcomes)} failed: {outcome}"
-        for number, outcome in enumerate(outcomes, 1)
-        if isinstance(outcome, VisionCraftError)
     )

@@ -34,12 +34,11 @@ from ..profiles.profile import RetryPolicy
 UNSENT_TRIES = 3
 REFUSED_TRIES = 4
 FETCH_TRIES = 4
-FETCH_SECONDS = 60.0  # after which a download is not begun again
-LONGEST_RETRY_AFTER = 150.0  # a longer one is told to the user instead
+FETCH_SECONDS = 60.0  # after which a download is not repeated
+LONGEST_RETRY_AFTER = 150.0  # seconds; a longer one becomes an error that names it
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
 
 T = TypeVar("T")
-Tries = Callable[[VisionCraftError], int]
 
 
 class RetryBudget:
@@ -66,15 +65,15 @@ class RetryBudget:
 
 Use = Literal["calls", "files"]
 
-_quotas: dict[tuple[str, Use], RetryBudget] = {}
+_budgets: dict[tuple[str, Use], RetryBudget] = {}
 _lock = threading.Lock()
 
 
 def retry_budget_of(origin: str, use: Use = "calls") -> RetryBudget:
-    """The quota that all calls to `origin` in this process share, or all that fetch its files:
-    links may be dead where the API is well."""
+    """What all calls to `origin` in this process share, or all downloads of its files: links may
+    be dead where the API is well."""
     with _lock:
-        return _quotas.setdefault((origin, use), RetryBudget())
+        return _budgets.setdefault((origin, use), RetryBudget())
 
 
 def max_post_attempts(error: VisionCraftError, retry_policy: RetryPolicy) -> int:
@@ -104,15 +103,15 @@ def max_get_attempts(error: VisionCraftError) -> int:
 
 def call_with_retries(
     attempt: Callable[[], T],
-    tries: Tries,
+    max_attempts: Callable[[VisionCraftError], int],
     retry_budget: RetryBudget,
     *,
     wait: Callable[[VisionCraftError, float], None],
     seconds: float = float("inf"),
 ) -> T:
-    """What `attempt` gives, begun again as often as `tries` of its error and `quota` allow.
+    """What `attempt` gives, repeated as often as `max_attempts` of its error and the budget allow.
 
-    `wait` is called with the error and how long to wait before each repeat. Nothing is begun again
+    `wait` is called with the error and how long to wait before each repeat. Nothing is repeated
     after `seconds`. Raises the last error.
     """
     started = time.monotonic()
@@ -124,9 +123,9 @@ def call_with_retries(
             done += 1
             pause = pause_after(error, done)
             late = time.monotonic() + (pause or 0) - started > seconds
-            if done >= tries(error) or pause is None or late:
+            if done >= max_attempts(error) or pause is None or late:
                 raise
-            # A server that names a time is alive, and its pause is no lost try.
+            # A server that names a time is alive, and its pause costs no repeat.
             if error.retry_after is None and not retry_budget.take():
                 raise
             wait(error, pause)
@@ -136,7 +135,7 @@ def call_with_retries(
 
 
 def pause_after(error: VisionCraftError, done: int) -> float | None:
-    """Seconds to wait after the `done`-th try; None where the server wants more than is sensible.
+    """Seconds to wait after attempt number `done`; None where the server asks for too many.
 
     Exponential with full jitter, unless the server names a time.
     """

@@ -1,4 +1,4 @@
-"""What it means when a server says no, and what a user is told about it.
+"""What it means when a server refuses a request, and what the user is told.
 
 The texts of the service were seen with several statuses, and errors with status 200, so its words
 count before its status.
@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import (
+    Charged,
     EndpointNotFound,
     FieldRejected,
     HTMLResponse,
@@ -33,15 +34,17 @@ from ..urls import origin_of
 from .retry import retry_after
 
 EXCERPT = 120  # characters of the server's own words in a message
-WORDS = 2000  # of which so many are looked at
-LONGEST = 2**16  # characters in which the key is looked for; no complaint is longer
+WORDS = 2000  # characters of them that are examined
+LONGEST = 2**16  # characters; no error text is longer
 LIST_ADVICE = "Check that the base URL is the VisionCraft API, or try again later."
+
+E = TypeVar("E", bound=VisionCraftError)
 
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
 class ErrorResponse:
-    """One response with what is needed to complain about it.
+    """One response, with what is needed to turn it into an error.
 
     `mask` takes the key out of the server's words: services echo the request in their errors.
     `of_list` says that only a list was asked for: then nothing can have been counted.
@@ -56,59 +59,70 @@ class ErrorResponse:
 
     def raise_for_error(self, answer: Any) -> None:
         """Raises the refusal that `answer` and its status amount to, if any."""
-        words = self._said(complaint(answer))
+        words = self._masked(error_text(answer))
         if not words and self._status == 200:
             return
         if error := self._by_words(words) or self._by_status(words):
             raise error
         if self._status == 200 or 400 <= self._status < 500:
-            refused = self._error(
+            raise self._error(
                 RequestRejected,
                 f"refused the request: {self._quote(words)}.",
                 "Change the request and run again.",
+                # With status 200 it may have failed only after the work.
+                charged="maybe" if self._status == 200 else None,
             )
-            if self._status == 200 and not self._of_list:  # it may have failed only after the work
-                refused.charged = "maybe"
-            raise refused
-        raise self.bad(f"answered with status {self._status}, which nobody expects")
+        raise self.invalid(f"returned unexpected status {self._status}")
 
     def without_words(self) -> VisionCraftError:
         """The error for an answer that is neither a file nor JSON."""
         if error := self._by_status(""):
             return error
         if not 200 <= self._status < 300:
-            return self.bad(f"answered with status {self._status}")
-        return self.bad(*self._looks())
+            return self.invalid(f"returned unexpected status {self._status}")
+        return self.invalid(*self._looks())
 
-    def bad(self, what: str, kind: type[InvalidResponse] = InvalidResponse) -> InvalidResponse:
-        advice = "Check that the base URL is the VisionCraft API; the job may have been counted."
-        return self._error(kind, f"{what}.", advice)
+    def invalid(
+        self, message: str, kind: type[InvalidResponse] = InvalidResponse
+    ) -> InvalidResponse:
+        advice = "Check that the base URL is the VisionCraft API; the job may have been charged."
+        return self._error(kind, f"{message}.", advice)
 
     @property
     def _status(self) -> int:
         return self._response.status
 
-    def _error(self, kind: Any, what: str, advice: str, wait: float | None = None) -> Any:
-        server = clip(self._response.origin, 80)
-        error = kind(
-            f"{server} {what}", advice, phase="reply", status=self._status, retry_after=wait
-        )
+    def _error(
+        self,
+        kind: type[E],
+        message: str,
+        advice: str,
+        wait: float | None = None,
+        charged: Charged | None = None,
+    ) -> E:
         if self._of_list:
-            error.charged = "no"
+            charged = "no"
             # The others are about the value, the picture or the job of a call that makes something.
-            if not isinstance(error, KeyRejected | RateLimited | ServerBusy | EndpointNotFound):
-                return error.with_advice(LIST_ADVICE)
-        return error
+            if not issubclass(kind, KeyRejected | RateLimited | ServerBusy | EndpointNotFound):
+                advice = LIST_ADVICE
+        return kind(
+            f"{clip(self._response.origin, 80)} {message}",
+            advice,
+            phase="reply",
+            status=self._status,
+            retry_after=wait,
+            charged=charged,
+        )
 
-    def _said(self, words: str) -> str:
+    def _masked(self, words: str) -> str:
         """The server's `words` without key and logins."""
         if len(words) > LONGEST:
             return f"a text of {len(words)} characters"
         # Hidden before anything is cut off: half a key is still half a key.
         return redact(self._mask(words))[:WORDS]
 
-    def _quote(self, said: str) -> str:
-        return clip(said, EXCERPT).rstrip(".") or f"status {self._status}"
+    def _quote(self, words: str) -> str:
+        return clip(words, EXCERPT).rstrip(".") or f"status {self._status}"
 
     def _looks(self) -> tuple[str, type[InvalidResponse]]:
         body = self._response.body
@@ -116,8 +130,8 @@ class ErrorResponse:
             return "sent an empty answer", InvalidResponse
         title = self._title()
         if title is not None:
-            named = f' called "{self._quote(title)}"' if title else ""
-            return f"sent a web page{named} instead of an answer", HTMLResponse
+            called = f' called "{self._quote(title)}"' if title else ""
+            return f"sent a web page{called} instead of an answer", HTMLResponse
         return "sent an answer that is neither a file nor JSON", InvalidResponse
 
     def _title(self) -> str | None:
@@ -127,7 +141,7 @@ class ErrorResponse:
             return None
         # With its end: where the page is cut off, half a key may stand.
         title = re.search(r"<title[^>]*>([^<]*)</title", start, re.IGNORECASE)
-        return self._said(title[1]) if title else ""
+        return self._masked(title[1]) if title else ""
 
     def _by_words(self, words: str) -> VisionCraftError | None:
         limit = re.search(r"\bper\s+(\d{1,6})?\s*(second|minute|hour)", words, re.IGNORECASE)
@@ -143,18 +157,18 @@ class ErrorResponse:
 
     def _by_status(self, words: str) -> VisionCraftError | None:
         status = self._status
-        said = f": {self._quote(words)}" if words else ""
+        quote = f": {self._quote(words)}" if words else ""
         if 300 <= status < 400:
-            return self._elsewhere()
+            return self._redirected()
         if status in (401, 403):
             return self._error(
                 KeyRejected,
-                f"did not accept the key{said}.",
+                f"did not accept the key{quote}.",
                 "Check the key; it also stops working when its Telegram account leaves the "
                 "VisionCraft channel.",
             )
         if status in (402, 413):
-            return self._paid_or_large(words, said)
+            return self._paid_or_large(words, quote)
         if status in (404, 405):
             return self._error(
                 EndpointNotFound,
@@ -163,31 +177,34 @@ class ErrorResponse:
             )
         if status == 422:
             return self._error(
-                FieldRejected, f"refused a value{said}.", "Change the value and run again."
+                FieldRejected, f"refused a value{quote}.", "Change the value and run again."
             )
         if status == 429:
             return self._rate_limited(words, self._asked_wait())
         if status == 503 and self._asked_wait() is not None:
             return self._error(
-                ServerBusy, f"is busy{said}.", "Run again a little later.", self._asked_wait()
+                ServerBusy, f"is busy{quote}.", "Run again a little later.", self._asked_wait()
             )
         if status in (408, 409, 425):  # they leave open whether the work was begun
-            kind, what = OutcomeUnknown, f"answered with status {status}{said}."
-            return self._error(kind, what, "The job may have been counted: look before you repeat.")
+            return self._error(
+                OutcomeUnknown,
+                f"answered with status {status}{quote}.",
+                "The job may have been charged. Check your account before you run it again.",
+            )
         if 500 <= status < 600:
-            return self._failed(said)
+            return self._failed(quote)
         return None
 
-    def _failed(self, said: str) -> VisionCraftError:
+    def _failed(self, quote: str) -> VisionCraftError:
         page = self._title()
-        said = said or (f': "{self._quote(page)}"' if page else "")
+        quote = quote or (f': "{self._quote(page)}"' if page else "")
         return self._error(
             ServerFailed,
-            f"failed with status {self._status}{said}.",
-            "Try again later; the job may have been counted.",
+            f"failed with status {self._status}{quote}.",
+            "Try again later; the job may have been charged.",
         )
 
-    def _elsewhere(self) -> VisionCraftError:
+    def _redirected(self) -> VisionCraftError:
         # Hidden before it is taken apart: a part of the key would not be recognised.
         location = self._mask(self._response.headers.get("Location", ""))
         try:
@@ -197,24 +214,24 @@ class ErrorResponse:
         known = target.startswith(("http://", "https://")) and len(target) > 8
         return self._error(
             EndpointNotFound if location else InvalidResponse,
-            f"sends us elsewhere ({self._status}).",
+            f"redirected the request ({self._status}).",
             f"Set the base URL to {clip(target, 80)}."
             if known
             else "Check the base URL of this server.",
         )
 
-    def _paid_or_large(self, words: str, said: str) -> VisionCraftError:
+    def _paid_or_large(self, words: str, quote: str) -> VisionCraftError:
         # The service's own 413 means a paid account; a proxy's means the size of a picture.
         large = self._status == 413 and (
             self._title() is not None or re.search(r"\b(large|size|bytes)\b", words, re.IGNORECASE)
         )
         if large:
             return self._error(
-                UploadTooLarge, f"found the upload too large{said}.", "Send a smaller picture."
+                UploadTooLarge, f"found the upload too large{quote}.", "Send a smaller picture."
             )
         return self._error(
             PremiumRequired,
-            f"wants a premium account for this, or found the upload too large{said}.",
+            f"requires a premium account for this, or found the upload too large{quote}.",
             "Choose a free model, use a premium key, or send a smaller picture.",
         )
 
@@ -223,13 +240,13 @@ class ErrorResponse:
 
     def _rate_limited(self, words: str, wait: float | None) -> RateLimited:
         pause = f"Wait {wait:g} s" if wait else "Wait a little"
-        said = f": {self._quote(words)}" if words else ""
+        quote = f": {self._quote(words)}" if words else ""
         return self._error(
-            RateLimited, f"asks to slow down{said}.", f"{pause} and run again.", wait
+            RateLimited, f"asks to slow down{quote}.", f"{pause} and run again.", wait
         )
 
 
-def complaint(answer: Any) -> str:
+def error_text(answer: Any) -> str:
     """The server's own words about a failure, "" if the answer is none."""
     if isinstance(answer, dict):
         found = next((answer[k] for k in ("error", "err", "detail") if answer.get(k)), "")
@@ -245,11 +262,11 @@ def _phrase(found: Any) -> str:
     if isinstance(found, dict):
         return _phrase(found.get("message") or found.get("msg") or "an unnamed error")
     if isinstance(found, list):
-        return "; ".join(_field_complaint(entry) for entry in found[:3])
+        return "; ".join(_field_error(entry) for entry in found[:3])
     return str(found) if found else ""
 
 
-def _field_complaint(entry: Any) -> str:
+def _field_error(entry: Any) -> str:
     # FastAPI's form; `input`, which echoes the body and with it the key, is never looked at.
     if not isinstance(entry, dict):
         return _phrase(entry)

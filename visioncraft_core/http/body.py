@@ -14,21 +14,21 @@ from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from ..media.images import sniff
-from . import transport_errors as failures
+from . import transport_errors as errors
 from .byte_budget import ByteBudget
 from .call import Call
 from .connections import ConnectionTracker
 
 CHUNK = 65536
-ERROR_LIMIT = 65536  # of an error page nobody needs more
-ERROR_PATIENCE = 2.0
+ERROR_LIMIT = 65536  # bytes of an error page
+ERROR_SECONDS = 2.0
 # A server that sends a byte now and then keeps every socket timeout happy.
 SLOWEST = 1024  # bytes a second, on the mean over SLOW_WINDOW
 SLOW_WINDOW = 30.0
-IN_MEMORY = 8 * 2**20  # of a body that may never end; what is longer waits on disk
+IN_MEMORY = 8 * 2**20  # of a body that may never end; a longer one is put on disk
 
 
-def read_body(response: Any, call: Call, connections: ConnectionTracker) -> bytes:
+def read_body(response: Any, call: Call, tracker: ConnectionTracker) -> bytes:
     """The whole body of a requests `response`, decoded; of an error its first 64 KiB.
 
     Raises InvalidResponse, UnsafeContent, ConnectionLost, ReadTimeout, or what the connection
@@ -36,16 +36,16 @@ def read_body(response: Any, call: Call, connections: ConnectionTracker) -> byte
     """
     if response.status_code != 200:
         # Nor is a redirect's body of any use: requests would read all of it.
-        return b"" if 300 <= response.status_code < 400 else _excerpt(response, connections)
+        return b"" if 300 <= response.status_code < 400 else _excerpt(response, tracker)
     headers = getattr(getattr(response.raw, "_original_response", None), "msg", None)
     if getattr(headers, "defects", None):
-        raise failures.broken_http(call)
-    connections.set_timeout(call.timeouts.stall)
+        raise errors.not_http(call)
+    tracker.set_timeout(call.timeouts.stall)
     length = _announced(response, call)
     budget = call.budget or ByteBudget("text")
     most = max(call.limit, call.budget.each if call.budget else 0)
     if (length or 0) > most:
-        raise failures.too_large(call, most)
+        raise errors.too_large(call, most)
     with budget.share() as take, SpooledTemporaryFile(IN_MEMORY) as spool:
         start, received = b"", 0
         for chunk in _chunks(response, call):
@@ -54,18 +54,18 @@ def read_body(response: Any, call: Call, connections: ConnectionTracker) -> byte
             take(len(chunk))
             received += len(chunk)
             if max(received, (length or 0) if len(start) == 16 else 0) > limit:
-                raise failures.too_large(call, limit)
+                raise errors.too_large(call, limit)
             spool.write(chunk)
         if received < (length or 0) or (length is None and not received):
             # Without a length, an end in the middle of the headers looks like an empty answer.
-            raise failures.connection_lost(call, "read")
+            raise errors.connection_lost(call, "read")
         spool.seek(0)
         return _decoded(spool.read(), response.headers.get("Content-Encoding", ""), call)
 
 
-def _excerpt(response: Any, connections: ConnectionTracker) -> bytes:
-    connections.set_timeout(ERROR_PATIENCE)
-    end = time.monotonic() + ERROR_PATIENCE
+def _excerpt(response: Any, tracker: ConnectionTracker) -> bytes:
+    tracker.set_timeout(ERROR_SECONDS)
+    end = time.monotonic() + ERROR_SECONDS
     content = b""
     # The status is what counts; its words may be cut or missing.
     with suppress(Exception):
@@ -92,7 +92,7 @@ def _announced(response: Any, call: Call) -> int | None:
         return None
     (length, *others) = lengths
     if others or not re.fullmatch(r"[0-9]{1,20}", length):
-        raise failures.broken_http(call)
+        raise errors.not_http(call)
     return int(length)
 
 
@@ -104,7 +104,7 @@ def _chunks(response: Any, call: Call) -> Iterator[bytes]:
         seconds = time.monotonic() - since
         if seconds > SLOW_WINDOW:
             if slow < SLOWEST * seconds:
-                raise failures.timed_out(call, "stall", "read")
+                raise errors.timed_out(call, "stall", "read")
             since, slow = time.monotonic(), 0
 
 
@@ -113,14 +113,14 @@ def _decoded(content: bytes, encoding: str, call: Call) -> bytes:
         return content
     # Asked for identity, but some proxies insist; files are compressed already.
     if encoding.lower() not in ("gzip", "x-gzip") or call.identity_only:
-        raise failures.bad_encoding(call)
+        raise errors.bad_encoding(call)
     inflater = zlib.decompressobj(wbits=31)
     try:
         inflated = inflater.decompress(content, call.limit + 1)
     except zlib.error:
-        raise failures.bad_encoding(call) from None
+        raise errors.bad_encoding(call) from None
     if len(inflated) > call.limit:
-        raise failures.too_large(call, call.limit)
+        raise errors.too_large(call, call.limit)
     if not inflater.eof:
-        raise failures.bad_encoding(call)
+        raise errors.bad_encoding(call)
     return inflated

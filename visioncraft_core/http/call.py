@@ -1,4 +1,4 @@
-"""One HTTP request and its answer, as the exchange needs them."""
+"""One HTTP request and its answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..cancellation import ShouldCancel, never
 from ..errors import Charged
 from ..profiles.profile import Timeouts
 from ..profiles.secret import Secret
@@ -26,7 +25,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Call:
-    """One HTTP request as the exchange needs it."""
+    """One HTTP request; of its answer at most `limit` bytes are taken."""
 
     method: str
     url: str
@@ -35,14 +34,13 @@ class Call:
     json: Mapping[str, Any] | None = None
     key: Secret | None = None
     """Goes with `json` as its token. Not in it: reports of errors may show a call."""
-    should_cancel: ShouldCancel = never
     verify: bool = True
     public_only: bool = False
-    """Whether an address of this computer or its network is refused when it is dialled."""
+    """Whether addresses of this computer and its network are refused."""
     identity_only: bool = False
     """Whether a compressed answer is refused."""
     budget: ByteBudget | None = None
-    """What a file may have; without one it has no more than any other answer."""
+    """How many bytes a file may have; without one, as many as any other answer."""
 
     @property
     def charged(self) -> Charged:

@@ -2,13 +2,15 @@
 
 Closing a session, a response or a socket does not wake a thread that is blocked in it; only
 `shutdown` of the socket does (measured on TCP and TLS: the thread is free in under 4 ms). So the
-connection classes below dial by themselves, and report their sockets and each step they take to
-the Wire of their thread. Knows urllib3, not requests.
+connection classes below report their sockets and each step they take to the ConnectionTracker of
+their thread. Looking up a name and connecting, which nothing can interrupt on every system, run in
+a thread that is left behind when the call ends first. Knows urllib3, not requests.
 """
 
 from __future__ import annotations
 
 import logging
+import queue
 import re
 import socket
 import threading
@@ -24,43 +26,43 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Phase = Literal["connect", "send", "wait", "read"]
-NoWay = Literal["unknown", "lookup", "refused", "timeout", "forbidden"]
+ConnectFailure = Literal["unknown", "lookup", "refused", "timeout", "forbidden"]
 
 
 class ConnectError(Exception):
-    """No connection came about. Not an OSError: retries must not take a ban for bad luck."""
+    """No connection came about. Not an OSError, which urllib3 would wrap in errors of its own."""
 
-    def __init__(self, reason: NoWay, *, to_proxy: bool) -> None:
+    def __init__(self, reason: ConnectFailure, *, to_proxy: bool) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason: ConnectFailure = reason
         self.to_proxy = to_proxy
 
 
 class ConnectionTracker:
-    """What one call has open. `phase` is send from the first byte of the request on.
+    """What one call has open, and how far it came: `phase` is send from the first byte of the
+    request on.
 
-    With `public_only` it dials no address of this computer or its local network.
+    `ended_by` is why the call was ended from outside, "" if it was not; `error` what was raised at
+    the socket, which the libraries wrap in errors of their own. With `public_only` no address of
+    this computer or its local network is dialled.
     """
 
     def __init__(self, upload_timeout: float, *, public_only: bool = False) -> None:
         self.phase: Phase = "connect"
+        self.ended_by = ""
+        self.error: Exception | None = None
         self.upload_timeout = upload_timeout
         self.public_only = public_only
         self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
+        self._sockets: list[Any] = []
         self._twins: list[socket.socket] = []
-        self._dead = False
-
-    @property
-    def dead(self) -> bool:
-        return self._dead
+        self._dialled: queue.SimpleQueue[socket.socket | Exception | None] = queue.SimpleQueue()
 
     def add(self, sock: Any) -> None:
         with self._lock:
             self._sockets.append(sock)
-            dead = self._dead
-        if dead:
-            _shut(sock)
+            if self.ended_by:
+                _shut(sock)
 
     def add_twin(self, sock: socket.socket) -> None:
         """Watches over a connected socket that TLS is about to take over: until its handshake is
@@ -68,12 +70,10 @@ class ConnectionTracker:
         twin = sock.dup()
         with self._lock:
             self._twins.append(twin)
-            dead = self._dead
-        if dead:
-            _shut(twin)
+        self.add(twin)
 
     def release(self) -> None:
-        """Lets go of what only the wire holds."""
+        """Lets go of what only the tracker holds."""
         with self._lock:
             for twin in self._twins:
                 twin.close()
@@ -85,22 +85,81 @@ class ConnectionTracker:
             with suppress(OSError):  # a plain socket that TLS took over is an empty shell
                 sock.settimeout(seconds)
 
-    def begin_to_send(self) -> None:
+    def enter(self, phase: Phase) -> None:
+        """Raises ConnectionAbortedError where something would be sent after the call was ended."""
         with self._lock:
-            self.phase = "send"
+            if not self.ended_by:
+                self.phase = phase
+            elif phase == "send":
+                raise ConnectionAbortedError
 
-    def kill(self, *, unsent_only: bool = False) -> bool:
-        """Ends every socket of the call, now and in the future. Call from any thread.
+    def end(self, reason: str) -> None:
+        """Shuts every socket of the call, now and in the future. Call from any thread.
 
-        With `unsent_only` only as long as nothing of the request was sent; tells whether it did.
+        The reason "connect" counts only as long as nothing of the request was sent.
         """
         with self._lock:
-            if unsent_only and self.phase != "connect":
-                return False
-            self._dead = True
-            for sock in (*self._sockets, *self._twins):
+            if self.ended_by or (reason == "connect" and self.phase != "connect"):
+                return
+            self.ended_by = reason
+            self._dialled.put(None)
+            for sock in self._sockets:
                 _shut(sock)
-            return True
+
+    def dial(self, host: str, port: int, timeout: float | None, *, to_proxy: bool) -> socket.socket:
+        """A connected socket. Raises ConnectError."""
+
+        def work() -> None:
+            try:
+                sock = self._connected(host, port, timeout, to_proxy=to_proxy)
+            except Exception as error:  # noqa: BLE001 - raised below, where it is waited for
+                self._dialled.put(error)
+                return
+            with self._lock:
+                if self.ended_by:
+                    sock.close()
+                self._dialled.put(sock)
+
+        threading.Thread(target=work, name="visioncraft-dial", daemon=True).start()
+        found = self._dialled.get()
+        if isinstance(found, socket.socket):
+            return found
+        raise found or ConnectError("refused", to_proxy=to_proxy)
+
+    def _connected(
+        self, host: str, port: int, timeout: float | None, *, to_proxy: bool
+    ) -> socket.socket:
+        try:
+            found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            again = error.errno == socket.EAI_AGAIN
+            raise ConnectError("lookup" if again else "unknown", to_proxy=to_proxy) from None
+        except UnicodeError:
+            raise ConnectError("unknown", to_proxy=to_proxy) from None
+        # All of them, not only the one that is dialled first.
+        judged = self.public_only and not to_proxy
+        if judged and not all(is_public(str(address[0])) for *_, address in found):
+            raise ConnectError("forbidden", to_proxy=False)
+        reason: ConnectFailure = "refused"
+        for family, kind, protocol, _, address in found:
+            if self.ended_by:  # since the name was looked up, or since the last address
+                break
+            try:
+                sock = socket.socket(family, kind, protocol)
+            except OSError:  # IPv6 may be switched off where the name has such an address
+                continue
+            self.add(sock)
+            try:
+                for option in _options():
+                    sock.setsockopt(*option)
+                sock.settimeout(timeout)
+                sock.connect(address)
+            except OSError as error:
+                reason = "timeout" if isinstance(error, TimeoutError) else "refused"
+                sock.close()
+            else:
+                return sock
+        raise ConnectError(reason, to_proxy=to_proxy)
 
 
 _thread = threading.local()
@@ -110,20 +169,19 @@ class LogRedactor(logging.Filter):
     """Keeps queries and urllib3's warnings about our calls out of the log.
 
     The query of a result's address may open it for anyone, and urllib3 writes it for each call at
-    DEBUG; about odd headers it warns with what the server wrote. Others' calls are none of our
-    business.
+    DEBUG; about odd headers it warns with what the server wrote. Calls of others are left alone.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if _wire() is None:
+        if _tracker() is None:
             return True
         if isinstance(record.args, tuple):
             record.args = tuple(map(_without_query, record.args))
         return record.levelno < logging.WARNING
 
 
-def _without_query(told: Any) -> Any:
-    return re.sub(r"\?\S*", "", told) if isinstance(told, str) else told
+def _without_query(value: Any) -> Any:
+    return re.sub(r"\?\S*", "", value) if isinstance(value, str) else value
 
 
 for _name in ("urllib3.connection", "urllib3.connectionpool"):
@@ -131,18 +189,29 @@ for _name in ("urllib3.connection", "urllib3.connectionpool"):
 
 
 @contextmanager
-def track_connections(connections: ConnectionTracker) -> Iterator[None]:
-    """Connections used in this thread report to `wire`."""
-    _thread.connections = connections
+def track_connections(tracker: ConnectionTracker) -> Iterator[None]:
+    """Connections used in this thread report to `tracker`."""
+    _thread.tracker = tracker
     try:
         yield
     finally:
-        _thread.connections = None
-        connections.release()
+        _thread.tracker = None
+        tracker.release()
 
 
-def _wire() -> ConnectionTracker | None:
-    return getattr(_thread, "connections", None)
+def _tracker() -> ConnectionTracker | None:
+    return getattr(_thread, "tracker", None)
+
+
+@contextmanager
+def _noted() -> Iterator[None]:
+    """Lets the tracker know what is raised at the socket."""
+    try:
+        yield
+    except Exception as error:
+        if tracker := _tracker():
+            tracker.error = error
+        raise
 
 
 def _shut(sock: Any) -> None:
@@ -153,7 +222,7 @@ def _shut(sock: Any) -> None:
 
 
 def _options() -> list[tuple[int, int, int]]:
-    """No delay for small requests, and a look after a silent peer within a minute."""
+    """Small requests go out at once, and a peer that is gone is noticed within a minute."""
     options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
     options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
     for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
@@ -163,84 +232,52 @@ def _options() -> list[tuple[int, int, int]]:
 
 
 class _Reporting:
-    """Mixed into urllib3's connections. `_new_conn` covers the TLS handshake as well."""
+    """Mixed into urllib3's connections."""
 
     sock: Any
     _connecting = False
 
     def _new_conn(self: Any) -> Any:
-        connections = _wire() or ConnectionTracker(0.0)
+        tracker = _tracker() or ConnectionTracker(0.0)
+        timeout = self.timeout if isinstance(self.timeout, int | float) else None
         to_proxy = getattr(self, "proxy", None) is not None
-        try:
-            host = self.host.strip("[]")
-            found = socket.getaddrinfo(host, self.port, 0, socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            again = error.errno == socket.EAI_AGAIN
-            raise ConnectError("lookup" if again else "unknown", to_proxy=to_proxy) from None
-        except UnicodeError:
-            raise ConnectError("unknown", to_proxy=to_proxy) from None
-        # All of them, not only the one that is dialled first.
-        if (
-            connections.public_only
-            and not to_proxy
-            and not all(is_public(str(i[4][0])) for i in found)
-        ):
-            raise ConnectError("forbidden", to_proxy=False)
-        reason: NoWay = "refused"
-        for family, kind, protocol, _, address in found:
-            if connections.dead:  # since the name was looked up, or since the last address
-                break
-            try:
-                sock = socket.socket(family, kind, protocol)
-            except OSError:  # IPv6 may be switched off where the name has such an address
-                continue
-            connections.add(
-                sock
-            )  # before it connects: a peer that never answers can be given up on
-            try:
-                for option in _options():
-                    sock.setsockopt(*option)
-                sock.settimeout(self.timeout if isinstance(self.timeout, int | float) else None)
-                sock.connect(address)
-            except OSError as error:
-                reason = "timeout" if isinstance(error, TimeoutError) else "refused"
-                sock.close()
-            else:
-                return sock
-        raise ConnectError(reason, to_proxy=to_proxy)
+        return tracker.dial(self.host.strip("[]"), self.port, timeout, to_proxy=to_proxy)
 
     def connect(self) -> None:
         self._connecting = True
         try:
-            super().connect()  # type: ignore[misc]
+            with _noted():
+                super().connect()  # type: ignore[misc]
         finally:
             self._connecting = False
-        if connections := _wire():
-            connections.add(self.sock)
+        if tracker := _tracker():
+            tracker.add(self.sock)
 
     def putrequest(self, *args: Any, **kwargs: Any) -> Any:
-        if (connections := _wire()) and self.sock is not None:
-            connections.add(self.sock)  # a pooled connection: it was not opened for this call
+        if (tracker := _tracker()) and self.sock is not None:
+            tracker.add(self.sock)  # a pooled connection: it was not opened for this call
         return super().putrequest(*args, **kwargs)  # type: ignore[misc]
 
     def send(self, data: Any) -> Any:
         if self.sock is None:
             self.connect()
-        connections = _wire()
-        if connections and not self._connecting:  # a proxy's CONNECT is not the request
-            connections.begin_to_send()
-            # The connect timeout would otherwise bound the whole upload.
-            connections.set_timeout(connections.upload_timeout)
-        return super().send(data)  # type: ignore[misc]
+        tracker = _tracker()
+        with _noted():
+            if tracker and not self._connecting:  # a proxy's CONNECT is not the request
+                tracker.enter("send")
+                # The connect timeout would otherwise bound the whole upload.
+                tracker.set_timeout(tracker.upload_timeout)
+            return super().send(data)  # type: ignore[misc]
 
     def getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        connections = _wire()
-        if connections and not self._connecting:
-            connections.phase = "wait"
-        response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
-        if connections and not self._connecting:
-            connections.phase = "read"
-        return response
+        tracker = None if self._connecting else _tracker()
+        with _noted():
+            if tracker:
+                tracker.enter("wait")
+            response = super().getresponse(*args, **kwargs)  # type: ignore[misc]
+            if tracker:
+                tracker.enter("read")
+            return response
 
 
 class _PlainConnection(_Reporting, HTTPConnection):
@@ -250,8 +287,8 @@ class _PlainConnection(_Reporting, HTTPConnection):
 class _TLSConnection(_Reporting, HTTPSConnection):
     def _new_conn(self) -> Any:
         sock = super()._new_conn()
-        if connections := _wire():
-            connections.add_twin(sock)
+        if tracker := _tracker():
+            tracker.add_twin(sock)
         return sock
 
 

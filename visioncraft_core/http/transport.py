@@ -1,17 +1,14 @@
 """Sends one HTTP request and returns the whole answer, or one of our errors.
 
-Each exchange runs in a daemon thread of its own while the caller watches: when the user cancels or
-the total time is over, the caller shuts the sockets and goes on at once. `requests` timeouts are
-no deadlines (a server that dribbles bytes outlasts them all), and its redirects would carry the
-key to other hosts, so neither is relied on. Knows no endpoint.
+The exchange is watched from another thread, which shuts its sockets when the user cancels or the
+total time is over: the timeouts of `requests` are no deadlines (a server that dribbles bytes
+outlasts them all), and its redirects would carry the key to other hosts. Knows no endpoint.
 """
 
 from __future__ import annotations
 
 import os
-import queue
 import ssl
-import threading
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -21,12 +18,12 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from ..api.fields import OutputKind
-from ..cancellation import LOOK_EVERY, ShouldCancel, never
+from ..cancellation import CancelScope
 from ..errors import ConfigError, VisionCraftError
 from ..profiles.profile import Profile
 from ..urls import has_host, is_loopback
-from . import body
-from . import transport_errors as failures
+from . import transport_errors as errors
+from .body import read_body
 from .byte_budget import ByteBudget
 from .call import Call, Response
 from .connections import POOLS, ConnectionTracker, track_connections
@@ -35,7 +32,7 @@ USER_AGENT = "comfyui-visioncraft/0.1.0"  # the version, and nothing about the u
 
 JSON_LIMIT = 64 * 2**20  # a reply may carry five pictures as base64
 LIST_LIMIT = 4 * 2**20
-LIST_PATIENCE = 30.0
+LIST_SECONDS = 30.0
 
 
 class _Adapter(HTTPAdapter):
@@ -50,11 +47,11 @@ class _Adapter(HTTPAdapter):
 
 
 class Session(requests.Session):
-    """Follows nothing by itself and takes no login from netrc."""
+    """Follows no redirect; takes proxies and CA files from the environment, but no login."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.trust_env = False
+        self.auth = _no_login
         self.mount("https://", _Adapter(max_retries=0))
         self.mount("http://", _Adapter(max_retries=0))
         self.headers.clear()
@@ -65,6 +62,20 @@ class Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         # requests would read the body of a redirect into memory to prepare the next request.
         return None
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        settings["proxies"] = _proxies(url, settings["proxies"])
+        if settings["verify"] and url.startswith("https:"):
+            settings["verify"] = _certificates(settings["verify"])
+        return settings
+
+
+def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Without a login of its own, a session would send the one that netrc has for the host."""
+    return request
 
 
 class Transport:
@@ -82,10 +93,10 @@ class Transport:
         self,
         path: str,
         content: Mapping[str, Any],
+        scope: CancelScope,
         *,
         output: OutputKind = "video",
         expected_seconds: float = 300.0,
-        should_cancel: ShouldCancel = never,
     ) -> Response:
         """Sends `content` with the token to a server that may need `expected_seconds` to answer,
         perhaps with a file.
@@ -99,84 +110,60 @@ class Transport:
             JSON_LIMIT,
             json=content,
             key=self._profile.require_key(),
-            should_cancel=should_cancel,
             verify=self._profile.verify,
             budget=ByteBudget(output),
         )
         with Session() as session:
             session.headers["Connection"] = "close"
-            return send_call(session, call)
+            return send_call(session, call, scope)
 
-    def get(self, path: str, *, should_cancel: ShouldCancel = never) -> Response:
-        """Fetches a list. No token: lists are public."""
-        url = self._profile.base_url + path
-        timeouts = self._profile.timeouts.for_work(LIST_PATIENCE)
-        verify = self._profile.verify
-        call = Call("GET", url, timeouts, LIST_LIMIT, should_cancel=should_cancel, verify=verify)
-        return send_call(self._pooled, call)
+    def get(self, path: str, scope: CancelScope) -> Response:
+        """Fetches a list. No token: lists are public. Raises like `post`."""
+        timeouts = self._profile.timeouts.for_work(LIST_SECONDS)
+        url, verify = self._profile.base_url + path, self._profile.verify
+        return send_call(self._pooled, Call("GET", url, timeouts, LIST_LIMIT, verify=verify), scope)
+
+    def close(self) -> None:
+        self._pooled.close()
 
 
-def send_call(session: Session, call: Call) -> Response:
-    """Runs `call` in a thread of its own and gives its answer, or raises one of our errors."""
-    connections = ConnectionTracker(call.timeouts.upload, public_only=call.public_only)
-    if call.should_cancel():  # a call of a batch whose turn came too late
-        raise failures.cancelled(call, connections.phase)
-    outcome: queue.SimpleQueue[Response | VisionCraftError] = queue.SimpleQueue()
-    worker = threading.Thread(
-        target=_work,
-        args=(session, call, connections, outcome),
-        name="visioncraft-call",
-        daemon=True,
-    )
+def send_call(session: Session, call: Call, scope: CancelScope) -> Response:
+    """The answer to `call`. Raises one of our errors."""
+    tracker = ConnectionTracker(call.timeouts.upload, public_only=call.public_only)
     started = time.monotonic()
-    worker.start()
-    while True:
-        try:
-            result = outcome.get(timeout=LOOK_EVERY)
-        except queue.Empty:
-            # Whatever the worker brings after a kill is ignored: a cut answer can look whole.
-            if call.should_cancel():
-                connections.kill()
-                raise failures.cancelled(call, connections.phase) from None
-            limit = _passed(call, connections, time.monotonic() - started)
-            # The worker goes on meanwhile, and what it has sent may be counted.
-            if limit and connections.kill(unsent_only=limit == "connect"):
-                raise failures.timed_out(call, limit, connections.phase) from None
-            continue
-        if isinstance(result, Response):
-            return result
-        raise result
 
+    def check() -> None:
+        seconds = time.monotonic() - started
+        if scope.is_cancelled():
+            tracker.end("cancel")
+        elif seconds > call.timeouts.total:
+            tracker.end("total")
+        elif seconds > 2 * call.timeouts.connect:
+            # Looking up a name knows no timeout, and each of several addresses has its own.
+            tracker.end("connect")
 
-def _passed(call: Call, connections: ConnectionTracker, seconds: float) -> str:
-    """The limit that is over and that no socket's own timeout can watch, "" for none."""
-    if seconds > call.timeouts.total:
-        return "total"
-    # Looking up a name knows no timeout, and each of several addresses has its own.
-    return (
-        "connect" if connections.phase == "connect" and seconds > 2 * call.timeouts.connect else ""
-    )
-
-
-def _work(
-    session: Session,
-    call: Call,
-    connections: ConnectionTracker,
-    outcome: queue.SimpleQueue[Response | VisionCraftError],
-) -> None:
+    response, error = None, None
     try:
-        with track_connections(connections):
-            outcome.put(_perform(session, call, connections))
-    except VisionCraftError as error:
-        outcome.put(error)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the caller must not wait for it
-        outcome.put(failures.map_exception(error, call, connections.phase))
+        with scope.watched(check), track_connections(tracker):
+            check()  # a call of a batch whose turn came too late
+            response = _perform(session, call, tracker)
+    except VisionCraftError as raised:
+        error = raised
+    except Exception as raised:  # noqa: BLE001 - the libraries raise what they like
+        error = errors.map_exception(raised, call, tracker)
+    except BaseException:
+        tracker.end("cancel")
+        raise
+    # First, whatever else came of the exchange: a cut answer can look whole.
+    if tracker.ended_by:
+        raise errors.ended(call, tracker.ended_by, tracker.phase)
+    # Not raised above: the errors of the libraries, which hold the key, are not to hang on to it.
+    if error or not response:
+        raise error or AssertionError
+    return response
 
 
-def _perform(session: Session, call: Call, connections: ConnectionTracker) -> Response:
-    # Session.trust_env is off because of netrc; proxies and a company's own CA file still count.
-    environment = requests.Session().merge_environment_settings(call.url, {}, None, None, None)
-    checked = call.verify and call.url.startswith("https:")
+def _perform(session: Session, call: Call, tracker: ConnectionTracker) -> Response:
     response = session.request(
         call.method,
         call.url,
@@ -184,40 +171,39 @@ def _perform(session: Session, call: Call, connections: ConnectionTracker) -> Re
         stream=True,
         allow_redirects=False,
         timeout=(call.timeouts.connect, call.timeouts.first_byte),
-        proxies=_proxies(call, environment["proxies"]),
-        verify=_certificates(environment["verify"]) if checked else call.verify,
+        verify=call.verify,
     )
     with response:
-        content = body.read_body(response, call, connections)
+        content = read_body(response, call, tracker)
         return Response(response.status_code, response.headers, content, call.origin)
 
 
-def _proxies(call: Call, named: dict[str, str]) -> dict[str, str]:
-    """The one of the `named` proxies that is for this call; SOCKS is not for our sockets."""
+def _proxies(url: str, configured: Any) -> dict[str, str]:
+    """The one of the `configured` proxies that is for `url`. Our sockets do not speak SOCKS."""
     # A proxy knows no server of this computer, least of all the sandbox.
-    address = None if is_loopback(call.url) else requests.utils.select_proxy(call.url, named)
+    address = None if is_loopback(url) else requests.utils.select_proxy(url, configured)
     if not address:
         return {}
     address = address if "://" in address else f"http://{address}"
     if not has_host(address):
         raise ConfigError(
-            "The proxy that the environment names is not usable.",
-            "Write HTTPS_PROXY, HTTP_PROXY or ALL_PROXY as http://host:port, or unset it.",
+            "The proxy address in the environment is not usable.",
+            "Set HTTPS_PROXY, HTTP_PROXY or ALL_PROXY to http://host:port, or unset it.",
             phase="connect",
         )
     return {"all": address}
 
 
-def _certificates(named: Any) -> Any:
+def _certificates(configured: Any) -> Any:
     """The CA file that requests found in its own variables, else SSL_CERT_FILE, else certifi's."""
-    path = named if isinstance(named, str) else os.environ.get("SSL_CERT_FILE")
+    path = configured if isinstance(configured, str) else os.environ.get("SSL_CERT_FILE")
     if not path:
         return True
     try:
         _load(path, os.stat(path).st_mtime_ns)
     except OSError:
         raise ConfigError(
-            "The file with TLS certificates that the environment names is missing or unusable.",
+            "The CA file that the environment names is missing or unusable.",
             "Correct REQUESTS_CA_BUNDLE or SSL_CERT_FILE.",
             phase="connect",
         ) from None

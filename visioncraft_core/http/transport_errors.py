@@ -1,17 +1,16 @@
-"""What a broken call is called, and what is said about it. Sends nothing.
+"""Our error for a broken call, by how far it came and what was raised at its socket.
 
-The phase of the wire decides, not the exception: an upload that times out and a refused connection
-arrive as the same class.
+`requests` and urllib3 wrap that in errors of their own, differently in each version; and an upload
+that times out and a refused connection arrive as the same class. Sends nothing.
 """
 
 from __future__ import annotations
 
 import http.client
 import ssl
-from collections.abc import Iterator
 
-from urllib3.exceptions import DecodeError, InvalidHeader
-from urllib3.exceptions import ProxyError as Urllib3ProxyError
+import requests.exceptions
+from urllib3.exceptions import InvalidHeader, ReadTimeoutError
 from urllib3.util.ssl_match_hostname import CertificateError as Urllib3CertificateError
 
 from ..errors import (
@@ -36,7 +35,7 @@ from ..errors import (
     WriteTimeout,
 )
 from .call import Call
-from .connections import ConnectError, Phase
+from .connections import ConnectError, ConnectFailure, ConnectionTracker, Phase
 
 _LIMITS: dict[str, type[RequestTimeout]] = {
     "upload": WriteTimeout,
@@ -45,18 +44,31 @@ _LIMITS: dict[str, type[RequestTimeout]] = {
     "total": TotalTimeout,
 }
 _LIMIT_OF: dict[Phase, str] = {"send": "upload", "wait": "first_byte", "read": "stall"}
+_UNREACHED: dict[ConnectFailure, tuple[type[ConnectionFailed], str]] = {
+    "unknown": (HostNotFound, "The host name of {} is unknown."),
+    "lookup": (DNSLookupFailed, "The host name of {} could not be looked up."),
+    "refused": (ConnectionRefused, "Nothing answers at {}."),
+}
+_NOT_HTTP = (
+    http.client.HTTPException,
+    InvalidHeader,
+    requests.exceptions.InvalidHeader,
+)
+# Both come from a connection that ended early, too.
+_CUT = (http.client.BadStatusLine, http.client.IncompleteRead)
 
 
-def map_exception(error: Exception, call: Call, phase: Phase) -> VisionCraftError:
-    """Our error for what a library raised while the call was in `phase`."""
-    causes = list(_causes(error))
-    if phase == "connect":
-        return _never_sent(causes, call)
-    if any(isinstance(e, TimeoutError) or "timed out" in str(e) for e in causes):
-        return timed_out(call, _LIMIT_OF[phase], phase)
-    if any(_is_no_http(e) for e in causes):
-        return broken_http(call)
-    return connection_lost(call, phase)
+def map_exception(error: Exception, call: Call, tracker: ConnectionTracker) -> VisionCraftError:
+    """Our error for what a library raised in `call`."""
+    if tracker.phase == "connect":
+        return _unreached(error, tracker.error or error, call)
+    if tracker.phase != "read":
+        error = tracker.error or error
+    if isinstance(error, TimeoutError | ReadTimeoutError):
+        return timed_out(call, _LIMIT_OF[tracker.phase], tracker.phase)
+    if isinstance(error, _NOT_HTTP) and not isinstance(error, _CUT):
+        return not_http(call)
+    return connection_lost(call, tracker.phase)
 
 
 def connection_lost(call: Call, phase: Phase) -> ConnectionLost:
@@ -68,9 +80,9 @@ def connection_lost(call: Call, phase: Phase) -> ConnectionLost:
     )
 
 
-def broken_http(call: Call) -> InvalidResponse:
+def not_http(call: Call) -> InvalidResponse:
     return InvalidResponse(
-        f"{call.origin} sent an answer that is not proper HTTP.",
+        f"{call.origin} sent an answer that is not valid HTTP.",
         look_first(call),
         phase="read",
         charged=call.charged,
@@ -79,7 +91,7 @@ def broken_http(call: Call) -> InvalidResponse:
 
 def bad_encoding(call: Call) -> InvalidResponse:
     return InvalidResponse(
-        f"{call.origin} sent an answer in an encoding that was not asked for, or broken.",
+        f"{call.origin} sent an answer that is compressed in an unexpected way, or damaged.",
         "Check the base URL and any proxy in between.",
         phase="read",
         charged=call.charged,
@@ -88,20 +100,21 @@ def bad_encoding(call: Call) -> InvalidResponse:
 
 def too_large(call: Call, limit: int) -> UnsafeContent:
     return UnsafeContent(
-        f"{call.origin} sent more than {limit // 2**20} MiB, so the answer was dropped.",
+        f"{call.origin} sent more than {limit // 2**20} MiB, so the answer was discarded.",
         "Check that the base URL is the VisionCraft API.",
         phase="read",
         charged=call.charged,
     )
 
 
-def cancelled(call: Call, phase: Phase) -> Cancelled:
-    sent = phase != "connect"
-    return Cancelled(
-        "Cancelled." if not sent else "Cancelled here; the server may still finish the job.",
-        phase=phase,
-        charged=call.charged if sent else "no",
-    )
+def ended(call: Call, reason: str, phase: Phase) -> VisionCraftError:
+    """The error for a call that was ended by a cancel, or because a limit of `Timeouts` passed."""
+    if reason != "cancel":
+        return timed_out(call, reason, phase)
+    if phase == "connect":
+        return Cancelled("Cancelled.", phase=phase, charged="no")
+    message = "Cancelled here; the server may still finish the job."
+    return Cancelled(message, phase=phase, charged=call.charged)
 
 
 def timed_out(call: Call, limit: str, phase: Phase) -> VisionCraftError:
@@ -109,7 +122,7 @@ def timed_out(call: Call, limit: str, phase: Phase) -> VisionCraftError:
     seconds = getattr(call.timeouts, limit)
     if "connect" in (limit, phase):
         return ConnectTimeout(
-            f"{call.origin} did not pick up within {seconds:g} s (limit: {limit}).",
+            f"Could not connect to {call.origin} within {seconds:g} s (limit: {limit}).",
             "Check the base URL and your connection; nothing was sent.",
             phase="connect",
         )
@@ -122,73 +135,57 @@ def timed_out(call: Call, limit: str, phase: Phase) -> VisionCraftError:
 
 
 def look_first(call: Call) -> str:
-    """What to do about a call of which nobody knows whether it was carried out."""
+    """What to do about a call that may or may not have been carried out."""
     if call.charged == "no":
         return "Try again."
-    return "The job may have been counted: check your account before you run it again."
+    return "The job may have been charged. Check your account before you run it again."
 
 
-def _never_sent(causes: list[BaseException], call: Call) -> VisionCraftError:
-    origin = call.origin
-    dialled = next((e for e in causes if isinstance(e, ConnectError)), None)
-    if dialled and dialled.reason == "forbidden":
-        return UnsafeURL(
-            f"A result link points to {origin}, which is an address of this computer or network.",
-            "Check that the base URL is the VisionCraft API.",
-            phase="download",
-        )
+def _unreached(error: Exception, cause: Exception, call: Call) -> VisionCraftError:
+    to_proxy = isinstance(cause, ConnectError) and cause.to_proxy
     # Before the request only a proxy answers in HTTP, and some do it with a web page.
-    from_proxy = any(isinstance(e, Urllib3ProxyError | http.client.HTTPException) for e in causes)
-    if from_proxy or (dialled and dialled.to_proxy):
-        return ProxyError(
-            f"The proxy did not let us through to {origin}.",
-            "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
-            phase="connect",
-        )
-    if dialled:
-        return _undialled(dialled, call)
-    if any(isinstance(e, ssl.SSLCertVerificationError | Urllib3CertificateError) for e in causes):
+    if to_proxy or isinstance(error, requests.exceptions.ProxyError):
+        return _proxy_error(call)
+    if isinstance(cause, http.client.HTTPException):
+        return _proxy_error(call)
+    if isinstance(cause, ConnectError):
+        return _undialled(cause.reason, call)
+    if isinstance(cause, ssl.SSLCertVerificationError | Urllib3CertificateError):
         return CertificateError(
-            f"The TLS certificate of {origin} could not be verified.",
-            "Check the base URL and this computer's clock; name a company's own CA file in "
-            "REQUESTS_CA_BUNDLE or SSL_CERT_FILE.",
+            f"The TLS certificate of {call.origin} could not be verified.",
+            "Check the base URL and this computer's clock. If your company has its own CA file, "
+            "set REQUESTS_CA_BUNDLE or SSL_CERT_FILE to its path.",
             phase="connect",
         )
-    if any(isinstance(e, TimeoutError) or "timed out" in str(e) for e in causes):
+    if isinstance(cause, TimeoutError):
         return timed_out(call, "connect", "connect")
     return TLSError(
-        f"{origin} does not complete a TLS connection.",
-        "Check that the base URL begins with the right one of http and https, and its port.",
+        f"The TLS connection to {call.origin} could not be established.",
+        "Check the port of the base URL, and whether it should begin with http or https.",
         phase="connect",
     )
 
 
-def _undialled(error: ConnectError, call: Call) -> VisionCraftError:
-    if error.reason == "timeout":
+def _proxy_error(call: Call) -> ProxyError:
+    return ProxyError(
+        f"The proxy refused the connection to {call.origin}.",
+        "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
+        phase="connect",
+    )
+
+
+def _undialled(reason: ConnectFailure, call: Call) -> VisionCraftError:
+    if reason == "timeout":
         return timed_out(call, "connect", "connect")
-    kind: type[ConnectionFailed] = ConnectionRefused
-    what = f"Nothing answers at {call.origin}."
-    if error.reason == "unknown":
-        kind, what = HostNotFound, f"The host name of {call.origin} is unknown."
-    elif error.reason == "lookup":
-        kind, what = DNSLookupFailed, f"The host name of {call.origin} could not be looked up."
-    return kind(what, "Check the base URL and your connection; nothing was sent.", phase="connect")
-
-
-def _is_no_http(error: BaseException) -> bool:
-    if isinstance(error, http.client.BadStatusLine | http.client.IncompleteRead):
-        return False  # both come from a connection that ended early, too
-    return isinstance(error, http.client.HTTPException | InvalidHeader | DecodeError)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """`error` and all that it wraps: the libraries put each other's errors into `args`."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        found = waiting.pop(0)
-        if isinstance(found, BaseException) and id(found) not in seen:
-            seen.add(id(found))
-            yield found
-            reason = getattr(found, "reason", None)
-            waiting += [*found.args, reason, found.__cause__, found.__context__]
+    if reason == "forbidden":
+        return UnsafeURL(
+            f"A result link points to {call.origin}, an address of this computer or its network.",
+            "Check that the base URL is the VisionCraft API.",
+            phase="download",
+        )
+    kind, message = _UNREACHED[reason]
+    return kind(
+        message.format(call.origin),
+        "Check the base URL and your connection; nothing was sent.",
+        phase="connect",
+    )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageSequence
 
-from ..errors import InvalidResponse, UnsafeContent
+from ..errors import DamagedFile, UnsafeContent
 from .images import (
     LONGEST_SIDE,
     MOST_PIXELS,
@@ -88,7 +88,7 @@ def decode_animation(content: bytes) -> Animation:
         warnings.simplefilter("ignore")  # Pillow's own size warnings; the budget is ours
         try:
             return _from_mp4(content) if kind == "mp4" else _from_pillow(content, kind)
-        except UnsafeContent:
+        except (DamagedFile, UnsafeContent):
             raise
         except MemoryError:
             raise unsafe_file("does not fit into memory") from None
@@ -178,7 +178,7 @@ def _frame_count(image: Image.Image, content: bytes) -> int:
     """How many frames there are, or a little fewer if the file is damaged further on."""
     if image.format == "GIF":  # Pillow would count by decoding all that was decoded once more
         count = 0
-        with suppress(InvalidResponse):
+        with suppress(DamagedFile, UnsafeContent):
             for _ in gif_frames(content):
                 count += 1
         return count

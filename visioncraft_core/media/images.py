@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from ..errors import DamagedFile, InvalidRequest, InvalidResponse, UnsafeContent
+from ..errors import DamagedFile, InvalidRequest, UnsafeContent
 
 FileKind = Literal["png", "jpeg", "webp", "gif", "mp4"]
 UploadFormat = Literal["png", "webp", "jpeg"]
@@ -51,6 +51,13 @@ class DecodedImage:
     @property
     def size(self) -> Size:
         return Size(self.rgb.shape[1], self.rgb.shape[0])
+
+    def to_pillow(self) -> Image.Image:
+        """An image in mode RGB, or RGBA where there is an `alpha`."""
+        image = Image.fromarray(self.rgb)
+        if self.alpha is not None:
+            image.putalpha(Image.fromarray(self.alpha))
+        return image
 
 
 def sniff(content: bytes) -> FileKind | None:
@@ -100,7 +107,7 @@ def decode(content: bytes) -> DecodedImage:
 
     Raises DamagedFile for a damaged file or a foreign format, UnsafeContent for more than
     MOST_PIXELS or after MOST_SECONDS. Takes what a tolerant viewer takes; whether the file is all
-    there is `containers.check_whole`'s question.
+    there is for `integrity.check_integrity` to say.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's own size warnings; the budget is ours
@@ -110,7 +117,7 @@ def decode(content: bytes) -> DecodedImage:
                 image.load()
                 ImageOps.exif_transpose(image, in_place=True)
                 return _picture(image)
-        except UnsafeContent:
+        except (DamagedFile, UnsafeContent):
             raise
         except MemoryError:
             raise unsafe_file("does not fit into memory", SMALLER) from None
@@ -217,17 +224,12 @@ def unsafe_file(why: str, advice: str = "") -> UnsafeContent:
 
 
 def damaged_file(why: str) -> DamagedFile:
-    """The error for a file that does not decode; `why` completes "A file from the server ..."."""
+    """The error for a file that is incomplete or does not decode; `why` as in `unsafe_file`."""
     return DamagedFile(*_sentences(why), phase="decode", charged="yes")
-
-
-def truncated_file(why: str) -> InvalidResponse:
-    """The error for a file that is not all there; `why` completes "A file from the server ..."."""
-    return InvalidResponse(*_sentences(why), phase="read", charged="yes")
 
 
 def _sentences(why: str, advice: str = "") -> tuple[str, str]:
     return (
         f"A file from the server {why}.",
-        advice or "Run again; if it stays so, the server is not well.",
+        advice or "Run again. If it persists, the server is returning damaged files.",
     )

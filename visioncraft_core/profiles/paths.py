@@ -10,16 +10,18 @@ from pathlib import Path
 from ..errors import ConfigError
 
 
-def named_home(environ: Mapping[str, str] = os.environ) -> Path | None:
+def named_home(environ: Mapping[str, str] | None = None) -> Path | None:
     """The folder that VISIONCRAFT_HOME names, inside ComfyUI and outside."""
+    environ = os.environ if environ is None else environ
     return Path(environ["VISIONCRAFT_HOME"]) if environ.get("VISIONCRAFT_HOME") else None
 
 
-def default_home(environ: Mapping[str, str] = os.environ) -> Path:
+def default_home(environ: Mapping[str, str] | None = None) -> Path:
     """Where settings and caches lie outside ComfyUI: the system's folder for a user's data.
 
     Raises ConfigError.
     """
+    environ = os.environ if environ is None else environ
     if named := named_home(environ):
         return named
     try:

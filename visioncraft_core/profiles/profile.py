@@ -20,8 +20,8 @@ DEFAULT_BASE_URL = "https://visioncraft-rs24.koyeb.app"
 SANDBOX = "sandbox"
 
 
-# "never": not even where nothing was sent; "safe": where it was surely not carried out; "unknown":
-# also where nobody knows, so that something may be counted twice.
+# "never": not even where nothing was sent; "safe": where it was certainly not carried out;
+# "unknown": also where that is unknown, so that something may be charged twice.
 RetryPolicy = Literal["never", "safe", "unknown"]
 RETRY_POLICIES: tuple[RetryPolicy, ...] = ("never", "safe", "unknown")
 

@@ -27,7 +27,8 @@ def profile_of(name: str, entry: object) -> Profile:
             f"The server profile {name} has a base_url or key that is not text.",
             f"Correct {FILE}.",
         )
-    entry = {_FORMER_NAMES.get(setting, setting): value for setting, value in entry.items()}
+    former = {new: entry[old] for old, new in _FORMER_NAMES.items() if old in entry}
+    entry = {**former, **entry}
     for setting, (fits, advice) in _SETTINGS.items():
         if setting in entry and not fits(entry[setting]):
             raise ConfigError(

@@ -1,13 +1,13 @@
 """The servers that a user has configured, in a file and in the environment.
 
 Profiles come from the environment (VISIONCRAFT_API_KEY, VISIONCRAFT_BASE_URL) and from
-`profiles.json` in the home folder; `sandbox` and `auto` are always there. Opens no connection.
+`profiles.json` in the home folder; `sandbox` and `auto` always exist. Opens no connection.
 
     {"default": "work",
      "profiles": {"work": {"base_url": "https://...", "key": "...", "upload": "png",
                            "timeouts": {"total": 300}}}}
 
-Every setting of `config.Profile` may stand in an entry; one called `environment` or `sandbox` gives
+Every setting of `Profile` may stand in an entry; one called `environment` or `sandbox` gives
 settings to those.
 """
 
@@ -34,15 +34,16 @@ from .secret import Secret
 AUTO, ENVIRONMENT = "auto", "environment"
 
 log = logging.getLogger("visioncraft")
-_told: set[Path] = set()  # files with keys that other users could read
+_warned: set[Path] = set()  # about files with keys that other users could read
 
 
 class Profiles:
-    """The servers a user has configured in `home` and in `environ`. Reads the file on each use."""
+    """The servers a user has configured in `home` and in `environ`, by default that of the process.
+    Reads the file on each use."""
 
-    def __init__(self, home: Path, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, home: Path, environ: Mapping[str, str] | None = None) -> None:
         self.home = home
-        self._environ = environ
+        self._environ = os.environ if environ is None else environ
 
     def names(self) -> list[str]:
         """What a user can choose: `auto` and `sandbox` first. Never raises."""
@@ -73,7 +74,7 @@ class Profiles:
         return profile
 
     def store_key(self, name: str, key: Secret, base_url: str = "") -> Profile:
-        """Keeps `key` under `name` for its server, in a file that only this user can read.
+        """Stores `key` under `name` for its server, in a file that only this user can read.
 
         A new profile is for the standard server unless `base_url` names another; an existing one
         keeps its other settings. Raises ConfigError.
@@ -100,13 +101,13 @@ class Profiles:
             write_atomic(self.home / FILE, content, secret=True)
         except OSError as error:
             raise ConfigError(
-                f"The key could not be kept ({error.strerror}).",
+                f"The key could not be stored ({error.strerror}).",
                 "Make the VisionCraft folder writable, or name another in VISIONCRAFT_HOME.",
             ) from None
         return profile
 
     def _configured(self, name: str, stored: dict[str, Any]) -> Profile | None:
-        """The profile of an entry or of the environment; a mistake in another is no matter."""
+        """The profile of an entry or of the environment; a mistake in another does not matter."""
         if name == ENVIRONMENT:
             return self._from_environment(stored["profiles"].get(ENVIRONMENT, {}))
         entries = _entries(stored)
@@ -115,7 +116,7 @@ class Profiles:
     def _from_environment(self, settings: object) -> Profile | None:
         """The server of the environment's variables with the settings of the file, if it has any.
 
-        VISIONCRAFT_API_KEY_FILE is for keys that a container mounts as a file.
+        In containers, VISIONCRAFT_API_KEY_FILE is the path of the mounted secret.
         """
         key, url = (
             self._environ.get(f"VISIONCRAFT_{n}", "").strip() for n in ("API_KEY", "BASE_URL")
@@ -155,7 +156,7 @@ class Profiles:
             return self._sandbox(stored)
         if not isinstance(default, str) or default not in entries:
             raise ConfigError(
-                f"The default in {FILE} is no server profile.",
+                f"The default in {FILE} is not a server profile.",
                 f"Name one of {', '.join([*entries, SANDBOX])}.",
             )
         return _with_loopback_key(profile_of(default, entries[default]))
@@ -209,14 +210,14 @@ def _checked(address: object) -> str:
 
 
 def _keep_private(path: Path) -> None:
-    """Takes a file with keys away from other users of this computer, and says so once."""
+    """Makes a file with keys readable by its owner only, and warns once where it was not."""
     if os.name != "posix" or not _is_open(path):
         return
     with suppress(OSError):  # somebody else's file, as in a container
         path.chmod(0o600)
-    if path in _told:
+    if path in _warned:
         return
-    _told.add(path)
+    _warned.add(path)
     now = "can be" if _is_open(path) else "could be"
     log.warning("%s %s read by other users of this computer.", path.name, now)
 

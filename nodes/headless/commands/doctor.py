@@ -17,9 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from ....visioncraft_core.api.endpoints import CATALOGS, Chat
+from ....visioncraft_core.api.endpoints import CATALOGS
 from ....visioncraft_core.atomic import temporary_file
-from ....visioncraft_core.client import Client
 from ....visioncraft_core.errors import (
     CertificateError,
     ConnectionFailed,
@@ -31,11 +30,12 @@ from ....visioncraft_core.errors import (
     TLSError,
     VisionCraftError,
 )
+from ....visioncraft_core.library import Client
 from ....visioncraft_core.profiles.paths import default_home
-from ....visioncraft_core.profiles.profile import Profile
 from ....visioncraft_core.profiles.profiles import FILE, Profiles
 from ....visioncraft_core.store.store import Store
 from .console import DONE, FAILED, line
+from .servers import check_key
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
@@ -75,11 +75,11 @@ def checks(server: str) -> Iterator[Check]:
     yield _folder(home)
     yield _store(home)
     try:
-        profile = Profiles(home).find(server)
+        client = Client(server)
     except VisionCraftError as error:
         yield Check("failed", "base URL", str(error))
         return
-    client = Client(profile, home)
+    profile = client.profile
     yield Check("ok", "base URL", f"{client.describe()} ({profile.name})")
     if not profile.verify:
         yield Check("warning", "TLS", "certificates are not checked (verify is off)")
@@ -87,7 +87,7 @@ def checks(server: str) -> Iterator[Check]:
     for check in _connection(client):
         reached = reached and check.verdict != "failed"
         yield check
-    yield _key(client, profile) if reached else Check("skipped", "key", "the server is not reached")
+    yield _key(client) if reached else Check("skipped", "key", "the server is not reached")
 
 
 def _python() -> str:
@@ -163,14 +163,14 @@ def _connection(client: Client) -> Iterator[Check]:
     started = time.monotonic()
     answered, problem = 0, None
     for name in CATALOGS:
-        listing, error = client.listing(name)
+        listing = client.catalog(name, stale_if_error=True)
         answered += listing.source == "live"
-        problem = problem or error
-        if isinstance(error, ConnectionFailed):
+        problem = problem or listing.error
+        if isinstance(listing.error, ConnectionFailed):
             break
     seconds = time.monotonic() - started
     for step, classes in _STEPS:
-        if step == "TLS" and client.profile.base_url.startswith("http:"):
+        if step == "TLS" and not client.profile.base_url.startswith("https:"):
             continue
         if isinstance(problem, classes):
             yield Check("failed", step, str(problem))
@@ -184,13 +184,9 @@ def _connection(client: Client) -> Iterator[Check]:
     yield Check(verdict if answered else "failed", "catalogs", words)
 
 
-def _key(client: Client, profile: Profile) -> Check:
-    """Whether the server takes the key: one word to a language model tells."""
-    listing, _ = client.listing("models-llm")
-    word = {"role": "user", "content": "Say OK."}
+def _key(client: Client) -> Check:
     try:
-        profile.require_key()
-        client.send(Chat(model=listing.names[0], messages=(word,)), variation=None)
+        check_key(client)
     except VisionCraftError as error:
         return Check("failed", "key", str(error))
     return Check("ok", "key", "accepted")

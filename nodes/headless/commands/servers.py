@@ -8,8 +8,8 @@ import time
 from getpass import getpass
 
 from ....visioncraft_core.api.endpoints import Chat
-from ....visioncraft_core.client import Client
 from ....visioncraft_core.errors import ConnectionFailed, KeyMissing, KeyRejected, VisionCraftError
+from ....visioncraft_core.library import Client
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import Profiles
 from ....visioncraft_core.profiles.secret import Secret
@@ -18,8 +18,7 @@ from .console import DONE, FAILED, line
 
 
 def catalog(options: argparse.Namespace) -> int:
-    profile = Profiles(default_home()).find(options.server)
-    for name in Client(profile, default_home()).catalog(options.name).names:
+    for name in Client(options.server).catalog(options.name).names:
         line(sys.stdout, name)
     return DONE
 
@@ -35,11 +34,9 @@ def key_set(options: argparse.Namespace) -> int:
 
 
 def key_test(options: argparse.Namespace) -> int:
-    client = Client(Profiles(default_home()).find(options.name), default_home())
-    word = {"role": "user", "content": "Say OK."}
-    models, _ = client.listing("models-llm")
+    client = Client(options.name)
     try:
-        client.send(Chat(model=models.names[0], messages=(word,)), variation=None)
+        check_key(client)
     except (KeyRejected, KeyMissing) as error:
         verdict, status = f"wrong: {error}", FAILED
     except ConnectionFailed as error:
@@ -50,6 +47,14 @@ def key_test(options: argparse.Namespace) -> int:
         verdict, status = f"valid: {client.describe()} answered.", DONE
     line(sys.stdout, f"The key of {options.name} is {verdict}")
     return status
+
+
+def check_key(client: Client) -> None:
+    """Raises where the server does not take the key: one word to a language model tells."""
+    client.profile.require_key()
+    models = client.catalog("models-llm", stale_if_error=True)
+    message = {"role": "user", "content": "Say OK."}
+    client.send(Chat(model=models.names[0], messages=(message,)), seed=None)
 
 
 def store_size(_options: argparse.Namespace) -> int:

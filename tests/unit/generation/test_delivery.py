@@ -42,7 +42,7 @@ def test_a_lost_link_of_four_is_told_and_only_it_is_fetched_again(home: Path):
 def test_a_dead_host_of_results_is_asked_again_without_paying(home: Path):
     with Sandbox(faults=[parse("results=500*4")], shapes={"generate-xl": "links"}) as sandbox:
         client = client_of(sandbox, home)
-        with pytest.raises(errors.DownloadFailed, match="Its address is kept"):
+        with pytest.raises(errors.DownloadFailed, match="Its link is stored"):
             client.send(XL)
         assert client.send(XL).files
         assert posts(sandbox) == 1
@@ -64,8 +64,8 @@ def test_one_dead_link_takes_no_paid_file_with_it(home: Path):
         key = Secret(SANDBOX_PREMIUM_KEY)
         strict = Profile("test", sandbox.url, key, PATIENT, fail_on_partial=True)
         for _ in range(2):
-            with pytest.raises(errors.DownloadFailed, match="others are kept. Change seed"):
-                Client(strict, home).send(FOUR)
+            with pytest.raises(errors.DownloadFailed, match="others are stored. Change seed"):
+                Client(strict, home=home).send(FOUR)
         lenient = client_of(sandbox, home).send(FOUR)
         assert (len(lenient.files), lenient.missing) == (3, 1)
         assert posts(sandbox) == 1
@@ -84,7 +84,7 @@ def test_where_one_link_is_dead_and_another_may_live_nothing_is_paid_again(home:
         connection.sendall(head.encode() + body)
 
     with raw(talk) as server:
-        client = Client(Profile("test", server.url, Secret("sandbox-free"), PATIENT), home)
+        client = Client(Profile("test", server.url, Secret("sandbox-free"), PATIENT), home=home)
         for _ in range(2):
             with pytest.raises(errors.DownloadFailed, match="answered 503 .* without another job"):
                 client.send(XL)
@@ -101,9 +101,9 @@ def test_nobody_is_told_that_something_is_kept_where_nothing_is(reason: str, hom
         key = Secret("sandbox-free")
         profile = Profile("test", sandbox.url, key, PATIENT, store=reason != "off")
         with pytest.raises(
-            errors.DownloadFailed, match="not kept here: another run begins another"
+            errors.DownloadFailed, match="not stored here; running again starts another"
         ):
-            Client(profile, home).send(XL)
+            Client(profile, home=home).send(XL)
 
 
 def test_what_an_ended_sandbox_did_not_deliver_is_asked_for_again(home: Path):
@@ -116,7 +116,7 @@ four = Generate(model="anything_V5", sampler="Euler", prompt="a fox", image_coun
 said = []
 def cancel():
     return sys.argv[2] == "1" and any("fetching" in text for text in said)
-client = Client(embedded_sandbox(), Path(sys.argv[1]))
+client = Client(embedded_sandbox(), home=Path(sys.argv[1]))
 try:
     print(len(client.send(four, on_progress=said.append, should_cancel=cancel).files))
 except errors.Cancelled:
@@ -149,7 +149,7 @@ def test_links_that_died_are_paid_for_again(home: Path):
 def test_a_strict_profile_wants_all_or_nothing(fault: str, home: Path):
     with Sandbox(faults=[parse(fault)]) as sandbox:
         key = Secret(SANDBOX_PREMIUM_KEY)
-        client = Client(Profile("test", sandbox.url, key, PATIENT, fail_on_partial=True), home)
+        client = Client(Profile("test", sandbox.url, key, PATIENT, fail_on_partial=True), home=home)
         requests = [Upscale(image=png_of(gradient(8, n + 8))) for n in range(3)]
         with pytest.raises((errors.DownloadFailed, errors.ServerFailed)):
             client.send(FOUR) if "generate" in fault else client.send_all(requests)
@@ -166,7 +166,7 @@ def test_a_link_that_was_blocked_is_fetched_once_the_profile_allows_its_host(hom
                 client.send(XL)
             hosts = (files.url.partition("//")[2],)
             profile = dataclasses.replace(client.profile, result_hosts=hosts)
-            assert Client(profile, home).send(XL).files
+            assert Client(profile, home=home).send(XL).files
             assert posts(sandbox) == 1
 
 
@@ -198,5 +198,5 @@ def test_a_part_that_came_damaged_in_a_kept_answer_stays_so(home: Path):
         for _ in range(2):
             result = client.send(FOUR, decoder=decode)
             assert (len(result.files), result.missing) == (3, 0)
-            assert "The others are kept. Change seed" in result.notes[-1]
+            assert "The others are stored. Change seed" in result.notes[-1]
         assert posts(sandbox) == 1

@@ -6,22 +6,20 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.clients import PATIENT
+from support.clients import PATIENT, Calls, calls
 from support.raw_server import answering, raw, read_request
 from visioncraft.visioncraft_core import Client, Generate
 from visioncraft.visioncraft_core.errors import DownloadFailed, InvalidResponse, UnsafeURL
-from visioncraft.visioncraft_core.generation.downloads import Downloads
 from visioncraft.visioncraft_core.generation.retry import retry_budget_of
 from visioncraft.visioncraft_core.profiles.profile import Profile
 from visioncraft.visioncraft_core.profiles.secret import Secret
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
-KEY = "vc-CANARY-5f3a9"
 OK = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 3\r\n\r\nabc"
 
 
-def downloads(base_url: str) -> Downloads:
-    return Downloads(Profile("test", base_url, Secret(KEY), PATIENT))
+def downloads(base_url: str) -> Calls:
+    return calls(base_url)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +101,7 @@ def test_redirects_are_followed_by_hand_under_the_same_rule():
             downloads(server.url).fetch(server.url + "/1.png")
         assert other.connections == 0
     with raw(answering(to("/again"))) as server:
-        with pytest.raises(InvalidResponse, match="redirects without end"):
+        with pytest.raises(InvalidResponse, match="redirects endlessly"):
             downloads(server.url).fetch(server.url + "/1.png")
         assert server.connections == 4
 
@@ -119,7 +117,7 @@ def test_a_dead_link_says_that_the_result_was_made(status: int):
 
 
 def test_a_result_of_the_sandbox_is_fetched_without_a_token(sandbox: Sandbox, home: Path):
-    client = Client(Profile("test", sandbox.url, Secret("sandbox-free"), PATIENT), home)
+    client = Client(Profile("test", sandbox.url, Secret("sandbox-free"), PATIENT), home=home)
     result = client.send(Generate(model="anything_V5", sampler="Euler", prompt="a fox"))
     assert len(result.files) == 1
     assert any(line.startswith("GET /results/") for line in sandbox.requests)

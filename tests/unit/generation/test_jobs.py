@@ -38,7 +38,7 @@ def test_a_job_that_cannot_be_asked_about_is_not_paid_for_again(fault: str, home
         with pytest.raises(errors.VisionCraftError) as caught:
             client.send(XL)
         assert caught.value.charged == "maybe"
-        assert "run again to go on waiting" in str(caught.value)
+        assert "Run again to resume waiting" in str(caught.value)
         assert client.send(XL).files
         assert len([line for line in sandbox.requests if line == "POST /generate-xl"]) == 1
 

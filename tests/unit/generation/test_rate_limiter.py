@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from support.clients import PATIENT
 from support.raw_server import answering, raw
 from support.timing import at_most
 from visioncraft.visioncraft_core import Client, GenerateXL, Profile, Secret
-from visioncraft.visioncraft_core.cancellation import ShouldCancel, never
+from visioncraft.visioncraft_core.cancellation import CancelScope, ShouldCancel
 from visioncraft.visioncraft_core.errors import Cancelled, RateLimited
 from visioncraft.visioncraft_core.generation.rate_limiter import (
     RateLimiter,
@@ -26,7 +28,7 @@ def client_at(sandbox: Sandbox, home: Path, max_concurrency: int) -> Client:
     profile = Profile(
         "test", sandbox.url, Secret("sandbox-free"), PATIENT, max_concurrency=max_concurrency
     )
-    return Client(profile, home)
+    return Client(profile, home=home)
 
 
 @pytest.mark.parametrize(("max_concurrency", "rounds"), [(1, 4), (2, 2), (4, 1)])
@@ -47,18 +49,28 @@ def test_all_clients_of_a_server_share_its_places(max_concurrency: int, rounds: 
         assert time.monotonic() - started >= 0.3 * rounds
 
 
-def visit(
-    should_cancel: ShouldCancel = never, max_wait: float = 600.0, said: list[str] | None = None
-) -> WaitState:
-    return WaitState(should_cancel, (said if said is not None else []).append, max_wait)
+@contextmanager
+def slot(
+    limiter: RateLimiter,
+    max_concurrency: int = 1,
+    *,
+    should_cancel: ShouldCancel | None = None,
+    max_wait: float = 600.0,
+    said: list[str] | None = None,
+) -> Iterator[None]:
+    report = (said if said is not None else []).append
+    with ExitStack() as stack:
+        scope = stack.enter_context(CancelScope(should_cancel))
+        stack.enter_context(limiter.slot(max_concurrency, WaitState(scope, report, max_wait)))
+        yield
 
 
 def test_who_waits_for_a_place_can_be_cancelled_and_was_charged_nothing():
     limiter, said = RateLimiter(), []
-    with limiter.slot(1, visit()):
+    with slot(limiter):
         asked = time.monotonic() + 0.2
-        second = visit(lambda: time.monotonic() > asked, said=said)
-        with pytest.raises(Cancelled) as caught, limiter.slot(1, second):
+        second = slot(limiter, should_cancel=lambda: time.monotonic() > asked, said=said)
+        with pytest.raises(Cancelled) as caught, second:
             pass
         assert time.monotonic() - asked < at_most(0.25)
         assert (caught.value.charged, caught.value.phase) == ("no", "queue")
@@ -67,9 +79,9 @@ def test_who_waits_for_a_place_can_be_cancelled_and_was_charged_nothing():
 
 def test_a_place_is_free_again_after_an_error():
     limiter = RateLimiter()
-    with pytest.raises(KeyError), limiter.slot(1, visit()):
+    with pytest.raises(KeyError), slot(limiter):
         raise KeyError
-    with limiter.slot(1, visit(lambda: True)):
+    with slot(limiter, should_cancel=lambda: True):
         pass
 
 
@@ -83,7 +95,7 @@ def entered_after(limiter: RateLimiter, amount: int) -> list[float]:
     started, times = time.monotonic(), []
 
     def enter() -> None:
-        with limiter.slot(64, visit()):
+        with slot(limiter, 64):
             times.append(time.monotonic() - started)
 
     threads = [threading.Thread(target=enter) for _ in range(amount)]
@@ -108,7 +120,7 @@ def test_a_longer_pause_wins_and_is_told_with_its_length():
     limiter.pause(0.5)
     limiter.pause(0.1)
     started = time.monotonic()
-    with limiter.slot(1, visit(said=said)):
+    with slot(limiter, said=said):
         assert time.monotonic() - started >= 0.49
     assert said == ["waiting 0 s, because the server asked for it"]
 
@@ -119,7 +131,7 @@ def test_a_pause_can_be_cancelled():
     asked = time.monotonic() + 0.2
     with (
         pytest.raises(Cancelled),
-        limiter.slot(1, visit(lambda: time.monotonic() > asked)),
+        slot(limiter, should_cancel=lambda: time.monotonic() > asked),
     ):
         pass
     assert time.monotonic() - asked < at_most(0.25)
@@ -130,7 +142,7 @@ def test_patience_ends_with_how_long_to_wait():
     limiter.pause(30)
     with (
         pytest.raises(RateLimited, match="Wait 30 s") as caught,
-        limiter.slot(1, visit(max_wait=5)),
+        slot(limiter, max_wait=5),
     ):
         pass
     assert caught.value.charged == "no"
@@ -145,6 +157,6 @@ def test_a_pause_longer_than_the_patience_ends_the_call_and_costs_no_tries(home:
         )
         for _ in range(8):
             with pytest.raises(RateLimited, match="longer pauses than 1 s"):
-                Client(profile, home).send(GenerateXL(prompt="a fox"))
+                Client(profile, home=home).send(GenerateXL(prompt="a fox"))
         assert server.connections == 1
         assert all(retry_budget_of(server.url).take() for _ in range(20))

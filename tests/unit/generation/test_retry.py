@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.timing import at_most
 from visioncraft.visioncraft_core import errors
-from visioncraft.visioncraft_core.cancellation import sleep
+from visioncraft.visioncraft_core.cancellation import CancelScope
 from visioncraft.visioncraft_core.generation.retry import (
     FETCH_TRIES,
     LONGEST_RETRY_AFTER,
@@ -196,7 +196,8 @@ def test_nothing_is_begun_again_after_its_time():
 
 def test_waiting_can_be_cancelled():
     asked = time.monotonic() + 0.1
-    with pytest.raises(errors.Cancelled) as caught:
-        sleep(30, lambda: time.monotonic() > asked, "wait")
+    scope = CancelScope(lambda: time.monotonic() > asked)
+    with scope, pytest.raises(errors.Cancelled) as caught:
+        scope.sleep(30, "wait")
     assert time.monotonic() - asked < at_most(0.2)
     assert caught.value.phase == "wait"

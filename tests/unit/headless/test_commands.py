@@ -58,7 +58,7 @@ def test_damage_is_told_and_what_was_removed_for_room_is_not(
 ):
     for command in ("doctor", "store verify"):
         for seed in range(2):
-            client_of(sandbox, home).send(XL, variation=seed)
+            client_of(sandbox, home).send(XL, seed=seed)
         one, _ = (home / "store" / "objects").glob("??/*")
         one.write_bytes(b"changed") if how == "damaged" else one.unlink()
         failed = (how, command) == ("damaged", "store verify")

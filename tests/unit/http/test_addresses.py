@@ -14,17 +14,15 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.clients import PATIENT
+from support.clients import KEY, PATIENT, Calls, calls
 from support.raw_server import Raw, answering, raw, read_request, resolving
 from urllib3.util import parse_url
 from visioncraft.visioncraft_core import Client, GenerateXL, Profile, Secret
 from visioncraft.visioncraft_core.errors import UnsafeURL
-from visioncraft.visioncraft_core.generation.downloads import Downloads
 from visioncraft.visioncraft_core.http.addresses import check_url, is_public
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
-KEY = "vc-CANARY-5f3a9"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"
 API = "http://127.0.0.1:9"
 
@@ -101,9 +99,8 @@ def canary() -> Iterator[Raw]:
         listener.close()
 
 
-def downloads(base_url: str = API, **settings: object) -> Downloads:
-    profile = Profile("test", base_url, Secret(KEY), PATIENT, **settings)  # type: ignore[arg-type]
-    return Downloads(profile)
+def downloads(base_url: str = API, **settings: object) -> Calls:
+    return calls(base_url, **settings)
 
 
 def test_the_canary_sings_when_it_is_reached(canary: Raw):
@@ -140,7 +137,7 @@ def test_a_name_that_leads_inside_is_refused_when_it_is_dialled(
 ):
     before = canary.connections
     asked = resolving(monkeypatch, answers)
-    with pytest.raises(UnsafeURL, match="this computer or network"):
+    with pytest.raises(UnsafeURL, match="this computer or its network"):
         downloads().fetch("https://inner.test/x")
     assert (len(asked), canary.connections) == (1, before)
 
@@ -165,8 +162,8 @@ def test_a_host_that_the_profile_names_may_be_plain_and_inside(canary: Raw):
 def test_a_link_with_the_key_in_it_is_not_fetched(home):
     link = f"https://ok.test/x.png?token={KEY}"
     with Sandbox(faults=[parse(f"generate-xl=link:{link}")]) as sandbox:
-        client = Client(Profile("test", sandbox.url, Secret(KEY), PATIENT), home)
-        with pytest.raises(UnsafeURL, match="your key in it") as caught:
+        client = Client(Profile("test", sandbox.url, Secret(KEY), PATIENT), home=home)
+        with pytest.raises(UnsafeURL, match="contains your key") as caught:
             client.send(GenerateXL(prompt="a fox", width=64, height=64))
     assert KEY not in str(caught.value)
 

@@ -6,14 +6,11 @@ import threading
 from contextlib import suppress
 
 import pytest
-from support.clients import PATIENT, transport
+from support.clients import calls
 from support.raw_server import answering, raw
 from visioncraft.visioncraft_core.api.fields import OutputKind
 from visioncraft.visioncraft_core.errors import ConnectionLost, DownloadFailed, UnsafeContent
-from visioncraft.visioncraft_core.generation.downloads import Downloads
 from visioncraft.visioncraft_core.http.byte_budget import ByteBudget
-from visioncraft.visioncraft_core.profiles.profile import Profile
-from visioncraft.visioncraft_core.profiles.secret import Secret
 
 MIB = 2**20
 FILM = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2"
@@ -26,8 +23,7 @@ def answer(start: bytes, length: int, *, whole: bool = False) -> bytes:
 
 
 def fetched(url: str, budget: ByteBudget) -> int:
-    downloads = Downloads(Profile("test", url, Secret("sandbox-free"), PATIENT))
-    return len(downloads.fetch(url + "/1.png", budget=budget))
+    return len(calls(url).fetch(url + "/1.png", budget))
 
 
 CAPS = [("images", 64), ("animation", 128), ("video", 512), ("text", 64)]
@@ -42,17 +38,17 @@ def test_a_file_has_no_more_than_what_was_asked_for_may_need(
         with pytest.raises(UnsafeContent, match=f"more than {most} MiB"):
             fetched(server.url, ByteBudget(output))
         with pytest.raises(UnsafeContent, match=f"more than {most} MiB"):
-            transport(server.url).post("/generate", {}, output=output)
+            calls(server.url).post("/generate", {}, output=output)
         assert server.connections == 2
     with raw(answering(answer(start, most * MIB))) as server, pytest.raises(ConnectionLost):
-        transport(server.url).post("/generate", {}, output=output)  # it was read, and was cut
+        calls(server.url).post("/generate", {}, output=output)  # it was read, and was cut
 
 
 @pytest.mark.parametrize("start", [FILM, PNG], ids=["film", "picture"])
 def test_no_file_is_taken_for_a_list(start: bytes):
     reply = answer(start, 5 * MIB)
     with raw(answering(reply)) as server, pytest.raises(UnsafeContent, match="more than 4 MiB"):
-        transport(server.url).get("/models")
+        calls(server.url).get("/models")
 
 
 def test_the_files_of_an_answer_share_what_they_may_have():

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from support.hostile_files import CASES, Case, apng, mp4
 from support.timing import at_most
-from visioncraft.visioncraft_core.errors import InvalidResponse, UnsafeContent
+from visioncraft.visioncraft_core.errors import DamagedFile, InvalidResponse, UnsafeContent
 from visioncraft.visioncraft_core.media.animations import MOST_FRAMES, decode_animation
 from visioncraft.visioncraft_core.media.images import MOST_PIXELS, decode, sniff
 from visioncraft.visioncraft_core.media.integrity import check_integrity
@@ -139,7 +139,7 @@ def _outcome(content: bytes, case: Case) -> tuple[str, str, tuple[int, int] | No
     if not kind:
         # Nobody opens it; should somebody try nevertheless, the decoders do not know it either.
         for attempt in (decode, decode_animation):
-            with pytest.raises(UnsafeContent):
+            with pytest.raises(DamagedFile):
                 attempt(content)
         return "not opened", "", None
     try:

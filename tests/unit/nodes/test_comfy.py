@@ -11,7 +11,7 @@ from support.hosts import Interrupted
 from support.processes import run_together
 from support.timing import at_most, eventually
 from visioncraft.nodes import comfy
-from visioncraft.nodes.background import Background
+from visioncraft.visioncraft_core.background import Background
 from visioncraft.visioncraft_core.errors import Cancelled, ConfigError
 
 pytestmark = pytest.mark.timed

@@ -10,8 +10,8 @@ from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.execution import HeadlessHost
 from visioncraft.nodes.headless.folders import Folders
 from visioncraft.nodes.save import _playable
-from visioncraft.visioncraft_core.client import File
 from visioncraft.visioncraft_core.errors import SaveFailed
+from visioncraft.visioncraft_core.generation.results import File
 from visioncraft.visioncraft_core.media.animations import decode_animation
 
 SAVE: Any = NODE_CLASS_MAPPINGS["VisionCraftSaveOriginal"]

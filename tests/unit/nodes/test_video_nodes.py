@@ -94,7 +94,7 @@ def test_a_gif_of_odd_size_becomes_a_video_of_even_size():
     node = GIF()
     buffer = io.BytesIO()
     Image.fromarray(gradient(5, 3)).save(buffer, "GIF")
-    from visioncraft.visioncraft_core.client import File
+    from visioncraft.visioncraft_core.generation.results import File
 
     notes: list[str] = []
     content = buffer.getvalue()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import pydoc
 import sys
 from pathlib import Path
 from typing import Any
@@ -273,6 +274,41 @@ def test_a_new_key_leaves_the_other_settings_alone(home: Path):
     assert profiles(home).find("auto").name == "a"
 
 
+def test_a_new_key_keeps_members_of_the_file_that_are_unknown(home: Path):
+    stored = {"note": "mine", "profiles": {"a": {"colour": "blue", "at_once": 2}, "b": ["odd"]}}
+    profiles(home, stored).store_key("a", Secret(KEY))
+    kept = json.loads((home / "profiles.json").read_text("utf-8"))
+    assert (kept["note"], kept["profiles"]["b"]) == ("mine", ["odd"])
+    assert (kept["profiles"]["a"]["colour"], kept["profiles"]["a"]["at_once"]) == ("blue", 2)
+
+
+FORMER = {"at_once": 2, "patience": 5, "resend": "never", "strict": True}
+SETTINGS = ("max_concurrency", "max_rate_limit_wait", "retry_policy", "fail_on_partial")
+
+
+def test_settings_are_read_by_their_former_names(home: Path):
+    found = profiles(home, {"profiles": {"a": {"key": KEY, **FORMER}}}).find("a")
+    assert [getattr(found, setting) for setting in SETTINGS] == [*FORMER.values()]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_setting_with_both_names_the_new_one_counts(order: int, home: Path):
+    today = dict(zip(SETTINGS, (3, 6, "unknown", False), strict=True))
+    both = dict([*FORMER.items(), *today.items()][::order])
+    found = profiles(home, {"profiles": {"a": {"key": KEY, **both}}}).find("a")
+    assert {setting: getattr(found, setting) for setting in SETTINGS} == today
+
+
+@pytest.mark.parametrize("old", FORMER)
+def test_a_wrong_value_under_a_former_name_is_refused(old: str, home: Path):
+    with pytest.raises(ConfigError, match="not usable"):
+        profiles(home, {"profiles": {"a": {old: "wrong"}}}).find("a")
+
+
+def test_the_help_shows_nothing_of_the_environment():
+    assert "environ(" not in pydoc.render_doc(Profiles) + pydoc.render_doc(default_home)
+
+
 @pytest.mark.parametrize("name", ["", "auto", "sandbox", "environment", "a b", "../x", "x" * 99])
 def test_a_profile_cannot_be_called_anything(name: str, home: Path):
     with pytest.raises(ConfigError, match="cannot be called"):
@@ -282,7 +318,7 @@ def test_a_profile_cannot_be_called_anything(name: str, home: Path):
 
 def test_a_folder_that_refuses_is_told_without_the_key(tmp_path: Path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="could not be kept") as caught:
+    with pytest.raises(ConfigError, match="could not be stored") as caught:
         profiles(tmp_path / "file").store_key("work", Secret(KEY))
     assert KEY not in str(caught.value)
 
@@ -303,5 +339,5 @@ def test_the_default_may_be_the_sandbox_and_must_be_known(home: Path):
     stored = {"default": "sandbox", "profiles": {"work": {"key": KEY}}}
     assert profiles(home, stored).find("auto").embedded
     for wrong in ("wrok", ["x"], 5):
-        with pytest.raises(ConfigError, match="is no server profile"):
+        with pytest.raises(ConfigError, match="is not a server profile"):
             profiles(home, {**stored, "default": wrong}).find("auto")

@@ -30,7 +30,7 @@ from visioncraft.visioncraft_core import (
     errors,
 )
 from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
-from visioncraft.visioncraft_core.generation.run import KEPT_NOTE, UNKEPT_NOTE
+from visioncraft.visioncraft_core.generation.run import NOT_STORED_NOTE, STORED_NOTE
 from visioncraft.visioncraft_core.http.call import Response
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
@@ -52,7 +52,7 @@ def test_the_same_request_is_answered_without_asking_again(
     asked = sandbox.requests
     again = client_of(sandbox, home).send(request_)  # another client, as after a restart
     assert (again.files, again.text) == (first.files, first.text)
-    assert (first.notes, again.notes) == ((), (KEPT_NOTE,))
+    assert (first.notes, again.notes) == ((), (STORED_NOTE,))
     assert sandbox.requests == asked
 
 
@@ -73,15 +73,15 @@ def test_a_process_that_starts_anew_finds_what_an_earlier_one_paid_for(
 
 
 @pytest.mark.parametrize("variation", [1, [0, 1], "other"])
-def test_another_variation_is_another_request(variation: object, sandbox: Sandbox, home: Path):
+def test_another_variation_is_another_request(variation: Any, sandbox: Sandbox, home: Path):
     client = client_of(sandbox, home)
-    assert client.send(XL).files != client.send(XL, variation=variation).files
+    assert client.send(XL).files != client.send(XL, seed=variation).files
     assert posts(sandbox) == 2
 
 
 def test_without_a_variation_nothing_is_looked_up_or_kept(sandbox: Sandbox, home: Path):
     client = client_of(sandbox, home)
-    assert client.send(XL, variation=None).files != client.send(XL, variation=None).files
+    assert client.send(XL, seed=None).files != client.send(XL, seed=None).files
     assert not (home / "store").exists()
 
 
@@ -94,7 +94,7 @@ def test_another_server_is_another_request(sandbox: Sandbox, home: Path):
 
 def test_a_profile_can_do_without(sandbox: Sandbox, home: Path):
     profile = Profile("test", sandbox.url, Secret("sandbox-free"), PATIENT, store=False)
-    client = Client(profile, home)
+    client = Client(profile, home=home)
     assert client.send(XL).files != client.send(XL).files
     assert not (home / "store").exists()
 
@@ -131,7 +131,7 @@ from pathlib import Path
 from visioncraft.visioncraft_core import Client, GenerateXL, Profile, Secret
 profile = Profile("test", sys.argv[1], Secret("sandbox-free"))
 request = GenerateXL(prompt="a red fox in snow", width=64, height=64)
-print(len(Client(profile, Path(sys.argv[2])).send(request).files))
+print(len(Client(profile, home=Path(sys.argv[2])).send(request).files))
 """
     with Sandbox(latency=1.0) as sandbox:
         command = [sys.executable, "-c", code, sandbox.url, str(home)]
@@ -194,7 +194,7 @@ def test_a_full_disk_loses_no_result(sandbox: Sandbox, home: Path):
     (home / "store").write_text("in the way")  # no folder can be made here
     result = client_of(sandbox, home).send(FOUR)
     assert len(result.files) == 4
-    assert result.notes == (UNKEPT_NOTE,)
+    assert result.notes == (NOT_STORED_NOTE,)
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "gone", "record"])
@@ -383,7 +383,8 @@ def test_a_client_that_is_killed_has_kept_what_had_arrived(home: Path):
         "import sys\n"
         "from pathlib import Path\n"
         "from visioncraft.visioncraft_core import Client, Generate, Profile, Secret\n"
-        "client = Client(Profile('t', sys.argv[1], Secret('sandbox-premium')), Path(sys.argv[2]))\n"
+        "profile = Profile('t', sys.argv[1], Secret('sandbox-premium'))\n"
+        "client = Client(profile, home=Path(sys.argv[2]))\n"
         "client.send(Generate(model='anything_V5', sampler='Euler', prompt='a fox',\n"
         "                     image_count=4))\n"
     )

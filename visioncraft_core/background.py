@@ -7,9 +7,18 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from .cancellation import ShouldCancel
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Cancellable(Protocol[T_co]):
+    """Work that looks at `should_cancel` by itself."""
+
+    def __call__(self, *, should_cancel: ShouldCancel) -> T_co: ...
 
 
 class Background(Generic[T]):
@@ -45,3 +54,27 @@ class Background(Generic[T]):
     def _finish(self) -> None:
         if not self.done.done():
             self.done.set_result(None)
+
+
+async def run_in_thread(work: Cancellable[T]) -> T:
+    """What `work` gives. Cancelling this tells `work` to end, and does not wait for it."""
+    cancel = threading.Event()
+    job = Background(lambda: work(should_cancel=cancel.is_set))
+    try:
+        await job.done
+    finally:
+        cancel.set()
+    return job.result()
+
+
+def in_event_loop(callback: Callable[[str], None] | None) -> Callable[[str], None] | None:
+    """A function for other threads that has `callback` called in the running event loop."""
+    if callback is None:
+        return None
+    loop = asyncio.get_running_loop()
+
+    def call(text: str) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(callback, text)
+
+    return call
