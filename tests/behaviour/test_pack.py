@@ -162,7 +162,7 @@ def test_only_the_files_the_ecosystem_expects_stand_at_the_top():
     assert tops <= {
         *("pyproject.toml", "README.md", "__init__.py", "nodes", "visioncraft_core", "tests"),
         *("example_workflows", "LICENSE", "CHANGELOG.md", "requirements.txt", ".ci", "web"),
-        *("locales", ".gitignore", ".comfyignore"),
+        *("locales", ".gitignore", ".comfyignore", "CONTRIBUTING.md"),
     }
 
 
