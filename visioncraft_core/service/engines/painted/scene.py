@@ -1,273 +1,145 @@
-"""What a prompt asks to see: its subjects with their colours and number, the place, the light.
+"""What a prompt asks to see: a light, a place, things and colours; and the outlines of the things.
 
-Reads words and draws nothing.
+A shape is a tone, a form and points "x,y" in percent of the thing's box, y upwards. Tones: "b" the
+thing's own colour, "d" darker, "l" lighter, "k" black, "w" white, "s" skin, "v" leaf, "g" lamp
+light; a capital is drawn twice, the second time mirrored. Forms: "-" a polygon, "~" one with
+rounded corners, "o" an ellipse (centre, radii). A thing: words; colour, size, lift, home; shapes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from hashlib import sha256
+import re
+from typing import Any, NamedTuple
 
-from .cast import KINDS
-from .cast.kind import Kind
-from .colour import RGB
-from .wording import is_number, parted, singular, words_of
-from .words import (
-    ARTICLES,
-    BACKDROPS,
-    BREAKS,
-    COLOURS,
-    FORMLESS,
-    HUELESS,
-    LIGHTS,
-    NATURAL,
-    NIGHTLY,
-    NUMBERS,
-    PLAIN,
-    PORTRAITS,
-    SETTINGS,
-    SHADES,
-    SIZES,
-    SKY_WORDS,
-)
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageColor
 
-MOST_SUBJECTS = 4
-MOST_OF_A_KIND = 12
+RGB = tuple[int, ...]
+Floats = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Subject:
-    """One thing to draw, `count` times. `colour` is what the words beside it asked for."""
-
-    name: str
-    kind: Kind | None
-    count: int = 1
-    colour: RGB | None = None
-    scale: float = 1.0
-    near: bool = False  # a portrait: it fills the picture
+# The words of a light: its sky from the top to the horizon, its land from far to near, its sun.
+LIGHTS = {
+    "day noon sunny summer spring": "#3f86cf #8cc3ea #f4ecd2 #8fb3c0 #2c5a4a #fff7da",
+    "dawn sunrise morning daybreak": "#56659f #c68fae #ffd7a6 #a08bae #39405f #fff0cc",
+    "sunset dusk evening golden sundown": "#352c68 #c24f69 #ffb45e #8c4b72 #24172f #ffe6a0",
+    "night midnight moon moonlight star dark": "#081029 #1a2c5c #4a5f9a #2b3d6d #0b1226 #f2f4ff",
+    "storm stormy rain rainy lightning": "#333d49 #5f6c77 #aab3b2 #5b6a73 #1b252a #e6ece6",
+    "fog foggy mist misty haze": "#aebcc2 #cbd4d5 #eae7de #b2bfc3 #4c5d62 #fffdf2",
+    "snow snowy winter ice frozen": "#7c9fc6 #b4cfe3 #f5ece8 #b5cadb #50688a #ffffff",
+    "neon cyberpunk synthwave": "#10092b #3d1468 #ea3f95 #3c1b72 #0a051a #58f3ea",
+    "autumn fall october": "#6890b4 #d6c7a8 #ffe2a2 #bd8150 #4e271a #fff2c6",
+    "space galaxy planet nebula cosmic": "#04050f #14123a #4a2d72 #3a2f62 #0b0818 #ffe9c8",
+    "underwater reef coral": "#0a4a6e #128aa0 #7fe0d2 #1b7f93 #06283d #eafff6",
+}
+# The words of a place: its layers from far to near, each a profile, its foot and its height.
+PLACES = {
+    "land landscape meadow field hill": "peaks .58 .16, hills .66 .08, hills .80 .13, grass 1 .19",
+    "mountain alps peak cliff valley": "peaks .57 .32, peaks .66 .22, hills .80 .14, pines 1 .19",
+    "forest wood jungle park": "pines .58 .20, pines .68 .28, pines .84 .36, grass 1 .19",
+    "water sea lake river ocean beach": "peaks .62 .16, hills .63 .05, water .64 0, grass 1 .13",
+    "city street town skyline": "city .66 .30, city .78 .40, water .79 0, hills 1 .09",
+    "space galaxy planet nebula cosmic": "peaks 1 .13",
+    "underwater reef coral": "hills .86 .12, grass 1 .22",
+}
+NUMBERS = {"two": 2, "pair": 2, "three": 3, "several": 4, "four": 4, "five": 5, "many": 5}
 
 
-@dataclass(frozen=True)
-class Scene:
-    """All that a prompt says. `tints` are colours that belong to no subject.
+class Subject(NamedTuple):
+    words: list[str]
+    colour: RGB
+    size: float  # a share of the picture's side, as the lift above the ground is
+    lift: float
+    home: str  # the place where it is shown when the prompt names none
+    shapes: list[tuple[str, Floats]]  # tones and outlines, in sizes from the foot's middle
 
-    The setting is "abstract" where a prompt names nothing but tints. `sky` holds what hangs in the
-    sky, `sky_colour` is the colour of sun or moon, `over` that of the sky itself; `banned` are
-    colours that no part of the picture may have.
+
+def read(prompt: str, negative_prompt: str = ""):
+    """What `prompt` names and `negative_prompt` does not.
+
+    A light and a place, as keys of their tables; "snow", "storm" or ""; things, each with its
+    colour; colours that belong to no thing.
     """
-
-    setting: str
-    light: str
-    subjects: tuple[Subject, ...] = ()
-    tints: tuple[RGB, ...] = ()
-    sky: frozenset[str] = frozenset()
-    sky_colour: RGB | None = None
-    over: RGB | None = None
-    banned: tuple[RGB, ...] = ()
-
-
-def _index(table: dict[str, str]) -> dict[str, str]:
-    return {word: name for name, words in table.items() for word in words.split()}
-
-
-_PLAIN_WORDS, _BREAKS = frozenset(PLAIN.split()), frozenset(BREAKS.split())
-_FORMLESS = frozenset(FORMLESS.split())
-_ARTICLES, _PORTRAITS = frozenset(ARTICLES.split()), frozenset(PORTRAITS.split())
-_SETTING_WORDS, _LIGHT_WORDS = _index(SETTINGS), _index(LIGHTS)
-_KIND_WORDS = {word: name for name, kind in KINDS.items() for word in (name, *kind.words.split())}
-
-
-def read(prompt: str, negative_prompt: str = "") -> Scene:
-    """The scene in `prompt`, without what `negative_prompt`, "no ..." or "without ..." name."""
-    wanted, unwanted = parted(prompt)
-    unwanted |= {form for word in words_of(negative_prompt) for form in singular(word)}
-    reader = _Reader()
-    for word in wanted:
-        if not _refused(word, unwanted):
-            reader.take(word)
-    return reader.scene(unwanted)
+    words = [word for word in _words(prompt) if word not in _words(negative_prompt)]
+    things: list[tuple[Subject, RGB]] = []
+    tints, number = dict[int, RGB](), 0
+    for at, word in enumerate(words):
+        number = NUMBERS.get(word, number)
+        if subject := next((s for s in SUBJECTS if word in s.words), None):
+            # The colour of "a red fox" and "a red old fox".
+            colour = tints.pop(at - 1, None) or tints.pop(at - 2, subject.colour)
+            things += [(subject, colour)] * (number or (3 if f"{word}s" in prompt.lower() else 1))
+            number = 0
+        elif word in ImageColor.colormap and word != "snow":
+            # The colours of the web are too pure for a landscape.
+            tints[at] = tuple((4 * level + 115) // 5 for level in ImageColor.getrgb(word))
+    known = ["day", things[0][0].home if things else "land", *words]
+    lights = [names for word in known for names in LIGHTS if word in names.split()]
+    places = [names for word in known for names in PLACES if word in names.split()]
+    light = next((names for names in lights if "neon" in names), lights[-1])
+    weather = next((w for w in ("snow", "storm") if any(w in names for names in lights)), "")
+    return light, places[-1], weather, things[:6], list(tints.values())
 
 
-def digest(text: str) -> int:
-    """A number that stands for `text`, the same on every computer."""
-    return int.from_bytes(sha256(text.encode("utf-8", "replace")).digest()[:8], "big")
+def _words(text: str) -> list[str]:
+    """In lower case and the singular."""
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    return [re.sub(r"(?<=[xh])es$|(?<=\w[^su])s$", "", word) for word in words]
 
 
-def _refused(word: str, unwanted: set[str]) -> bool:
-    """By the word itself, or by the name of its kind: "dog" refuses puppies too."""
-    forms = set(singular(word))
-    return bool(unwanted & (forms | {_KIND_WORDS[form] for form in forms if form in _KIND_WORDS}))
+def oval(x: Any, y: Any, across: Any, down: Any, corners: int = 48) -> Floats:
+    """The corners of an ellipse, or of as many as the numbers that are given."""
+    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False) + np.pi / 4
+    x, y, across, down = (np.asarray(number)[..., None] for number in (x, y, across, down))
+    return np.stack([x + across * np.cos(turn), y + down * np.sin(turn)], axis=-1)
 
 
-class _Reader:
-    """Walks over the words; colour, number and size belong to the next thing that is named."""
-
-    def __init__(self) -> None:
-        self._subjects: list[Subject] = []
-        self._unknown: list[Subject] = []
-        self._sure: list[bool] = []  # whether the unknown one stands behind an article
-        self._settings: list[str] = []
-        self._lights: list[str] = []
-        self._shaded = 0  # how many of the lights may be no more than shades
-        self._tints: list[RGB] = []
-        self._sky: set[str] = set()
-        self._sky_colour: RGB | None = None
-        self._over: RGB | None = None
-        self._portrait = False
-        self._forget()
-        self._end_group()
-
-    def take(self, word: str) -> None:
-        if word in _BREAKS:
-            self._fruit(word)
-            self._end_group()
-        elif word in _ARTICLES or word in NUMBERS or is_number(word):
-            self._determined = True
-            self._count(word)
-        elif word in SIZES:
-            self._scale = SIZES[word]
-        elif word in COLOURS:
-            self._drop_colour()
-            self._colour = COLOURS[word]
-        elif word in ("sky", "skies"):
-            self._over = self._colour or self._over
-            self._forget()
-        else:
-            self._name(word)
-
-    def scene(self, unwanted: set[str]) -> Scene:
-        self._fruit(".")
-        self._drop_colour()
-        subjects = self._subjects or self._emblems()
-        if self._portrait:
-            subjects = [replace((subjects or [_SITTER])[0], near=True), *subjects[1:]]
-        if abstract := self._names_only_colours(subjects):
-            subjects = []
-        own = {s.colour for s in subjects}
-        setting = "abstract" if abstract else self._setting(subjects)
-        return Scene(
-            setting=setting,
-            light=self._light(setting),
-            subjects=tuple(subjects[:MOST_SUBJECTS]),
-            tints=tuple(t for t in self._tints if t not in own or self._subjects),
-            sky=frozenset(self._sky),
-            sky_colour=self._sky_colour,
-            over=self._over,
-            banned=tuple(COLOURS[c] for c in COLOURS if c in unwanted and c not in HUELESS),
-        )
-
-    def _name(self, word: str) -> None:
-        forms = [form for form in singular(word) if form in _KIND_WORDS]
-        if word in SKY_WORDS:
-            self._hang(word)
-        elif word in _PORTRAITS:
-            self._portrait = True
-            self._forget()
-        elif forms:
-            self._add(forms[0], plural=word not in _KIND_WORDS)
-        elif word in _SETTING_WORDS or word in _LIGHT_WORDS:
-            self._place(word)
-        elif word not in _PLAIN_WORDS and len(word) > 2:
-            self._wonder(word)
-
-    def _count(self, word: str) -> None:
-        if word in NUMBERS or is_number(word):
-            self._number = NUMBERS.get(word) or int(word)
-
-    def _hang(self, word: str) -> None:
-        self._drop_adjective()
-        self._sky.add(SKY_WORDS[word])
-        if word in _LIGHT_WORDS:
-            self._lights.append(_LIGHT_WORDS[word])
-        self._sky_colour = self._colour or self._sky_colour
-        self._forget()
-
-    def _add(self, word: str, *, plural: bool) -> None:
-        self._drop_adjective()
-        name = _KIND_WORDS[word]
-        count = self._number if self._number is not None else 3 if plural else 1
-        count = max(1, min(MOST_OF_A_KIND, count))
-        colour = self._colour or (COLOURS[NATURAL[word]] if word in NATURAL else None)
-        # "a green cup of coffee" is one cup; "a white cat and a black cat" are two.
-        known = [s.colour for s in self._subjects if s.name == name]
-        if colour not in known and not (known and colour is None):
-            self._subjects.append(Subject(name, KINDS[name], count, colour, self._scale))
-        self._forget()
-
-    def _wonder(self, word: str) -> None:
-        """A word nobody knows. In a row of them the last one is the thing, the others say how."""
-        self._drop_adjective()
-        if word in NATURAL:
-            self._colour = self._colour or COLOURS[NATURAL[word]]
-            return
-        self._unknown.append(Subject(word, None, self._number or 1, self._colour, self._scale))
-        self._sure.append(self._determined)
-        self._row = True
-
-    def _drop_adjective(self) -> None:
-        if self._row:
-            self._unknown.pop()
-            self._sure.pop()
-        self._row = False
-
-    def _emblems(self) -> list[Subject]:
-        placed = bool(self._settings or self._sky)
-        named = zip(self._unknown, self._sure, strict=True)
-        return [subject for subject, sure in named if sure or not placed][-2:]
-
-    def _fruit(self, word: str) -> None:
-        """ "an orange" with nothing behind it is no colour."""
-        alone = self._determined and not self._row and word not in ("and", "or", ",")
-        if alone and self._colour == COLOURS["orange"]:
-            self._add("apple", plural=False)
-
-    def _names_only_colours(self, subjects: list[Subject]) -> bool:
-        if not self._tints or self._portrait or any(s.name not in _FORMLESS for s in subjects):
-            return False
-        if self._settings:
-            return self._setting([]) == "studio"
-        return not self._sky and not self._over and len(self._lights) == self._shaded
-
-    def _setting(self, subjects: list[Subject]) -> str:
-        for name in [*(s for s in self._settings if s not in BACKDROPS), *self._settings]:
-            return name
-        if self._portrait and not self._sky:
-            return "studio"
-        homes = (s.kind.setting for s in subjects if s.kind)
-        return next(homes, "studio" if subjects and not self._sky else "meadow")
-
-    def _light(self, setting: str) -> str:
-        if "neon" in self._lights:
-            return "neon"
-        nightly = self._sky & NIGHTLY and setting != "space"
-        return (self._lights or ["night" if nightly else "day"])[-1]
-
-    def _place(self, word: str) -> None:
-        self._drop_adjective()
-        if word in _SETTING_WORDS:
-            self._settings.append(_SETTING_WORDS[word])
-            self._drop_colour()
-        if word in _LIGHT_WORDS:
-            self._lights.append(_LIGHT_WORDS[word])
-            self._shaded += word in SHADES
-        self._forget()  # "golden hour" is a light and no golden ground
-
-    def _drop_colour(self) -> None:
-        """A colour without a thing of its own: what somebody wears, else a tint of the place."""
-        last = self._subjects[-1] if self._subjects else None
-        if self._colour and last and last.kind and last.kind.coat and not last.colour:
-            self._subjects[-1] = replace(last, colour=self._colour)
-        elif self._colour:
-            self._tints.append(self._colour)
-        self._colour = None
-
-    def _forget(self) -> None:
-        self._colour: RGB | None = None
-        self._number: int | None = None
-        self._scale = 1.0
-
-    def _end_group(self) -> None:
-        self._row = self._determined = False
+def _subject(text: str) -> Subject:
+    words, facts, outlines = re.sub(r"\s+", " ", text).split("; ")
+    colour, size, lift, home = facts.split()
+    shapes: list[tuple[str, Floats]] = []
+    for outline in outlines.split("|"):
+        tone, points = outline[0], np.array(re.findall(r"-?[\d.]+", outline[2:]), float)
+        points = oval(*points) if outline[1] == "o" else points.reshape(-1, 2)
+        for _ in range(3 if outline[1] == "~" else 0):  # cuts every corner, three times
+            after = np.roll(points, -1, axis=0)
+            points = np.stack([points * 3 + after, points + after * 3], axis=1).reshape(-1, 2) / 4
+        points = (points - (50, 0)) / (100, -100)
+        shapes += [(tone.lower(), points), (tone.lower(), points * (-1, 1))][: 1 + tone.isupper()]
+    return Subject(words.split(), ImageColor.getrgb(colour), float(size), float(lift), home, shapes)
 
 
-_SITTER = Subject("person", KINDS["person"])
+_TABLE = """\
+fox wolf dog; #dc6a2a .34 0 land; d- 62,30 64,14 61,0 57,0 59,14 54,30|d- 46,29 49,14 47,0 43,0
+  44,14 38,28|b~ 0,40 6,51 18,50 27,44 36,48 50,47 62,50 69,60 70,76 76,67 82,75 83,63 91,55 98,48
+  94,45 85,44 79,36 75,30 75,14 77,0 72,0 70,14 66,27 56,29 44,28 38,20 41,8 39,0 35,0 30,20 28,32
+  16,36 5,33|w~ 0,40 5,50 12,51 10,36 4,34|w~ 84,50 97,48 93,45 77,34 76,44 |ko 85,58 2,2
+cat kitten tiger lion; #4a4656 .3 0 land; b~ 22,0 10,4 0,14 2,28 8,30 7,18 14,10 24,10|b~ 18,0 14,18
+  20,38 34,52 44,62 46,76 45,97 54,88 66,88 74,97 75,76 72,66 66,58 70,40 70,18 78,2 74,0|l~ 58,56
+  54,36 60,16 66,38|go 54,76 3,3.4|go 67,76 3,3.4|ko 54,76 1,3|ko 67,76 1,3
+owl; #8a6642 .3 0 forest; b~ 32,2 20,26 20,100 38,91 62,91 80,100 80,26 68,2|l~ 36,6 32,34 50,56
+  68,34 64,6 50,2|Go 38,72 10,11|Ko 38,72 5,6|k- 46,64 54,64 50,54|D~ 20,60 14,30 30,4 30,34
+fish whale shark; #f2933c .3 .3 underwater; d- 18,50 -6,76 2,50 -6,24|d~ 36,66 50,92 70,66|d~ 44,34
+  44,14 62,36|b~ 8,50 26,66 52,72 78,64 97,50 78,36 52,28 26,34|l~ 30,36 52,30 78,37 94,48 60,44|wo
+  80,55 4.5,5|ko 81,55 2,3|d~ 66,60 62,50 66,40 69,50
+butterfly moth; #a04fc4 .26 .4 land; B~ 50,50 58,78 80,99 99,90 94,60 72,48|D~ 50,50 76,50 90,34
+  82,8 60,22|Lo 78,76 9,10|Go 74,32 6,7|k~ 48,70 50,80 52,70 53,38 50,18 47,38
+man woman person girl boy lady; #b8433f .34 0 land; K- 43,0 44,28 49,28 49,0|b~ 32,16 37,44 38,66
+  45,72 55,72 62,66 63,44 68,16|so 50,82 8,10|k~ 40,72 41,94 50,98 59,94 60,72 56,80 57,90 44,90
+  44,80
+house cabin cottage; #c9a37c .28 0 land; d- 68,60 68,92 79,92 79,56|b- 14,0 14,46 50,84 86,46 86,0
+  |d- 2,42 50,92 98,42 94,38 50,80 6,38|G- 24,16 24,36 40,36 40,16|d~ 43,0 43,28 50,34 57,28 57,0
+castle palace; #a59eb0 .42 0 mountain; D- 20,0 20,66 32,66 32,0|K- 17,66 26,86 35,66|B- 2,0 2,46
+  18,46 18,0|K- -1,46 10,66 21,46|l- 38,0 38,78 62,78 62,0|k- 34,78 50,104 66,78|b- 14,0 14,34 86,34
+  86,0|k~ 43,0 43,16 50,24 57,16 57,0|G~ 8,26 8,34 12,34 12,26
+lighthouse; #d8483f .46 0 water; w- 37,4 43,76 57,76 63,4|b- 38,16 40,34 60,34 62,16|b- 41,50 42,68
+  58,68 59,50|k- 38,76 38,79 62,79 62,76|g- 44,79 44,91 56,91 56,79|b- 40,91 50,101 60,91|k~ -10,-2
+  2,6 16,5 30,13 64,12 76,6 90,7 112,-2
+tree oak maple; #4f7f45 .4 0 land; k~ 42,0 47,28 40,46 50,40 60,48 53,28 58,0|d~ 8,52 12,74 28,88
+  50,96 72,90 90,72 92,52 74,40 50,44 26,40|b~ 12,60 16,80 34,96 54,100 74,92 86,74 70,58 48,66
+  30,56
+boat ship sailboat; #8c3f34 .34 0 water; d- 49,10 49,102 51,102 51,10|w~ 53,17 53,98 66,66 88,20|l~
+  47,20 46,84 34,50 14,22|b~ 2,16 14,-2 84,-2 100,18
+flower rose tulip daisy; #e0567a .28 0 land; v~ 48,0 50,40 48,66 52,66 53,40 52,0|v~ 51,14 66,36
+  84,38 70,18|v~ 50,8 34,28 18,28 30,12|bo 50,90 11,13|Bo 66,80 13,11|Bo 60,62 12,12|go 50,75 8,8"""
+SUBJECTS = [_subject(text) for text in re.split(r"\n(?! )", _TABLE)]
