@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from ....visioncraft_core.api.endpoints import CATALOGS, Chat
+from ....visioncraft_core.api.endpoints import CATALOGS
 from ....visioncraft_core.atomic import temporary_file
 from ....visioncraft_core.client import Client
 from ....visioncraft_core.errors import (
@@ -32,10 +32,10 @@ from ....visioncraft_core.errors import (
     VisionCraftError,
 )
 from ....visioncraft_core.profiles.paths import default_home
-from ....visioncraft_core.profiles.profile import Profile
 from ....visioncraft_core.profiles.profiles import FILE, Profiles
 from ....visioncraft_core.store.store import Store
-from .console import DONE, FAILED, line
+from .console import DONE, FAILED, Subparsers, add_server_option, line
+from .key import check_key
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
@@ -58,7 +58,15 @@ class Check:
     words: str
 
 
-def examine(options: argparse.Namespace) -> int:
+def register(commands: Subparsers) -> None:
+    parser = commands.add_parser(
+        "doctor", help="check settings, connection, key and store; the report is safe to paste"
+    )
+    add_server_option(parser)
+    parser.set_defaults(command=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
     verdicts: set[Verdict] = set()
     for check in checks(options.server):
         verdicts.add(check.verdict)
@@ -87,7 +95,7 @@ def checks(server: str) -> Iterator[Check]:
     for check in _connection(client):
         reached = reached and check.verdict != "failed"
         yield check
-    yield _key(client, profile) if reached else Check("skipped", "key", "the server is not reached")
+    yield _key(client) if reached else Check("skipped", "key", "the server is not reached")
 
 
 def _python() -> str:
@@ -184,13 +192,9 @@ def _connection(client: Client) -> Iterator[Check]:
     yield Check(verdict if answered else "failed", "catalogs", words)
 
 
-def _key(client: Client, profile: Profile) -> Check:
-    """Whether the server takes the key: one word to a language model tells."""
-    listing, _ = client.listing("models-llm")
-    word = {"role": "user", "content": "Say OK."}
+def _key(client: Client) -> Check:
     try:
-        profile.require_key()
-        client.send(Chat(model=listing.names[0], messages=(word,)), variation=None)
+        check_key(client)
     except VisionCraftError as error:
         return Check("failed", "key", str(error))
     return Check("ok", "key", "accepted")

@@ -1,10 +1,9 @@
-"""Commands about servers and what is kept of them: catalogs, keys and the store."""
+"""`visioncraft key`: keeps the key of a server, or tries it."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
 from getpass import getpass
 
 from ....visioncraft_core.api.endpoints import Chat
@@ -13,18 +12,32 @@ from ....visioncraft_core.errors import ConnectionFailed, KeyMissing, KeyRejecte
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import Profiles
 from ....visioncraft_core.profiles.secret import Secret
-from ....visioncraft_core.store.store import MOST_BYTES, Store
-from .console import DONE, FAILED, line
+from .console import DONE, FAILED, Subparsers, line
 
 
-def catalog(options: argparse.Namespace) -> int:
-    profile = Profiles(default_home()).find(options.server)
-    for name in Client(profile, default_home()).catalog(options.name).names:
-        line(sys.stdout, name)
-    return DONE
+def register(commands: Subparsers) -> None:
+    parser = commands.add_parser("key", help="keep the key of a server, or try it")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    action = actions.add_parser("set", help="ask for a key and keep it in a file of yours")
+    action.add_argument("name", metavar="NAME", help="what you want to call the server")
+    action.add_argument(
+        "--base-url", default="", metavar="URL", help="another than the standard one"
+    )
+    action.set_defaults(command=_set)
+    action = actions.add_parser("test", help="ask the server for a word with its key")
+    action.add_argument("name", metavar="NAME", help="a server profile")
+    action.set_defaults(command=_test)
 
 
-def key_set(options: argparse.Namespace) -> int:
+def check_key(client: Client) -> None:
+    """Asks a language model for one word, which shows whether the server accepts the key. Raises
+    like `Client.send`."""
+    models, _ = client.listing("models-llm")
+    message = {"role": "user", "content": "Say OK."}
+    client.send(Chat(model=models.names[0], messages=(message,)), variation=None)
+
+
+def _set(options: argparse.Namespace) -> int:
     # Never an argument: those stand in the shell's history and in the list of processes.
     asked = sys.stdin.isatty()
     typed = getpass(f"Key for {options.name}: ") if asked else sys.stdin.readline()
@@ -34,58 +47,17 @@ def key_set(options: argparse.Namespace) -> int:
     return DONE
 
 
-def key_test(options: argparse.Namespace) -> int:
+def _test(options: argparse.Namespace) -> int:
     client = Client(Profiles(default_home()).find(options.name), default_home())
-    word = {"role": "user", "content": "Say OK."}
-    models, _ = client.listing("models-llm")
+    status = FAILED
     try:
-        client.send(Chat(model=models.names[0], messages=(word,)), variation=None)
-    except (KeyRejected, KeyMissing) as error:
-        verdict, status = f"wrong: {error}", FAILED
-    except ConnectionFailed as error:
-        verdict, status = f"unreachable: {error}", FAILED
-    except VisionCraftError as error:
-        verdict, status = f"not certain: {error}", FAILED
-    else:
+        check_key(client)
         verdict, status = f"valid: {client.describe()} answered.", DONE
+    except (KeyRejected, KeyMissing) as error:
+        verdict = f"wrong: {error}"
+    except ConnectionFailed as error:
+        verdict = f"unreachable: {error}"
+    except VisionCraftError as error:
+        verdict = f"not certain: {error}"
     line(sys.stdout, f"The key of {options.name} is {verdict}")
     return status
-
-
-def store_size(_options: argparse.Namespace) -> int:
-    files, size = _store().size()
-    line(sys.stdout, f"{files} files, {_mebibytes(size)} of at most {_mebibytes(MOST_BYTES)}")
-    return DONE
-
-
-def store_list(_options: argparse.Namespace) -> int:
-    for entry in _store().entries():
-        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.made))
-        told = f"{made}  {_mebibytes(entry.size):>9}  {entry.path:<13}  {entry.about}"
-        line(sys.stdout, f"{told}  ({entry.server})")
-        if entry.unread:
-            line(sys.stdout, f"{'':18}gave no result; its answer is in {entry.unread}")
-    return DONE
-
-
-def store_clear(_options: argparse.Namespace) -> int:
-    line(sys.stdout, f"{_mebibytes(_store().clear())} are free again.")
-    return DONE
-
-
-def store_verify(_options: argparse.Namespace) -> int:
-    health = _store().verify()
-    line(sys.stdout, f"{health.good} files are whole.")
-    if not health.damaged:
-        return DONE
-    removed = f"{health.damaged} damaged files were removed"
-    line(sys.stdout, f"{removed}; such results are asked for anew.")
-    return FAILED
-
-
-def _store() -> Store:
-    return Store(default_home() / "store")
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB"

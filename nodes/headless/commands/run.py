@@ -23,12 +23,36 @@ from ..canvas.workflow import Node, load
 from ..execution import HeadlessHost, Outcome, Run
 from ..folders import Folders, Saved
 from ..hostnodes import NODE_CLASSES
-from .console import CANCELLED, DONE, FAILED, line, print_error
+from .console import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    Subparsers,
+    add_server_option,
+    line,
+    print_error,
+)
 
 LONGEST_TITLE = 60
 
 
-def run(options: argparse.Namespace) -> int:
+def register(commands: Subparsers) -> None:
+    parser = commands.add_parser("run", help="run a ComfyUI workflow file")
+    parser.add_argument("workflow", type=Path, help="a workflow as ComfyUI saves or exports it")
+    add_server_option(parser)
+    parser.add_argument("--out", type=Path, default=Path("output"), metavar="DIR", help="output/")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NODE_ID.INPUT=VALUE",
+        help="change an input before the run; may be given again",
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
+    parser.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
     places = Folders(options.out, (Path("input"), options.workflow.parent, Path()))
     folders.current.set(places)
     Profiles(default_home()).find(options.server)  # complains before anything is read or run

@@ -370,7 +370,10 @@ sys.exit(main())
     "moment",
     [
         *("visioncraft", "numpy", "visioncraft.nodes.catalog", "requests"),
-        *(f"visioncraft.nodes.headless.{n}" for n in ("commands", "doctor", "running", "canvas")),
+        *(
+            f"visioncraft.nodes.headless.{n}"
+            for n in ("commands", "commands.doctor", "execution", "canvas")
+        ),
         *(f"visioncraft.nodes.headless.hostnodes.{n}" for n in ("pictures", "videos")),
         "torch",  # when the first node needs it
     ],
