@@ -23,7 +23,7 @@ from .canvas import (
     Slot,
     SubgraphPort,
 )
-from .graph import Link, Node, WorkflowProblem, cycle_fault, listed
+from .graph import Link, Node, WorkflowProblem, cycle_problem, listed
 from .input_specs import CONTROL_MODES, NO_VALUE, Input, NodeTypes, widget_values
 from .subgraphs import Place, PromotedWidgets, Scope, flatten
 
@@ -156,7 +156,7 @@ class LinkResolver:
             mark = (full_id, step.slot)
             if mark in seen:
                 ids = list(dict.fromkeys(seen.values()))
-                raise cycle_fault([*ids[ids.index(full_id) :], full_id])
+                raise cycle_problem([*ids[ids.index(full_id) :], full_id])
             if step.node.type == PRIMITIVE and any(isinstance(slot, int) for _, slot in seen):
                 # It writes into the widgets it is linked to itself, not through a reroute or
                 # out of a subgraph (PrimitiveNode.applyToGraph).

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .canvas import PRIMITIVE, VIRTUAL, Canvas, CanvasNode, Slot, SubgraphPort
-from .graph import WorkflowProblem, cycle_fault
+from .graph import WorkflowProblem, cycle_problem
 from .input_specs import NO_VALUE, NodeTypes, widget_values
 
 # Files of real people have 3 levels and a few hundred nodes. The limits stop a small file from
@@ -83,7 +83,7 @@ class _Unfolding:
     ) -> None:
         full_id = scope.full_id(node)
         if node.type in chain:
-            raise cycle_fault(full_id.split(":")[chain.index(node.type) :])
+            raise cycle_problem(full_id.split(":")[chain.index(node.type) :])
         if len(chain) >= DEEPEST:
             raise WorkflowProblem(f"its subgraphs are nested more than {DEEPEST} deep.")
         child = Scope(self._root.subgraphs[node.type], f"{full_id}:", scope, node)
