@@ -53,16 +53,17 @@ def register(commands: Subparsers) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    places = Folders(options.out, (Path("input"), options.workflow.parent, Path()))
-    folders.current.set(places)
+    run_folders = Folders(options.out, (Path("input"), options.workflow.parent, Path()))
+    folders.current.set(run_folders)
     Profiles(default_home()).find(options.server)  # complains before anything is read or run
     report = _Progress(sys.stderr if options.json else sys.stdout)
     comfy.use(HeadlessHost(report, options.server, default_home()))
-    workflow = load(options.workflow, {**NODE_CLASSES, **NODE_CLASS_MAPPINGS})
+    node_classes = {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}
+    workflow = load(options.workflow, node_classes)
     for assignment in options.set:
         workflow.set(assignment)
     prefixes.fill(workflow)
-    task = Run(workflow, {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}, places, report)
+    task = Run(workflow, node_classes, run_folders, report)
     task.check()
     report.total = len(task.needed)
     started = time.monotonic()
@@ -74,8 +75,8 @@ def _run(options: argparse.Namespace) -> int:
     except VisionCraftError as failed:
         status, error = FAILED, failed
     if options.json:
-        told = json.dumps(_told(task.outcome, status, error, started), indent=2)
-        if not line(sys.stdout, told) and status == DONE:
+        summary = json.dumps(_summary(task.outcome, status, error, started), indent=2)
+        if not line(sys.stdout, summary) and status == DONE:
             status, error = (
                 FAILED,
                 SaveFailed(
@@ -86,7 +87,7 @@ def _run(options: argparse.Namespace) -> int:
     if error:
         print_error(error, status)
     if status == CANCELLED:
-        _leave_now(places)
+        _leave_now(run_folders)
     return status
 
 
@@ -102,18 +103,18 @@ async def _until_interrupted(run: Run) -> None:
         raise Cancelled("Cancelled.", "Files that were already saved are kept.") from None
 
 
-def _leave_now(places: Folders) -> None:
+def _leave_now(run_folders: Folders) -> None:
     # Threads that draw or compress cannot be stopped, and the interpreter would wait for some of
     # them. Only a file that is being written is waited for.
-    with places.writing:
+    with run_folders.writing:
         os._exit(CANCELLED)
 
 
-def _told(
+def _summary(
     outcome: Outcome, status: int, error: VisionCraftError | None, started: float
 ) -> dict[str, Any]:
     words = {DONE: "done", FAILED: "failed", CANCELLED: "cancelled"}
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "status": words[status],
         "seconds": round(time.monotonic() - started, 3),
         "outputs": {
@@ -122,8 +123,8 @@ def _told(
         },
     }
     if error:
-        told["error"] = {"type": type(error).__name__, "message": str(error)}
-    return told
+        summary["error"] = {"type": type(error).__name__, "message": str(error)}
+    return summary
 
 
 def _plain(entry: Any) -> Any:
