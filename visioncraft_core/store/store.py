@@ -43,19 +43,27 @@ _SETUP = (
     # which survives a power cut only if the folder is synced, too.
     "PRAGMA journal_mode = TRUNCATE",
     "PRAGMA synchronous = FULL",  # the default, but not of every build
+    "PRAGMA foreign_keys = ON",
     """CREATE TABLE IF NOT EXISTS requests (key TEXT PRIMARY KEY, made REAL, used REAL,
         server TEXT, path TEXT, about TEXT)""",
     "CREATE INDEX IF NOT EXISTS requests_by_use ON requests (used)",
     # A name is reply, job (the answer of a job that ended), unparsed (an answer that gave no
     # result, for people) or the sha256 of the URL of a file.
-    """CREATE TABLE IF NOT EXISTS records (key TEXT, name TEXT, object TEXT, size INTEGER,
+    """CREATE TABLE IF NOT EXISTS records (
+        key TEXT REFERENCES requests ON DELETE CASCADE, name TEXT, object TEXT, size INTEGER,
         status INTEGER, origin TEXT, PRIMARY KEY (key, name))""",
     "CREATE INDEX IF NOT EXISTS records_by_object ON records (object, size)",
+    # An object goes with the last record that names it.
+    """CREATE TEMP TRIGGER remove_object AFTER DELETE ON records
+        WHEN NOT EXISTS (SELECT * FROM records WHERE object = old.object)
+        BEGIN SELECT remove_object(old.object); END""",
 )
 _WRITE = "BEGIN IMMEDIATE"  # waits for other writers, where a later change of mind would fail
 _ADD_REQUEST = """INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET used = excluded.used"""
 _ADD_RECORD = "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?)"
+_DELETE_OLDEST = """DELETE FROM requests WHERE key =
+    (SELECT key FROM requests WHERE key <> ? ORDER BY used LIMIT 1)"""
 _TOTAL = "SELECT count(*), ifnull(sum(size), 0) FROM (SELECT DISTINCT object, size FROM records)"
 
 log = logging.getLogger("visioncraft")
@@ -143,8 +151,7 @@ class Store:
     def forget(self, key: str) -> None:
         """Lets the next such request be sent again."""
         with suppress(OSError), self._open() as db:
-            db.execute(_WRITE)
-            self._delete_request(db, key)
+            db.execute("DELETE FROM requests WHERE key = ?", (key,))
 
     def quarantine(self, key: str) -> None:
         """Keeps an answer that nobody understood, but not as the answer."""
@@ -156,14 +163,12 @@ class Store:
                 " (SELECT min(name) FROM records WHERE key = ? AND name IN ('job', 'reply'))",
                 (key, key),
             )
-            query = "SELECT rowid, object FROM records WHERE key = ? AND name <> 'unparsed'"
-            self._delete(db, query, key)
+            db.execute("DELETE FROM records WHERE key = ? AND name <> 'unparsed'", (key,))
 
     def forget_file(self, key: str, url: str) -> None:
         """Lets the file of a result link be fetched again."""
         with suppress(OSError), self._open() as db:
-            db.execute(_WRITE)
-            self._delete_record(db, key, _named(url))
+            db.execute("DELETE FROM records WHERE key = ? AND name = ?", (key, _named(url)))
 
     def size(self) -> tuple[int, int]:
         """How many files there are, and their bytes."""
@@ -191,10 +196,9 @@ class Store:
         with suppress(OSError), self._open(create=True) as db:
             db.execute(_WRITE)
             ((_, size),) = db.execute(_TOTAL)
-            db.execute("DELETE FROM records")
-            db.execute("DELETE FROM requests")
             shutil.rmtree(self._objects, ignore_errors=True)
             _remove(self._damaged)
+            db.execute("DELETE FROM requests")
             db.commit()
             db.execute("VACUUM")  # prompts would stay in free parts of the file
         return size
@@ -227,12 +231,12 @@ class Store:
                 with self._open(create=True) as db:
                     db.execute(_WRITE)
                     if name == "reply":
-                        self._delete_request(db, key)
-                    else:
-                        self._delete_record(db, key, name)
+                        db.execute("DELETE FROM requests WHERE key = ?", (key,))
+                    db.execute("DELETE FROM records WHERE key = ? AND name = ?", (key, name))
                     record = (key, name, digest, len(content), response.status, origin)
                     _add(db, (key, now, now, origin, *words), record)
-                    self._make_room(db, key)
+                    while self._is_full(db) and db.execute(_DELETE_OLDEST, (key,)).rowcount:
+                        pass
                 if self._read(path) is None:
                     os.replace(part, path)
         except OSError as error:
@@ -266,6 +270,7 @@ class Store:
         try:
             connection = sqlite3.connect(self._index, self._timeout, isolation_level=None)
             with closing(connection) as db, db:
+                db.create_function("remove_object", 1, lambda name: _remove(self._object(name)))
                 for statement in _SETUP:
                     db.execute(statement)
                 if old:
@@ -287,30 +292,11 @@ class Store:
         db.commit()
         old_layout.remove(self._folder)
 
-    def _make_room(self, db: sqlite3.Connection, kept: str) -> None:
-        """Removes what was not used for longest, but not the request `kept`."""
-        query = "SELECT key FROM requests WHERE key <> ? ORDER BY used LIMIT 1"
-        while self._is_full(db) and (oldest := db.execute(query, (kept,)).fetchone()):
-            self._delete_request(db, *oldest)
-
     def _is_full(self, db: sqlite3.Connection) -> bool:
         ((requests,),) = db.execute("SELECT count(*) FROM requests")
         # An object that two requests share counts twice: to tell them apart takes much longer.
         ((size,),) = db.execute("SELECT sum(size) FROM records")
         return requests > self._max_requests or size > self._max_bytes
-
-    def _delete_request(self, db: sqlite3.Connection, key: str) -> None:
-        self._delete(db, "SELECT rowid, object FROM records WHERE key = ?", key)
-        db.execute("DELETE FROM requests WHERE key = ?", (key,))
-
-    def _delete_record(self, db: sqlite3.Connection, key: str, name: str) -> None:
-        self._delete(db, "SELECT rowid, object FROM records WHERE key = ? AND name = ?", key, name)
-
-    def _delete(self, db: sqlite3.Connection, query: str, *values: str) -> None:
-        """Deletes the records that `query` finds, and the objects that no other one names."""
-        found = db.execute(query, values).fetchall()
-        db.executemany("DELETE FROM records WHERE rowid = ?", [(row,) for row, _ in found])
-        self._remove_unnamed(db, (self._object(digest) for _, digest in found))
 
     def _remove_unnamed(self, db: sqlite3.Connection, paths: Iterable[Path]) -> None:
         for path in paths:
