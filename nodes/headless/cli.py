@@ -5,20 +5,46 @@ Exit codes: 0 done; 1 it ran and failed; 2 bad use, nothing was run; 130 cancell
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 
-from .commands.parser import execute
+from ...visioncraft_core.errors import Cancelled, VisionCraftError
+from .commands import catalog, doctor, key, run, sandbox, store
+from .commands.console import BAD_USE, CANCELLED, print_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    status = execute(arguments, version("visioncraft"))
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # a prompt may hold what a console cannot show
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    options = _parser().parse_args(arguments)
+    try:
+        status = options.command(options)
+    except Cancelled as error:
+        status = print_error(error, CANCELLED)
+    except VisionCraftError as error:
+        status = print_error(error, BAD_USE)
+    except KeyboardInterrupt:
+        status = print_error(Cancelled("Cancelled."), CANCELLED)
     if arguments is None:
         _leave_with(status)
     return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="visioncraft",
+        description="VisionCraft without ComfyUI: run saved workflows, or start a sandbox server.",
+    )
+    parser.add_argument("--version", action="version", version=version("visioncraft"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (run, sandbox, key, catalog, store, doctor):
+        command.register(commands)
+    return parser
 
 
 def _leave_with(status: int) -> None:

@@ -79,12 +79,12 @@ class Run:
         self,
         workflow: Workflow,
         node_classes: Mapping[str, type],
-        places: Folders,
+        run_folders: Folders,
         report: Report,
     ) -> None:
         self._workflow = workflow
         self._classes = node_classes
-        self._places = places
+        self._folders = run_folders
         self._report = report
         self._prompt = workflow.prompt()
         self._tasks: dict[str, asyncio.Task[list[list[Any]]]] = {}
@@ -96,8 +96,8 @@ class Run:
         """Raises WorkflowError or SaveFailed for all that can be known before the first call."""
         self.needed = needed_for(self._workflow, output_nodes(self._workflow, self._classes))
         validate(self._workflow, self._classes, self.needed)
-        self._places.prepare()
-        prefixes.refuse_unusable(self._workflow, self.needed, self._places)
+        self._folders.prepare()
+        prefixes.refuse_unusable(self._workflow, self.needed, self._folders)
 
     async def execute(self) -> Outcome:
         """Runs everything needed. A failure stops what depends on it; the rest, which may be paid,

@@ -19,7 +19,7 @@ from ...visioncraft_core.errors import SaveFailed
 from ...visioncraft_core.profiles.paths import default_home
 from . import previews
 
-Place = Literal["output", "temp"]
+FolderType = Literal["output", "temp"]
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 PREVIEWS = "previews"
@@ -35,7 +35,7 @@ class Saved:
 
     path: Path
     subfolder: str
-    type: Place
+    type: FolderType
 
     def shown(self) -> dict[str, str]:
         """ComfyUI's own form, as in its history."""
@@ -69,8 +69,8 @@ class Folders:
                 "Choose another one with --out.",
             ) from None
 
-    def place(self, place: Place) -> Path:
-        if place == "output":
+    def root(self, folder_type: FolderType) -> Path:
+        if folder_type == "output":
             return self._output
         if self._temp is None:
             self._temp = previews.enter(default_home() / PREVIEWS)
@@ -79,8 +79,8 @@ class Folders:
     def find(self, name: str) -> Path | None:
         """The input file called `name`; ComfyUI's " [output]" and " [input]" endings count."""
         plain = re.sub(r" \[(input|output|temp)\]$", "", name)
-        places = [self._output] if name.endswith(" [output]") else list(self.inputs)
-        for folder in places:
+        searched = (self._output,) if name.endswith(" [output]") else self.inputs
+        for folder in searched:
             candidate = (folder / plain).resolve()
             if candidate.is_file() and candidate.is_relative_to(folder.resolve()):
                 return candidate
@@ -98,7 +98,7 @@ class Folders:
         contents: list[bytes],
         prefix: str,
         suffix: str,
-        place: Place,
+        folder_type: FolderType,
         size: tuple[int, int],
         tail: str = "_",
     ) -> list[Saved]:
@@ -108,7 +108,7 @@ class Folders:
         %height% %batch_num%; `size` is width and height in pixels.
         """
         try:
-            folder, name, subfolder = self._target(prefix, place, size)
+            folder, name, subfolder = self._target(prefix, folder_type, size)
         except ValueError as problem:
             raise SaveFailed(
                 f"A result could not be saved: its filename prefix {problem}.",
@@ -134,9 +134,9 @@ class Folders:
                     "Make room, or choose another folder with --out.",
                     charged="yes",
                 ) from None
-        return [Saved(path, subfolder, place) for path in paths]
+        return [Saved(path, subfolder, folder_type) for path in paths]
 
-    def refusal(self, prefix: str) -> str:
+    def prefix_problem(self, prefix: str) -> str:
         """Why no result can be saved under `prefix`, as the end of a sentence; "" where one can.
 
         Knows no size yet, and reckons with the longest ending that a node gives.
@@ -157,14 +157,16 @@ class Folders:
             return str(problem)
         return ""
 
-    def _target(self, prefix: str, place: Place, size: tuple[int, int]) -> tuple[Path, str, str]:
+    def _target(
+        self, prefix: str, folder_type: FolderType, size: tuple[int, int]
+    ) -> tuple[Path, str, str]:
         """The folder for files with `prefix`, how their names begin, and the folder as shown.
 
         Raises ValueError with the end of a sentence about the prefix.
         """
         if CONTROL.search(prefix):
             raise ValueError("has control characters in it")
-        root = self.place(place)
+        root = self.root(folder_type)
         filled = Path(os.path.normpath(_filled(prefix, size)))
         try:
             os.fsencode(filled)  # half of a character has no bytes

@@ -61,18 +61,18 @@ def fill(workflow: Workflow, now: datetime | None = None) -> None:
     others with a prefix get the same.
     """
     now = now or datetime.now()
-    faces = _faces(workflow)
+    states = _states(workflow)
     for node in workflow.nodes.values():
         prefix = node.inputs.get(PREFIX)
         if isinstance(prefix, str):
-            node.inputs[PREFIX] = _filled(prefix, faces, now)
+            node.inputs[PREFIX] = _filled(prefix, states, now)
 
 
-def refuse_unusable(workflow: Workflow, needed: Iterable[str], places: Folders) -> None:
+def refuse_unusable(workflow: Workflow, needed: Iterable[str], folders: Folders) -> None:
     """Raises WorkflowError for a prefix under which a result, once paid, could not be saved."""
     for node in (workflow.nodes[node_id] for node_id in needed):
         prefix = node.inputs.get(PREFIX)
-        if isinstance(prefix, str) and (problem := places.refusal(prefix)):
+        if isinstance(prefix, str) and (problem := folders.prefix_problem(prefix)):
             raise WorkflowError(
                 f"{node.title or node.class_type} (#{node.id}): "
                 f'{PREFIX} "{clip(prefix, LONGEST_SHOWN)}" {problem}.',
@@ -80,21 +80,21 @@ def refuse_unusable(workflow: Workflow, needed: Iterable[str], places: Folders) 
             )
 
 
-def _faces(workflow: Workflow) -> list[CanvasNodeState]:
+def _states(workflow: Workflow) -> list[CanvasNodeState]:
     """What is named in prefixes. In the API form a linked input has lost its widget's value."""
     nodes = workflow.nodes
-    faces = workflow.faces or [
+    states = workflow.states or [
         CanvasNodeState(node.id, node.class_type, node.title, node.class_type, _links(node))
         for node in nodes.values()
     ]
-    return [replace(face, widgets=_widgets(face, nodes.get(face.id))) for face in faces]
+    return [replace(state, widgets=_widgets(state, nodes.get(state.id))) for state in states]
 
 
-def _widgets(face: CanvasNodeState, node: Node | None) -> dict[str, Any]:
+def _widgets(state: CanvasNodeState, node: Node | None) -> dict[str, Any]:
     # --set, a primitive and a subgraph's input put a value into the widget. A link does not.
     given = node.inputs if node else {}
     return {
-        **face.widgets,
+        **state.widgets,
         **{
             name: value
             for name, value in given.items()
@@ -107,15 +107,15 @@ def _links(node: Node) -> dict[str, Any]:
     return {name: value for name, value in node.inputs.items() if isinstance(value, Link)}
 
 
-def _filled(prefix: str, faces: Sequence[CanvasNodeState], now: datetime) -> str:
+def _filled(prefix: str, states: Sequence[CanvasNodeState], now: datetime) -> str:
     def value(match: re.Match[str]) -> str:
         words = match[1]
         if words.startswith("date:"):
             return _date(words.removeprefix("date:"), now)
         title, _, widget = words.partition(".")
-        for face in _called(title, faces):
-            if widget in face.widgets:
-                found = face.widgets[widget]
+        for state in _called(title, states):
+            if widget in state.widgets:
+                found = state.widgets[widget]
                 known = not isinstance(found, Link)
                 return _FORBIDDEN.sub("_", _spelled(found)) if known else match[0]
         return match[0]
@@ -123,14 +123,14 @@ def _filled(prefix: str, faces: Sequence[CanvasNodeState], now: datetime) -> str
     return re.sub("%([^%]+)%", value, prefix)
 
 
-def _called(name: str, faces: Sequence[CanvasNodeState]) -> list[CanvasNodeState]:
+def _called(name: str, states: Sequence[CanvasNodeState]) -> list[CanvasNodeState]:
     """ComfyUI takes the first of these or nothing (applyTextReplacements)."""
-    aliased = [face for face in faces if face.alias == name]
-    return aliased + [face for face in faces if name in _titles(face)]
+    aliased = [state for state in states if state.alias == name]
+    return aliased + [state for state in states if name in _titles(state)]
 
 
-def _titles(face: CanvasNodeState) -> tuple[str, ...]:
-    return (face.title,) if face.title else TITLES.get(face.class_type, ())
+def _titles(state: CanvasNodeState) -> tuple[str, ...]:
+    return (state.title,) if state.title else TITLES.get(state.class_type, ())
 
 
 def _spelled(value: Any) -> str:

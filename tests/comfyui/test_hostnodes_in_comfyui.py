@@ -94,7 +94,7 @@ def photo(comfyui: ComfyUI, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Iterator[Folders]:
+def run_folders(tmp_path: Path) -> Iterator[Folders]:
     """The folders of our own nodes when they are called without a run."""
     current = Folders(tmp_path / "out", (tmp_path,))
     before = folders.current.set(current)
@@ -109,7 +109,7 @@ def call(name: str, **inputs: Any) -> Any:
 
 @pytest.mark.parametrize("name", sorted(NODE_CLASSES))
 def test_a_host_node_declares_the_inputs_of_the_real_one(
-    name: str, comfyui: ComfyUI, photo: Path, places: Folders
+    name: str, comfyui: ComfyUI, photo: Path, run_folders: Folders
 ):
     (skip_if_older if name in YOUNGER else skip_if_newer)(comfyui)
     real = described(name, comfyui)
@@ -286,7 +286,12 @@ def frames(path: Path) -> np.ndarray:
     ids=["lossless", "lossy", "png"],
 )
 def test_an_animation_holds_what_the_real_one_does(
-    name: str, options: dict[str, Any], fps: float, comfyui: ComfyUI, photo: Path, places: Folders
+    name: str,
+    options: dict[str, Any],
+    fps: float,
+    comfyui: ComfyUI,
+    photo: Path,
+    run_folders: Folders,
 ):
     prefix = f"moving/{name}{fps}{len(str(options))}%width%"
     inputs = {"fps": fps, "filename_prefix": prefix, **options}
@@ -305,7 +310,7 @@ def test_an_animation_holds_what_the_real_one_does(
     ],
 )
 def test_a_single_picture_as_animation_is_called_what_the_real_one_calls_it(
-    name: str, options: dict[str, Any], reference: ComfyUI, photo: Path, places: Folders
+    name: str, options: dict[str, Any], reference: ComfyUI, photo: Path, run_folders: Folders
 ):
     inputs = {"fps": 6.0, "filename_prefix": f"single/{name}", **options}
     graph = moving({"class_type": name, "inputs": {"images": ["1", 0], **inputs}})
@@ -317,7 +322,7 @@ def test_a_single_picture_as_animation_is_called_what_the_real_one_calls_it(
 @pytest.mark.parametrize("codec", ["auto", "h264"])
 @pytest.mark.parametrize("fps", [1.0, 23.976, 120.0])
 def test_a_video_of_frames_is_the_real_one(
-    fps: float, codec: str, reference: ComfyUI, photo: Path, places: Folders
+    fps: float, codec: str, reference: ComfyUI, photo: Path, run_folders: Folders
 ):
     inputs = {"filename_prefix": f"film/{fps}{codec}-%height%", "format": "mp4", "codec": codec}
     graph = moving(
@@ -373,7 +378,7 @@ def test_a_video_of_a_file_is_the_real_one(
     sound: bool,  # noqa: FBT001
     codec: str,
     reference: ComfyUI,
-    places: Folders,
+    run_folders: Folders,
 ):
     content = film_file(kind, sound=sound)
     name = f"{kind}{sound}{codec}"
@@ -391,7 +396,7 @@ def test_a_video_of_a_file_is_the_real_one(
 
 @pytest.mark.parametrize("kind", ["h264", "mpeg4"])
 def test_a_file_is_taken_apart_as_the_real_node_does(
-    kind: str, reference: ComfyUI, places: Folders
+    kind: str, reference: ComfyUI, run_folders: Folders
 ):
     content = film_file(kind, sound=False)
     (reference.base / "input" / f"apart{kind}.mp4").write_bytes(content)
@@ -424,7 +429,7 @@ def test_a_file_is_taken_apart_as_the_real_node_does(
     ],
 )
 def test_a_text_is_saved_as_the_real_node_does(
-    format_: str, text: str, comfyui: ComfyUI, places: Folders
+    format_: str, text: str, comfyui: ComfyUI, run_folders: Folders
 ):
     described("SaveText", comfyui)
     inputs = {"filename_prefix": f"text/{format_}{len(text)}", "format": format_}
@@ -443,7 +448,7 @@ def test_a_text_is_saved_as_the_real_node_does(
 
 @pytest.mark.parametrize(("columns", "padding"), [(1, 0), (4, 5), (20, 50)])
 def test_a_grid_is_the_real_one(
-    columns: int, padding: int, comfyui: ComfyUI, photo: Path, places: Folders, tmp_path: Path
+    columns: int, padding: int, comfyui: ComfyUI, photo: Path, run_folders: Folders, tmp_path: Path
 ):
     described("ImageGrid", comfyui)
     cells = {"columns": columns, "cell_width": 40, "cell_height": 57, "padding": padding}
@@ -457,7 +462,7 @@ def test_a_grid_is_the_real_one(
 
 @pytest.mark.parametrize("spacing", [0, 5, 6])
 def test_a_gap_of_odd_width_is_stitched_as_the_real_node_does(
-    spacing: int, comfyui: ComfyUI, photo: Path, places: Folders, tmp_path: Path
+    spacing: int, comfyui: ComfyUI, photo: Path, run_folders: Folders, tmp_path: Path
 ):
     look = {"direction": "right", "match_image_size": False, "spacing_color": "green"}
     pair = {"image1": ["1", 0], "image2": ["2", 0], "spacing_width": spacing}
@@ -480,10 +485,10 @@ def test_a_gap_of_odd_width_is_stitched_as_the_real_node_does(
     ],
 )
 def test_files_are_counted_as_the_real_one_does(
-    there: list[str], reference: ComfyUI, photo: Path, places: Folders
+    there: list[str], reference: ComfyUI, photo: Path, run_folders: Folders
 ):
     prefix = f"counted/{len(there)}{len(there[0])}/cat"
-    for root in (reference.base / "output", places.place("output")):
+    for root in (reference.base / "output", run_folders.root("output")):
         (root / prefix).parent.mkdir(parents=True)
         for name in there:
             (root / prefix).with_name(name).touch()

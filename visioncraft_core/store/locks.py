@@ -1,80 +1,73 @@
-"""Lets one process at a time work on a thing, by an advisory lock on a file of its own.
+"""Lets one process at a time work on a request, by a lock on a file of its own.
 
-The system takes the lock from a process that ends, however it ends.
+The system releases the lock of a process that ends, however it ends. A file is left behind: to
+remove it at once would give the next two processes locks on different files.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from ..cancellation import LOOK_EVERY, ShouldCancel
 from ..errors import Cancelled
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-
-    def _unlock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)  # closing alone may take a while to count
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def _unlock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_UN)
+LEFT_BEHIND = 3600.0  # seconds after which a file that nobody has locked may go
 
 
 @contextmanager
 def request_lock(path: Path, should_cancel: ShouldCancel) -> Iterator[None]:
-    """Waits until nobody else holds `path`, and holds it; at the end it is gone.
+    """Waits until nobody else holds `path`, and holds it.
 
     Where the disk is full or not writable, or knows no locks, nobody waits. Raises Cancelled.
     """
-    handle = _held(path, should_cancel)
+    lock = _lock(path)
+    # FileLock raises NotImplementedError where a system has no locks at all.
+    with suppress(OSError, NotImplementedError):
+        if not _acquire(lock):
+            _refuse_disk_without_locks(path)
+            while not _acquire(lock):
+                if should_cancel():
+                    raise Cancelled("Cancelled.", phase="queue", charged="no")
+                time.sleep(LOOK_EVERY)
     try:
         yield
     finally:
-        if handle is not None:
-            with suppress(OSError):  # Windows keeps the name of an open file; the next one uses it
-                os.unlink(path)
-            with suppress(OSError):
-                _unlock(handle)
-            os.close(handle)
+        with suppress(OSError):
+            lock.release()
 
 
-def _held(path: Path, should_cancel: ShouldCancel) -> int | None:
-    while True:
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError:
-            return None
-        try:
-            _lock(handle)
-            if _is(handle, path):
-                return handle
-            os.close(handle)  # the last holder took the file away after this one opened it
-            continue
-        except (BlockingIOError, PermissionError):
-            os.close(handle)
-        except OSError:
-            os.close(handle)
-            return None
-        if should_cancel():
-            raise Cancelled("Cancelled.", phase="queue", charged="no")
-        time.sleep(LOOK_EVERY)
+def remove_unused_locks(folder: Path) -> None:
+    """Removes the files that were left behind in `folder`."""
+    with suppress(OSError, NotImplementedError):
+        for path in list(folder.iterdir()):
+            if time.time() - path.stat().st_mtime > LEFT_BEHIND and _acquire(lock := _lock(path)):
+                with lock, suppress(OSError):  # on Windows `lock` itself removes it
+                    path.unlink()
 
 
-def _is(handle: int, path: Path) -> bool:
+def _lock(path: Path) -> BaseFileLock:
+    return FileLock(path, mode=0o600)
+
+
+def _acquire(lock: BaseFileLock) -> bool:
+    # Not with a timeout: FileLock would wait without a look at should_cancel.
     try:
-        return os.path.samestat(os.fstat(handle), os.stat(path))
-    except FileNotFoundError:
+        lock.acquire(blocking=False)
+    except Timeout:
         return False
+    return True
+
+
+def _refuse_disk_without_locks(path: Path) -> None:
+    """Raises OSError where not even a new file can be locked: filelock before 3.24 takes that for
+    a lock that somebody holds."""
+    probe = path.with_name(f"{path.name}.{token_hex(8)}")
+    with _lock(probe).acquire(blocking=False):
+        pass
+    probe.unlink(missing_ok=True)

@@ -1,47 +1,77 @@
 """What was paid for, kept on disk as it arrives and before anything is decoded.
 
-    store/objects/ab/<sha256 of the content>        every answer and file, once
-    store/requests/ab/<sha256 of the request>/      what a request was answered with:
-        reply.json, job.json                        the answer, and that of a job that ended
-        unread.json                                 an answer that gave no result, for people
-        <sha256 of a URL>.json                      the file that a result link gave
-    store/claims/<sha256 of the request>            while a process works on it
-    store/untrimmed                                 see `bounds`
+    store/objects/ab/<sha256 of the content>    every answer and file, once
+    store/index.sqlite                          what each request was answered with
+    store/locks/<sha256 of the request>         while a process works on it
 
 A request is its wire body without the token, the base URL and the variation that the user asked
-for; the key is in none of it. Every file appears whole or not at all, and content is checked
-against its name before it is given out, so a process may be killed anywhere and two may work here
-at once. The disk being full or gone loses no result: it is only not kept.
+for; the key is in none of it. Objects appear whole or not at all, and content is checked against
+its name before it is given out. The index names every object, but an object that it names may be
+missing: so a process may be killed anywhere, and several may work here at once. The disk being full
+or gone, or a network drive without locks, loses no result: it is only not kept.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import shutil
+import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ..atomic import PART, write_atomic
+from ..atomic import PART, temporary_file
 from ..cancellation import ShouldCancel
 from ..http.call import Response
-from .eviction import MOST_BYTES, MOST_REQUESTS, Bounds
-from .locks import request_lock
+from . import old_layout
+from .locks import LEFT_BEHIND, remove_unused_locks, request_lock
 
-UNREAD = "unread.json"
+MAX_BYTES = 2 * 2**30
+MAX_REQUESTS = 50_000  # texts are so small that they would never come to so many bytes
 ABOUT = 80  # characters of a prompt in the list
+USE_NOTED_EVERY = 60.0  # seconds: to note a use writes to the disk
+
+_SETUP = (
+    # Not WAL, which needs memory that all processes share: a network drive has none. Nor DELETE,
+    # which survives a power cut only if the folder is synced, too.
+    "PRAGMA journal_mode = TRUNCATE",
+    "PRAGMA synchronous = FULL",  # the default, but not of every build
+    "PRAGMA foreign_keys = ON",
+    """CREATE TABLE IF NOT EXISTS requests (key TEXT PRIMARY KEY, made REAL, used REAL,
+        server TEXT, path TEXT, about TEXT)""",
+    "CREATE INDEX IF NOT EXISTS requests_by_use ON requests (used)",
+    # A name is reply, job (the answer of a job that ended), unparsed (an answer that gave no
+    # result, for people) or the sha256 of the URL of a file.
+    """CREATE TABLE IF NOT EXISTS records (
+        key TEXT REFERENCES requests ON DELETE CASCADE, name TEXT, object TEXT, size INTEGER,
+        status INTEGER, origin TEXT, PRIMARY KEY (key, name))""",
+    "CREATE INDEX IF NOT EXISTS records_by_object ON records (object, size)",
+    # An object goes with the last record that names it.
+    """CREATE TEMP TRIGGER remove_object AFTER DELETE ON records
+        WHEN NOT EXISTS (SELECT * FROM records WHERE object = old.object)
+        BEGIN SELECT remove_object(old.object); END""",
+)
+_WRITE = "BEGIN IMMEDIATE"  # waits for other writers, where a later change of mind would fail
+_ADD_REQUEST = """INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET used = excluded.used"""
+_ADD_RECORD = "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?)"
+_DELETE_OLDEST = """DELETE FROM requests WHERE key =
+    (SELECT key FROM requests WHERE key <> ? ORDER BY used LIMIT 1)"""
+_TOTAL = "SELECT count(*), ifnull(sum(size), 0) FROM (SELECT DISTINCT object, size FROM records)"
 
 log = logging.getLogger("visioncraft")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One request and what is kept of its answer. `made` is seconds since 1970; `unread` is the
+    """One request and what is kept of its answer. `made` is seconds since 1970; `unparsed` is the
     file of an answer that gave no result."""
 
     made: float
@@ -50,7 +80,7 @@ class Entry:
     about: str
     files: int
     size: int
-    unread: Path | None = None
+    unparsed: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -63,16 +93,25 @@ class Health:
 
 
 class Store:
-    """Paid results in `folder`. Safe to share between threads and processes. Where the disk
-    fails, nothing is raised."""
+    """Paid results in `folder`; the least recently used make room. Safe to share between threads
+    and processes. Where the disk fails, or others write for `busy_timeout` seconds, nothing is
+    raised."""
 
     def __init__(
-        self, folder: Path, most_bytes: int = MOST_BYTES, most_requests: int = MOST_REQUESTS
+        self,
+        folder: Path,
+        max_bytes: int = MAX_BYTES,
+        max_requests: int = MAX_REQUESTS,
+        busy_timeout: float = 10.0,
     ) -> None:
+        self._folder = folder
         self._objects = folder / "objects"
-        self._requests = folder / "requests"
-        self._claims = folder / "claims"
-        self._bounds = Bounds(folder, most_bytes, most_requests)
+        self._locks = folder / "locks"
+        self._index = folder / "index.sqlite"
+        self._damaged = folder / "index.damaged"
+        self._max_bytes = max_bytes
+        self._max_requests = max_requests
+        self._timeout = self._busy_timeout = busy_timeout
 
     @contextmanager
     def request_lock(self, key: str, should_cancel: ShouldCancel) -> Iterator[None]:
@@ -81,127 +120,188 @@ class Store:
         Raises Cancelled.
         """
         with suppress(OSError):
-            _make(self._claims)
-        with request_lock(self._claims / key, should_cancel):
+            _make(self._locks)
+        with request_lock(self._locks / key, should_cancel):
             yield
 
     def keep_reply(self, key: str, response: Response, about: Mapping[str, Any]) -> bool:
-        """Keeps an answer under `key`; `about` is for people. Tells whether it could be kept."""
-        return self._keep(key, "reply", response.body, {**about, **_told(response)})
+        """Keeps an answer under `key`, in place of all that was kept there; `about` is for people.
+        Tells whether it could be kept."""
+        return self._keep(key, "reply", response, about)
 
     def keep_job(self, key: str, response: Response) -> bool:
         """Keeps the answer of a job that ended."""
-        return self._keep(key, "job", response.body, _told(response))
+        return self._keep(key, "job", response)
 
     def keep_file(self, key: str, url: str, content: bytes) -> bool:
         """Keeps the file that a result link gave."""
-        return self._keep(key, _named(url), content, {})
+        return self._keep(key, _named(url), Response(0, {}, content, ""))
 
     def reply(self, key: str) -> Response | None:
         """The answer that `key` was given."""
-        return self._response(key, "reply")
+        return self._find(key, "reply")
 
     def job(self, key: str) -> Response | None:
-        return self._response(key, "job")
+        return self._find(key, "job")
 
     def file(self, key: str, url: str) -> bytes | None:
-        return self._content(key, self._record(key, _named(url)))
+        found = self._find(key, _named(url))
+        return found and found.body
 
     def forget(self, key: str) -> None:
         """Lets the next such request be sent again."""
-        folder = self._folder(key)
-        for path in _listed(folder):
-            _remove(path)
-        with suppress(OSError):
-            folder.rmdir()
+        with suppress(OSError), self._open() as db:
+            db.execute("DELETE FROM requests WHERE key = ?", (key,))
 
     def quarantine(self, key: str) -> None:
         """Keeps an answer that nobody understood, but not as the answer."""
-        folder = self._folder(key)
-        for name in ("reply.json", "job.json"):  # of two, the job's is what was made
-            with suppress(OSError):
-                os.replace(folder / name, folder / UNREAD)
-        for path in _listed(folder):
-            if path.name != UNREAD:
-                _remove(path)
+        with suppress(OSError), self._open() as db:
+            db.execute(_WRITE)
+            # Of two, the job's is what was made.
+            db.execute(
+                "UPDATE OR REPLACE records SET name = 'unparsed' WHERE key = ? AND name ="
+                " (SELECT min(name) FROM records WHERE key = ? AND name IN ('job', 'reply'))",
+                (key, key),
+            )
+            db.execute("DELETE FROM records WHERE key = ? AND name <> 'unparsed'", (key,))
 
     def forget_file(self, key: str, url: str) -> None:
         """Lets the file of a result link be fetched again."""
-        _remove(self._folder(key) / f"{_named(url)}.json")
+        with suppress(OSError), self._open() as db:
+            db.execute("DELETE FROM records WHERE key = ? AND name = ?", (key, _named(url)))
 
     def size(self) -> tuple[int, int]:
         """How many files there are, and their bytes."""
-        found = [size for _, size in self._all_objects()]
-        return len(found), sum(found)
+        with suppress(OSError), self._open() as db:
+            return db.execute(_TOTAL).fetchone()
+        return 0, 0
 
     def entries(self) -> list[Entry]:
         """What is kept, newest first."""
-        found = [e for folder in self._all_requests() if (e := self._entry(folder))]
-        return sorted(found, key=lambda entry: entry.made, reverse=True)
+        query = """
+            SELECT made, server, path, about,
+                max(1, sum(name NOT IN ('reply', 'job', 'unparsed'))), sum(size),
+                max(CASE name WHEN 'unparsed' THEN object END)
+            FROM requests JOIN records USING (key) GROUP BY key ORDER BY made DESC"""
+        with suppress(OSError), self._open() as db:
+            return [
+                Entry(made, server, path, about, files, size, digest and self._object(digest))
+                for made, server, path, about, files, size, digest in db.execute(query)
+            ]
+        return []
 
     def clear(self) -> int:
         """Removes everything; gives the bytes that are free now."""
-        _, size = self.size()
-        for folder in self._all_requests():
-            self.forget(folder.name)
-        for path, _ in self._all_objects():
-            _remove(path)
+        size = 0
+        with suppress(OSError), self._open(create=True) as db:
+            db.execute(_WRITE)
+            ((_, size),) = db.execute(_TOTAL)
+            shutil.rmtree(self._objects, ignore_errors=True)
+            _remove(self._damaged)
+            db.execute("DELETE FROM requests")
+            db.commit()
+            db.execute("VACUUM")  # prompts would stay in free parts of the file
         return size
 
     def verify(self) -> Health:
         """Reads everything once and removes what is damaged."""
-        good = damaged = missing = 0
-        for path, _ in self._all_objects():
-            if self._read(path) is None:
-                damaged += 1
-            else:
-                good += 1
-        for folder in self._all_requests():
-            for record in _listed(folder):
-                digest = _json(record).get("sha256", "")
-                if not (isinstance(digest, str) and self._object(digest).is_file()):
-                    missing += 1
-                    _remove(record)
-        return Health(good, damaged, missing)
+        paths = list(self._objects.glob("??/*"))
+        good = sum(self._read(path) is not None for path in paths)
+        missing = 0
+        with suppress(OSError), self._open() as db:
+            db.execute(_WRITE)
+            for (digest,) in db.execute("SELECT DISTINCT object FROM records").fetchall():
+                if not self._object(digest).exists():
+                    query = "DELETE FROM records WHERE object = ?"
+                    missing += db.execute(query, (digest,)).rowcount
+            db.execute("DELETE FROM requests WHERE key NOT IN (SELECT key FROM records)")
+            self._remove_unnamed(db, paths)
+        return Health(good, len(paths) - good, missing)
 
-    def _keep(self, key: str, name: str, content: bytes, told: Mapping[str, Any]) -> bool:
+    def _keep(
+        self, key: str, name: str, response: Response, about: Mapping[str, Any] | None = None
+    ) -> bool:
+        content, origin, now = response.body, response.origin, time.time()
         digest = sha256(content).hexdigest()
         path = self._object(digest)
-        record = {**told, "made": time.time(), "sha256": digest, "size": len(content)}
+        words = ((about or {}).get(part, "") for part in ("path", "about"))
         try:
-            _touch(path)  # first: from here on nobody takes it for the least recently used
-            if self._read(path) is None:
-                _make(path.parent)
-                write_atomic(path, content, secret=True, durable=True)
-            _make(self._folder(key))
-            text = json.dumps(record, ensure_ascii=True).encode()
-            write_atomic(self._folder(key) / f"{name}.json", text, secret=True, durable=True)
+            _make(path.parent)
+            with temporary_file(self._objects, content, secret=True, durable=True) as part:
+                with self._open(create=True) as db:
+                    db.execute(_WRITE)
+                    if name == "reply":
+                        db.execute("DELETE FROM requests WHERE key = ?", (key,))
+                    db.execute("DELETE FROM records WHERE key = ? AND name = ?", (key, name))
+                    record = (key, name, digest, len(content), response.status, origin)
+                    _add(db, (key, now, now, origin, *words), record)
+                    while self._is_full(db) and db.execute(_DELETE_OLDEST, (key,)).rowcount:
+                        pass
+                if self._read(path) is None:
+                    os.replace(part, path)
         except OSError as error:
             log.warning("A result could not be kept in the store (%s).", error.strerror)
             return False
-        self._bounds.count(len(content))
+        self._sweep()
         return True
 
-    def _response(self, key: str, name: str) -> Response | None:
-        record = self._record(key, name)
-        content = self._content(key, record)
-        origin, status = record.get("server"), record.get("status")
-        if content is None or not isinstance(origin, str) or not isinstance(status, int):
-            return None
-        return Response(status, {}, content, origin)
+    def _find(self, key: str, name: str) -> Response | None:
+        query = "SELECT object, status, origin FROM records WHERE key = ? AND name = ?"
+        with suppress(OSError), self._open() as db:
+            for digest, status, origin in db.execute(query, (key, name)).fetchall():
+                content = self._read(self._object(digest))
+                if content is not None:
+                    now = time.time()
+                    with suppress(sqlite3.Error):
+                        query = "UPDATE requests SET used = ? WHERE key = ? AND used < ?"
+                        db.execute(query, (now, key, now - USE_NOTED_EVERY))
+                    return Response(status, {}, content, origin)
+        return None
 
-    def _record(self, key: str, name: str) -> dict[str, Any]:
-        return _json(self._folder(key) / f"{name}.json")
+    @contextmanager
+    def _open(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
+        """The index, which is committed at the end. Raises OSError, also where there is none."""
+        old = (self._folder / old_layout.REQUESTS).is_dir()
+        if create or old:
+            # Nothing but SQLite may open and close it: that would end the locks of this process.
+            with suppress(FileExistsError):
+                self._index.touch(0o600, exist_ok=False)
+        self._index.stat()
+        try:
+            connection = sqlite3.connect(self._index, self._timeout, isolation_level=None)
+            with closing(connection) as db, db:
+                db.create_function("remove_object", 1, lambda name: _remove(self._object(name)))
+                for statement in _SETUP:
+                    db.execute(statement)
+                if old:
+                    self._take_over(db)
+                yield db
+            self._timeout = self._busy_timeout
+        except sqlite3.Error as error:
+            self._timeout = 0.2  # a drive without locks seems to be busy for ever
+            if type(error) is sqlite3.DatabaseError:  # the file is damaged: begin another one
+                with suppress(OSError):
+                    os.replace(self._index, self._damaged)
+            raise OSError(errno.EIO, str(error)) from error
 
-    def _content(self, key: str, record: Mapping[str, Any]) -> bytes | None:
-        digest = record.get("sha256")
-        if not isinstance(digest, str):
-            return None
-        content = self._read(self._object(digest))
-        if content is not None:
-            _touch(self._object(digest))  # the last use decides what has to go
-            _touch(self._folder(key))
-        return content
+    def _take_over(self, db: sqlite3.Connection) -> None:
+        db.execute(_WRITE)
+        for request, records in old_layout.read(self._folder):
+            _add(db, request, *records)
+        self._remove_unnamed(db, self._objects.glob("??/*"))
+        db.commit()
+        old_layout.remove(self._folder)
+
+    def _is_full(self, db: sqlite3.Connection) -> bool:
+        ((requests,),) = db.execute("SELECT count(*) FROM requests")
+        # An object that two requests share counts twice: to tell them apart takes much longer.
+        ((size,),) = db.execute("SELECT sum(size) FROM records")
+        return requests > self._max_requests or size > self._max_bytes
+
+    def _remove_unnamed(self, db: sqlite3.Connection, paths: Iterable[Path]) -> None:
+        for path in paths:
+            if not db.execute("SELECT 1 FROM records WHERE object = ?", (path.name,)).fetchone():
+                _remove(path)
 
     def _read(self, path: Path) -> bytes | None:
         """The content of an object; a damaged one is removed."""
@@ -214,35 +314,17 @@ class Store:
         _remove(path)
         return None
 
-    def _entry(self, folder: Path) -> Entry | None:
-        records = {path.stem: _json(path) for path in _listed(folder)}
-        told = records.get("reply") or records.get("unread")
-        if not told:
-            return None
-        digest = "" if "reply" in records else str(told.get("sha256"))
-        sizes = [r["size"] for r in records.values() if isinstance(r.get("size"), int)]
-        files = len(records.keys() - {"reply", "job", "unread"})
-        server, path, about = (str(told.get(name, "")) for name in ("server", "path", "about"))
-        made = told["made"] if isinstance(told.get("made"), float) else 0.0
-        unread = self._object(digest) if digest else None
-        return Entry(made, server, path, about, files or 1, sum(sizes), unread)
-
     def _object(self, digest: str) -> Path:
         safe = digest if digest.isalnum() else "-"
         return self._objects / safe[:2] / safe
 
-    def _folder(self, key: str) -> Path:
-        return self._requests / key[:2] / key
-
-    def _all_objects(self) -> Iterator[tuple[Path, int]]:
-        """Path and size of each."""
-        for path in self._objects.glob("??/*"):
-            with suppress(OSError):
-                if path.suffix != PART:
-                    yield path, path.stat().st_size
-
-    def _all_requests(self) -> list[Path]:
-        return list(self._requests.glob("??/*"))
+    def _sweep(self) -> None:
+        """Removes what was left behind by processes that were killed."""
+        with suppress(OSError):
+            for part in self._objects.glob(f"*{PART}"):
+                if time.time() - part.stat().st_mtime > LEFT_BEHIND:
+                    part.unlink()
+        remove_unused_locks(self._locks)
 
 
 def key_of(path: str, body: Mapping[str, Any], base_url: str, variation: object) -> str:
@@ -251,35 +333,24 @@ def key_of(path: str, body: Mapping[str, Any], base_url: str, variation: object)
     return sha256(asked.encode()).hexdigest()
 
 
-def _told(response: Response) -> dict[str, Any]:
-    return {"server": response.origin, "status": response.status}
+def _add(db: sqlite3.Connection, request: Iterable[object], *records: Iterable[object]) -> None:
+    db.execute(_ADD_REQUEST, _storable(request))
+    db.executemany(_ADD_RECORD, map(_storable, records))
+
+
+def _storable(row: Iterable[object]) -> list[object]:
+    """`row` without half characters, for which SQLite has no bytes."""
+    return [v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in row]
 
 
 def _named(url: str) -> str:
     return sha256(url.encode("utf-8", "backslashreplace")).hexdigest()
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _listed(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("*") if path.suffix != PART]
-
-
 def _make(folder: Path) -> None:
     # Prompts, pictures and signed links: nobody else's business.
     for parent in reversed([folder, *folder.parents][:4]):
         parent.mkdir(mode=0o700, exist_ok=True, parents=True)
-
-
-def _touch(path: Path) -> None:
-    with suppress(OSError):
-        os.utime(path)
 
 
 def _remove(path: Path) -> None:

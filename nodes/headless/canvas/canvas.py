@@ -1,7 +1,7 @@
 """The canvas form of a workflow, as JSON, turned into checked records.
 
 Accepts version 0.4 (links as arrays) and version 1 (links as objects), and subgraph definitions.
-Knows how the file is written, not what it means: which links matter is decided in wiring.py.
+Knows how the file is written, not what it means: link_resolver.py decides which links matter.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Canvas:
     """One drawing surface: the workflow itself, or the inside of a subgraph."""
 
     nodes: dict[str, CanvasNode]
-    wires: dict[str, CanvasLink]
+    links: dict[str, CanvasLink]
     inputs: tuple[SubgraphPort, ...] = ()
     outputs: tuple[SubgraphPort, ...] = ()
     subgraphs: dict[str, Canvas] = field(default_factory=dict)
@@ -127,7 +127,7 @@ def _surface(content: dict[str, Any], subgraphs: dict[str, Canvas]) -> Canvas:
     name = content.get("name")
     return Canvas(
         nodes,
-        _wires(content.get("links")),
+        _links(content.get("links")),
         tuple(_port(each) for each in _members(content.get("inputs"), "a subgraph's inputs")),
         tuple(_port(each) for each in _members(content.get("outputs"), "a subgraph's outputs")),
         subgraphs,
@@ -183,21 +183,21 @@ def _type(member: dict[str, Any]) -> str:
     return kind if isinstance(kind, str) and kind else "*"
 
 
-def _wires(links: object) -> dict[str, CanvasLink]:
+def _links(links: object) -> dict[str, CanvasLink]:
     if not isinstance(links, list):
         raise WorkflowProblem("a list of links is missing.")
-    wires: dict[str, CanvasLink] = {}
+    found: dict[str, CanvasLink] = {}
     for link in links:
         # Early litegraph left empty places where links had been removed.
         if link is None:
             continue
-        name, wire = _wire(link)
-        if wires.setdefault(name, wire) != wire:
+        name, read = _link(link)
+        if found.setdefault(name, read) != read:
             raise WorkflowProblem(f"two different links have the id {name}.")
-    return wires
+    return found
 
 
-def _wire(link: object) -> tuple[str, CanvasLink]:
+def _link(link: object) -> tuple[str, CanvasLink]:
     if isinstance(link, dict):
         members = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
         parts = [link.get(member) for member in members]
@@ -207,10 +207,10 @@ def _wire(link: object) -> tuple[str, CanvasLink]:
         raise WorkflowProblem("a link is neither an array nor an object.")
     name = key(parts[0], "a link")
     owner = f"an end of link {name}"
-    wire = CanvasLink(
+    read = CanvasLink(
         key(parts[1], owner), slot_number(parts[2], name), key(parts[3], owner), _any_slot(parts[4])
     )
-    return name, wire
+    return name, read
 
 
 def slot_number(value: object, link: str) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 SAVE_AGAIN = "Open it in ComfyUI, repair it there and save it again."
@@ -15,7 +16,7 @@ SAVE_AGAIN = "Open it in ComfyUI, repair it there and save it again."
 class WorkflowProblem(Exception):
     """What is wrong with a workflow and what to do, without the file's name.
 
-    Only workflow.py knows the name; it turns every Fault into a WorkflowError.
+    Only workflow.py knows the name; it makes a WorkflowError of it.
     """
 
     def __init__(self, message: str, advice: str = SAVE_AGAIN) -> None:
@@ -53,41 +54,19 @@ def listed(words: Iterable[str], room: int = 150) -> str:
 
 
 def refuse_cycle(nodes: Mapping[str, Node]) -> None:
-    """A Fault that names the nodes when links lead back to where they came from.
-
-    Iterative, because a chain of nodes may be longer than Python's recursion limit.
-    """
-    finished: set[str] = set()
-    for start in nodes:
-        path: dict[str, list[str]] = {}
-        pending = [start]
-        while pending:
-            here = pending[-1]
-            if here in finished:
-                pending.pop()
-                continue
-            if here not in path:
-                path[here] = _origins(nodes[here])
-            if not path[here]:
-                finished.add(pending.pop())
-                del path[here]
-                continue
-            origin = path[here].pop()
-            if origin in path:
-                raise cycle_fault([*_from(list(path), origin), origin])
-            pending.append(origin)
+    """Raises WorkflowProblem where links lead back to the node that they came from."""
+    origins = {
+        node.id: [value.node for value in node.inputs.values() if isinstance(value, Link)]
+        for node in nodes.values()
+    }
+    try:
+        TopologicalSorter(origins).prepare()
+    except CycleError as error:
+        raise cycle_problem(error.args[1]) from None
 
 
-def cycle_fault(ids: list[str]) -> WorkflowProblem:
+def cycle_problem(ids: list[str]) -> WorkflowProblem:
     return WorkflowProblem(
         f"nodes feed each other in a circle: {listed(ids)}.",
         "Remove one of these links in ComfyUI and save the workflow again.",
     )
-
-
-def _origins(node: Node) -> list[str]:
-    return [value.node for value in node.inputs.values() if isinstance(value, Link)]
-
-
-def _from(path: list[str], start: str) -> list[str]:
-    return path[path.index(start) :]

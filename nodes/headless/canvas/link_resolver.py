@@ -23,9 +23,9 @@ from .canvas import (
     Slot,
     SubgraphPort,
 )
-from .graph import Link, Node, WorkflowProblem, cycle_fault, listed
+from .graph import Link, Node, WorkflowProblem, cycle_problem, listed
 from .input_specs import CONTROL_MODES, NO_VALUE, Input, NodeTypes, lost_values, widget_values
-from .subgraphs import Place, PromotedWidgets, Scope, flatten
+from .subgraphs import PlacedNode, PromotedWidgets, Scope, flatten
 
 ANYTHING = "*"
 ALIAS = "Node name for S&R"
@@ -75,20 +75,20 @@ Step = InputRef | OutputRef | Link | Constant
 NOTHING = Constant()
 
 
-def wire_up(
+def resolve_links(
     canvas: Canvas, types: NodeTypes
 ) -> tuple[dict[str, Node], list[CanvasNodeState], list[str]]:
     """The nodes that run, what all of them show, and what a user should know of the file."""
-    places = flatten(canvas)
-    running = [place for place in places if place.runs]
-    refuse_unknown([(place.id, place.node.type) for place in running], types)
-    wiring = LinkResolver(types)
+    everything = flatten(canvas)
+    running = [placed for placed in everything if placed.runs]
+    refuse_unknown([(placed.id, placed.node.type) for placed in running], types)
+    resolver = LinkResolver(types)
     nodes: dict[str, Node] = {}
-    for place in running:
-        if place.id in nodes:
-            raise WorkflowProblem(f"two nodes have the id {place.id}.")
-        nodes[place.id] = wiring.node(place)
-    return nodes, [wiring.face(place) for place in places], wiring.notes
+    for placed in running:
+        if placed.id in nodes:
+            raise WorkflowProblem(f"two nodes have the id {placed.id}.")
+        nodes[placed.id] = resolver.node(placed)
+    return nodes, [resolver.state(placed) for placed in everything], resolver.notes
 
 
 def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
@@ -108,16 +108,16 @@ def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
 class LinkResolver:
     def __init__(self, types: NodeTypes) -> None:
         self._types = types
-        self._promotions = PromotedWidgets(types)
+        self._promoted = PromotedWidgets(types)
         self.notes: list[str] = []
 
-    def node(self, place: Place) -> Node:
-        values = self._promotions.own_values(place.scope, place.node)
-        slots = {slot.name: slot for slot in self._promotions.slots(place.scope, place.node)}
+    def node(self, placed: PlacedNode) -> Node:
+        values = self._promoted.own_values(placed.scope, placed.node)
+        slots = {slot.name: slot for slot in self._promoted.slots(placed.scope, placed.node)}
         inputs: dict[str, Any] = {}
-        lost = lost_values(self._types.inputs(place.node.type), place.node.saved)
-        for name, declared in self._types.inputs(place.node.type).items():
-            fed = self._trace(InputRef(place.scope, place.node, slots[name]))
+        lost = lost_values(self._types.inputs(placed.node.type), placed.node.saved)
+        for name, declared in self._types.inputs(placed.node.type).items():
+            fed = self._trace(InputRef(placed.scope, placed.node, slots[name]))
             if isinstance(fed, Link):
                 inputs[name] = fed
             elif fed.value is not NO_VALUE:
@@ -129,43 +129,43 @@ class LinkResolver:
                 if name in lost and values[name] == declared.default:
                     self.notes.append(
                         f"An earlier version of VisionCraft damaged this file: {name} of node "
-                        f"{place.id} is lost and has its default value, {declared.default!r}."
+                        f"{placed.id} is lost and has its default value, {declared.default!r}."
                     )
-        return Node(place.id, place.node.type, inputs, place.node.title)
+        return Node(placed.id, placed.node.type, inputs, placed.node.title)
 
-    def face(self, place: Place) -> CanvasNodeState:
-        node, child = place.node, place.scope.children.get(place.node.id)
+    def state(self, placed: PlacedNode) -> CanvasNodeState:
+        node, child = placed.node, placed.scope.children.get(placed.node.id)
         title = node.title or (child.canvas.name if child else "")
         # The front end adds the property to every new node, with the type in it.
         alias = node.properties.get(ALIAS, node.type)
-        widgets = self._widgets(place.scope, node)
+        widgets = self._widgets(placed.scope, node)
         return CanvasNodeState(
-            place.id, node.type, title, alias if isinstance(alias, str) else "", widgets
+            placed.id, node.type, title, alias if isinstance(alias, str) else "", widgets
         )
 
     def _widgets(self, scope: Scope, node: CanvasNode) -> dict[str, Any]:
         child = scope.children.get(node.id)
         if child is not None:
             ports = child.canvas.inputs
-            given = {port.name: self._promotions.of_input(child, port) for port in ports}
+            given = {port.name: self._promoted.of_input(child, port) for port in ports}
         elif node.type == PRIMITIVE:
-            given = {"value": self._promotions.primitive(scope, node)}
+            given = {"value": self._promoted.primitive(scope, node)}
         elif node.type in self._types:
-            given = self._promotions.own_values(scope, node)
+            given = self._promoted.own_values(scope, node)
             given |= _control(self._types.inputs(node.type), node)
         else:
             return {}
         return {name: value for name, value in given.items() if value is not NO_VALUE}
 
-    def _trace(self, arrival: InputRef) -> Link | Constant:
-        step: Step = arrival
+    def _trace(self, ref: InputRef) -> Link | Constant:
+        step: Step = ref
         seen: dict[tuple[str, Slot | int], str] = {}
         while not isinstance(step, Link | Constant):
             full_id = step.scope.full_id(step.node)
             mark = (full_id, step.slot)
             if mark in seen:
                 ids = list(dict.fromkeys(seen.values()))
-                raise cycle_fault([*ids[ids.index(full_id) :], full_id])
+                raise cycle_problem([*ids[ids.index(full_id) :], full_id])
             if step.node.type == PRIMITIVE and any(isinstance(slot, int) for _, slot in seen):
                 # It writes into the widgets it is linked to itself, not through a reroute or
                 # out of a subgraph (PrimitiveNode.applyToGraph).
@@ -174,77 +174,75 @@ class LinkResolver:
             step = self._back(step) if isinstance(step, InputRef) else self._inside(step)
         return step
 
-    def _back(self, arrival: InputRef) -> Step:
+    def _back(self, ref: InputRef) -> Step:
         """From an input along its link to the output where it starts."""
-        if arrival.slot.link is None:
+        if ref.slot.link is None:
             return NOTHING
-        wanted = arrival.wanted or arrival.slot.type
-        wire = arrival.scope.canvas.wires.get(arrival.slot.link)
-        if wire is None:
-            raise WorkflowProblem(
-                f"node {arrival.scope.full_id(arrival.node)} has a link that is missing."
-            )
-        return self._start(arrival.scope, wire, wanted)
+        wanted = ref.wanted or ref.slot.type
+        link = ref.scope.canvas.links.get(ref.slot.link)
+        if link is None:
+            raise WorkflowProblem(f"node {ref.scope.full_id(ref.node)} has a link that is missing.")
+        return self._start(ref.scope, link, wanted)
 
-    def _start(self, scope: Scope, wire: CanvasLink, wanted: str) -> Step:
-        if wire.origin == INPUT_SIDE and scope.host is not None and scope.parent is not None:
-            return self._outside(scope, scope.host, scope.parent, wire)
-        origin = scope.canvas.nodes.get(wire.origin)
+    def _start(self, scope: Scope, link: CanvasLink, wanted: str) -> Step:
+        if link.origin == INPUT_SIDE and scope.host is not None and scope.parent is not None:
+            return self._outside(scope, scope.host, scope.parent, link)
+        origin = scope.canvas.nodes.get(link.origin)
         if origin is None:
             raise WorkflowProblem(
-                f"node {scope.prefix}{wire.target} is linked to node {scope.prefix}{wire.origin}, "
+                f"node {scope.prefix}{link.target} is linked to node {scope.prefix}{link.origin}, "
                 "which does not exist."
             )
-        return OutputRef(scope, origin, wire.origin_slot, wanted)
+        return OutputRef(scope, origin, link.origin_slot, wanted)
 
-    def _outside(self, scope: Scope, host: CanvasNode, parent: Scope, wire: CanvasLink) -> Step:
+    def _outside(self, scope: Scope, host: CanvasNode, parent: Scope, link: CanvasLink) -> Step:
         """Out of a subgraph: what the instance's own input gets."""
-        port = _port(scope.canvas.inputs, wire.origin_slot, f"subgraph node {scope.prefix[:-1]}")
-        slot = self._promotions.slots(parent, host)[wire.origin_slot]
+        port = _port(scope.canvas.inputs, link.origin_slot, f"subgraph node {scope.prefix[:-1]}")
+        slot = self._promoted.slots(parent, host)[link.origin_slot]
         if slot.link is None:
-            return Constant(self._promotions.of_input(scope, port))
+            return Constant(self._promoted.of_input(scope, port))
         return InputRef(parent, host, slot)
 
-    def _inside(self, departure: OutputRef) -> Step:
+    def _inside(self, ref: OutputRef) -> Step:
         """From an output to what stands behind it."""
-        scope, node = departure.scope, departure.node
+        scope, node = ref.scope, ref.node
         if node.type == REROUTE:
             # Front end 1.27 passes through a muted reroute too; 1.58 cuts there.
-            slots = self._promotions.slots(scope, node)
-            return InputRef(scope, node, slots[0], departure.wanted) if slots else NOTHING
+            slots = self._promoted.slots(scope, node)
+            return InputRef(scope, node, slots[0], ref.wanted) if slots else NOTHING
         if node.type == PRIMITIVE:
-            return Constant(self._promotions.primitive(scope, node))
+            return Constant(self._promoted.primitive(scope, node))
         if node.mode == MUTED or node.type in VIRTUAL:
             return NOTHING
         if node.mode == BYPASSED:
-            return self._around(departure)
+            return self._around(ref)
         child = scope.children.get(node.id)
         if child is not None:
-            return self._into(child, departure)
-        self._output_type(departure)
-        return Link(scope.full_id(node), departure.slot)
+            return self._into(child, ref)
+        self._output_type(ref)
+        return Link(scope.full_id(node), ref.slot)
 
-    def _into(self, child: Scope, departure: OutputRef) -> Step:
+    def _into(self, child: Scope, ref: OutputRef) -> Step:
         owner = f"subgraph node {child.prefix[:-1]}"
-        port = _port(child.canvas.outputs, departure.slot, owner)
+        port = _port(child.canvas.outputs, ref.slot, owner)
         if not port.links:
             return NOTHING
-        wire = child.canvas.wires.get(port.links[0])
-        if wire is None:
+        link = child.canvas.links.get(port.links[0])
+        if link is None:
             raise WorkflowProblem(f"{owner} has a link inside that is missing.")
-        return self._start(child, wire, departure.wanted)
+        return self._start(child, link, ref.wanted)
 
-    def _around(self, departure: OutputRef) -> Step:
+    def _around(self, ref: OutputRef) -> Step:
         """Past a bypassed node: in at the input that fits the output (#getBypassSlotIndex)."""
-        slots = self._promotions.slots(departure.scope, departure.node)
-        given = self._output_type(departure)
-        index = _bypass(slots, departure.slot, given, departure.wanted)
+        slots = self._promoted.slots(ref.scope, ref.node)
+        given = self._output_type(ref)
+        index = _bypass(slots, ref.slot, given, ref.wanted)
         if index is None:
             return NOTHING
-        return InputRef(departure.scope, departure.node, slots[index])
+        return InputRef(ref.scope, ref.node, slots[index])
 
-    def _output_type(self, departure: OutputRef) -> str:
-        node, scope = departure.node, departure.scope
+    def _output_type(self, ref: OutputRef) -> str:
+        node, scope = ref.node, ref.scope
         child = scope.children.get(node.id)
         if child is not None:
             outputs: Sequence[str] = [port.type for port in child.canvas.outputs]
@@ -252,12 +250,12 @@ class LinkResolver:
             outputs = self._types.outputs(node.type)
         else:
             outputs = node.outputs
-        if departure.slot >= len(outputs):
+        if ref.slot >= len(outputs):
             raise WorkflowProblem(
-                f"a link starts at output {departure.slot} of node "
+                f"a link starts at output {ref.slot} of node "
                 f"{scope.full_id(node)}, which has {len(outputs)}."
             )
-        return outputs[departure.slot]
+        return outputs[ref.slot]
 
 
 def _control(inputs: Mapping[str, Input], node: CanvasNode) -> dict[str, str]:

@@ -1,7 +1,6 @@
-"""Subgraphs unfolded: every instance becomes a scope with its own ids and promoted widget values.
+"""Subgraphs flattened: every instance becomes a scope with its own ids and promoted widget values.
 
-Knows instances, promoted widgets and their saved forms. Following links between scopes is
-wiring.py's part.
+Knows instances, promoted widgets and their saved forms; link_resolver.py follows the links.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .canvas import PRIMITIVE, VIRTUAL, Canvas, CanvasNode, Slot, SubgraphPort
-from .graph import WorkflowProblem, cycle_fault
+from .graph import WorkflowProblem, cycle_problem
 from .input_specs import NO_VALUE, NodeTypes, widget_values
 
 # Files of real people have 3 levels and a few hundred nodes. The limits stop a small file from
-# unfolding into millions of nodes, which ComfyUI could not show either.
-DEEPEST = 50
-MOST_NODES = 20_000
+# growing into millions of nodes, which ComfyUI could not show either.
+MAX_DEPTH = 50
+MAX_NODES = 20_000
 
 # How front ends 1.28 to 1.45 named the widget of a subgraph inside a subgraph: "12: 7: steps".
 LEGACY_PREFIX = re.compile(r"^(?:\s*\d+\s*:\s*)+(?=\S)")
@@ -41,7 +40,7 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Place:
+class PlacedNode:
     """A node and where it stands. Virtual nodes and instances do not run themselves."""
 
     scope: Scope
@@ -53,21 +52,25 @@ class Place:
         return self.scope.full_id(self.node)
 
 
-def flatten(root: Canvas) -> list[Place]:
+def flatten(root: Canvas) -> list[PlacedNode]:
     """Every node in file order, the ones inside an instance before it (mapAllNodes)."""
-    return _Unfolding(root).places
+    return _Flattener(root).placed
 
 
-class _Unfolding:
+class _Flattener:
     def __init__(self, root: Canvas) -> None:
-        self.places: list[Place] = []
+        self.placed: list[PlacedNode] = []
         self._root = root
-        self._met = 0
+        self._count = 0
         self._enter(Scope(root), [], active=True)
 
     def _enter(self, scope: Scope, chain: list[str], *, active: bool) -> None:
         for node in scope.canvas.nodes.values():
-            self._count()
+            self._count += 1
+            if self._count > MAX_NODES:
+                raise WorkflowProblem(
+                    f"it has more than {MAX_NODES} nodes once its subgraphs are unfolded."
+                )
             runs = active and not node.is_off
             if node.type in self._root.subgraphs:
                 # Nothing inside a muted or bypassed instance runs, so it is entered only for the
@@ -76,26 +79,19 @@ class _Unfolding:
                 if active:
                     self._enter_instance(scope, node, chain, runs=runs)
                 runs = False
-            self.places.append(Place(scope, node, runs and node.type not in VIRTUAL))
+            self.placed.append(PlacedNode(scope, node, runs and node.type not in VIRTUAL))
 
     def _enter_instance(
         self, scope: Scope, node: CanvasNode, chain: list[str], *, runs: bool
     ) -> None:
         full_id = scope.full_id(node)
         if node.type in chain:
-            raise cycle_fault(full_id.split(":")[chain.index(node.type) :])
-        if len(chain) >= DEEPEST:
-            raise WorkflowProblem(f"its subgraphs are nested more than {DEEPEST} deep.")
+            raise cycle_problem(full_id.split(":")[chain.index(node.type) :])
+        if len(chain) >= MAX_DEPTH:
+            raise WorkflowProblem(f"its subgraphs are nested more than {MAX_DEPTH} deep.")
         child = Scope(self._root.subgraphs[node.type], f"{full_id}:", scope, node)
         scope.children[node.id] = child
         self._enter(child, [*chain, node.type], active=runs)
-
-    def _count(self) -> None:
-        self._met += 1
-        if self._met > MOST_NODES:
-            raise WorkflowProblem(
-                f"it has more than {MOST_NODES} nodes once its subgraphs are unfolded."
-            )
 
 
 class PromotedWidgets:
@@ -110,10 +106,10 @@ class PromotedWidgets:
 
     def slots(self, scope: Scope, node: CanvasNode) -> tuple[Slot, ...]:
         """A node's inputs in the order that counts for bypassing."""
-        place = (scope, node.id)
-        if place not in self._slots:
-            self._slots[place] = self._find_slots(scope, node)
-        return self._slots[place]
+        key = (scope, node.id)
+        if key not in self._slots:
+            self._slots[key] = self._find_slots(scope, node)
+        return self._slots[key]
 
     def own_values(self, scope: Scope, node: CanvasNode) -> dict[str, Any]:
         """The widgets of a node of a known type, without what links bring."""
@@ -181,11 +177,11 @@ class PromotedWidgets:
         return self._sources[scope]
 
     def _first_widget(self, scope: Scope, port: SubgraphPort) -> tuple[CanvasNode, str] | None:
-        for link in port.links:
-            wire = scope.canvas.wires.get(link)
-            target = scope.canvas.nodes.get(wire.target) if wire else None
+        for name in port.links:
+            link = scope.canvas.links.get(name)
+            target = scope.canvas.nodes.get(link.target) if link else None
             for slot in self.slots(scope, target) if target else ():
-                if target and slot.link == link and self._has_widget(scope, target, slot):
+                if target and slot.link == name and self._has_widget(scope, target, slot):
                     return target, slot.name
         return None
 

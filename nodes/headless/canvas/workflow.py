@@ -18,7 +18,7 @@ from ....visioncraft_core.errors import WorkflowError, clip
 from .canvas import is_canvas, key, read_canvas
 from .graph import Link, Node, WorkflowProblem, listed, refuse_cycle
 from .input_specs import Input, NodeTypes
-from .link_resolver import CanvasNodeState, refuse_unknown, wire_up
+from .link_resolver import CanvasNodeState, refuse_unknown, resolve_links
 from .workflow_file import OTHER_FILE, read_json, refuse_depth
 
 __all__ = ["CanvasNodeState", "Link", "Node", "Workflow", "load", "parse"]
@@ -33,7 +33,7 @@ class Workflow:
     nodes: dict[str, Node]
     canvas: dict[str, Any] | None
     types: NodeTypes = field(default_factory=lambda: NodeTypes({}), repr=False, compare=False)
-    faces: list[CanvasNodeState] = field(default_factory=list, repr=False, compare=False)
+    states: list[CanvasNodeState] = field(default_factory=list, repr=False, compare=False)
     notes: list[str] = field(default_factory=list, repr=False, compare=False)
     """What a user should know of the file that it was read from."""
 
@@ -104,8 +104,8 @@ def load(path: str | Path, node_classes: Mapping[str, type]) -> Workflow:
     path = Path(path)
     try:
         content = read_json(path)
-    except WorkflowProblem as fault:
-        raise _named(_shown(path), fault) from None
+    except WorkflowProblem as problem:
+        raise _named(_shown(path), problem) from None
     return parse(content, node_classes, name=_shown(path))
 
 
@@ -114,14 +114,16 @@ def parse(data: object, node_classes: Mapping[str, type], *, name: str) -> Workf
     try:
         refuse_depth(data)
         canvas = data if isinstance(data, dict) and is_canvas(data) else None
-        nodes, faces, notes = (
-            wire_up(read_canvas(canvas), types) if canvas else (_api_nodes(data, types), [], [])
+        nodes, states, notes = (
+            resolve_links(read_canvas(canvas), types)
+            if canvas
+            else (_api_nodes(data, types), [], [])
         )
         refuse_cycle(nodes)
         _refuse_odd_values(nodes)
-    except WorkflowProblem as fault:
-        raise _named(name, fault) from None
-    return Workflow(nodes, canvas, types, faces, notes)
+    except WorkflowProblem as problem:
+        raise _named(name, problem) from None
+    return Workflow(nodes, canvas, types, states, notes)
 
 
 def _shown(path: Path) -> str:
@@ -129,8 +131,8 @@ def _shown(path: Path) -> str:
     return os.path.basename(os.path.abspath(path)) or str(path)
 
 
-def _named(name: str, fault: WorkflowProblem) -> WorkflowError:
-    return WorkflowError(f"{clip(name, LONGEST_NAME)}: {fault.message}", fault.advice)
+def _named(name: str, problem: WorkflowProblem) -> WorkflowError:
+    return WorkflowError(f"{clip(name, LONGEST_NAME)}: {problem.message}", problem.advice)
 
 
 def _api_nodes(content: object, types: NodeTypes) -> dict[str, Node]:

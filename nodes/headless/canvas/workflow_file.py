@@ -15,9 +15,9 @@ from typing import Any
 from .graph import WorkflowProblem
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-LARGEST_FILE = 200 * 2**20
-LARGEST_TEXT = 50 * 2**20
-DEEPEST_JSON = 100
+MAX_FILE_BYTES = 200 * 2**20
+MAX_TEXT_BYTES = 50 * 2**20
+MAX_DEPTH = 100
 
 OTHER_FILE = "Choose a workflow saved by ComfyUI: a .json file or a PNG that contains one."
 
@@ -53,9 +53,9 @@ def parse_json(text: str) -> Any:
 
 
 def refuse_depth(content: object) -> None:
-    """A Fault when values are nested deeper than any workflow, so that nothing later recurses."""
+    """Raises WorkflowProblem for values nested so deep that what reads them later would recurse."""
     level = [content]
-    for _ in range(DEEPEST_JSON):
+    for _ in range(MAX_DEPTH):
         # By identity, because the same list may be reachable on many ways, even through itself.
         level = list({id(inner): inner for outer in level for inner in _inside(outer)}.values())
         if not level:
@@ -88,9 +88,9 @@ def _bytes(path: Path) -> bytes:
             raise WorkflowProblem("this is a folder.", "Name a workflow file in it.")
         if path.exists() and not path.is_file():
             raise WorkflowProblem("this is not a regular file.", OTHER_FILE)
-        if path.stat().st_size > LARGEST_FILE:
+        if path.stat().st_size > MAX_FILE_BYTES:
             raise WorkflowProblem(
-                f"this file is larger than {LARGEST_FILE // 2**20} MB.", OTHER_FILE
+                f"this file is larger than {MAX_FILE_BYTES // 2**20} MB.", OTHER_FILE
             )
         return path.read_bytes()
     except FileNotFoundError:
@@ -136,6 +136,6 @@ def _text(kind: bytes, rest: bytes) -> str:
 
 def _inflate(packed: bytes) -> bytes:
     try:
-        return zlib.decompressobj().decompress(packed, LARGEST_TEXT)
+        return zlib.decompressobj().decompress(packed, MAX_TEXT_BYTES)
     except zlib.error:
         return b""

@@ -1,15 +1,28 @@
-"""What every command prints with, and how it ends."""
+"""What the commands share: how they print and end, and an option."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from contextlib import suppress
 from typing import TextIO
 
 from ....visioncraft_core.errors import VisionCraftError
+from ....visioncraft_core.profiles.profiles import AUTO
 
 DONE, FAILED, BAD_USE, CANCELLED = 0, 1, 2, 130
+
+Subparsers = argparse._SubParsersAction
+
+
+def add_server_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--server",
+        default=AUTO,
+        metavar="PROFILE_OR_URL",
+        help="a server profile or a URL (default: your key's server, else the sandbox)",
+    )
 
 
 def print_error(error: VisionCraftError, status: int) -> int:

@@ -34,8 +34,8 @@ from ....visioncraft_core.library import Client
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import FILE, Profiles
 from ....visioncraft_core.store.store import Store
-from .console import DONE, FAILED, line
-from .servers import check_key
+from .console import DONE, FAILED, Subparsers, add_server_option, line
+from .key import check_key
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
@@ -58,7 +58,15 @@ class Check:
     words: str
 
 
-def examine(options: argparse.Namespace) -> int:
+def register(commands: Subparsers) -> None:
+    parser = commands.add_parser(
+        "doctor", help="check settings, connection, key and store; the report is safe to paste"
+    )
+    add_server_option(parser)
+    parser.set_defaults(command=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
     verdicts: set[Verdict] = set()
     for check in checks(options.server):
         verdicts.add(check.verdict)

@@ -23,24 +23,49 @@ from ..canvas.workflow import Node, load
 from ..execution import HeadlessHost, Outcome, Run
 from ..folders import Folders, Saved
 from ..hostnodes import NODE_CLASSES
-from .console import CANCELLED, DONE, FAILED, line, print_error
+from .console import (
+    CANCELLED,
+    DONE,
+    FAILED,
+    Subparsers,
+    add_server_option,
+    line,
+    print_error,
+)
 
 LONGEST_TITLE = 60
 
 
-def run(options: argparse.Namespace) -> int:
-    places = Folders(options.out, (Path("input"), options.workflow.parent, Path()))
-    folders.current.set(places)
+def register(commands: Subparsers) -> None:
+    parser = commands.add_parser("run", help="run a ComfyUI workflow file")
+    parser.add_argument("workflow", type=Path, help="a workflow as ComfyUI saves or exports it")
+    add_server_option(parser)
+    parser.add_argument("--out", type=Path, default=Path("output"), metavar="DIR", help="output/")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NODE_ID.INPUT=VALUE",
+        help="change an input before the run; may be given again",
+    )
+    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
+    parser.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    run_folders = Folders(options.out, (Path("input"), options.workflow.parent, Path()))
+    folders.current.set(run_folders)
     Profiles(default_home()).find(options.server)  # complains before anything is read or run
     report = _Progress(sys.stderr if options.json else sys.stdout)
     comfy.use(HeadlessHost(report, options.server, default_home()))
-    workflow = load(options.workflow, {**NODE_CLASSES, **NODE_CLASS_MAPPINGS})
+    node_classes = {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}
+    workflow = load(options.workflow, node_classes)
     for note in workflow.notes:
         report.note(note)
     for assignment in options.set:
         workflow.set(assignment)
     prefixes.fill(workflow)
-    task = Run(workflow, {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}, places, report)
+    task = Run(workflow, node_classes, run_folders, report)
     task.check()
     report.total = len(task.needed)
     started = time.monotonic()
@@ -52,8 +77,8 @@ def run(options: argparse.Namespace) -> int:
     except VisionCraftError as failed:
         status, error = FAILED, failed
     if options.json:
-        told = json.dumps(_told(task.outcome, status, error, started), indent=2)
-        if not line(sys.stdout, told) and status == DONE:
+        summary = json.dumps(_summary(task.outcome, status, error, started), indent=2)
+        if not line(sys.stdout, summary) and status == DONE:
             status, error = (
                 FAILED,
                 SaveFailed(
@@ -64,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     if error:
         print_error(error, status)
     if status == CANCELLED:
-        _leave_now(places)
+        _leave_now(run_folders)
     return status
 
 
@@ -80,18 +105,18 @@ async def _until_interrupted(run: Run) -> None:
         raise Cancelled("Cancelled.", "Files that were already saved are kept.") from None
 
 
-def _leave_now(places: Folders) -> None:
+def _leave_now(run_folders: Folders) -> None:
     # Threads that draw or compress cannot be stopped, and the interpreter would wait for some of
     # them. Only a file that is being written is waited for.
-    with places.writing:
+    with run_folders.writing:
         os._exit(CANCELLED)
 
 
-def _told(
+def _summary(
     outcome: Outcome, status: int, error: VisionCraftError | None, started: float
 ) -> dict[str, Any]:
     words = {DONE: "done", FAILED: "failed", CANCELLED: "cancelled"}
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "status": words[status],
         "seconds": round(time.monotonic() - started, 3),
         "outputs": {
@@ -100,8 +125,8 @@ def _told(
         },
     }
     if error:
-        told["error"] = {"type": type(error).__name__, "message": str(error)}
-    return told
+        summary["error"] = {"type": type(error).__name__, "message": str(error)}
+    return summary
 
 
 def _plain(entry: Any) -> Any:

@@ -9,10 +9,10 @@ import sys
 import threading
 
 from ....visioncraft_core.errors import ConfigError
-from .console import DONE, line
+from .console import DONE, Subparsers, line
 
 
-class HelpWithFaults(argparse.RawDescriptionHelpFormatter):
+class _HelpWithFaults(argparse.RawDescriptionHelpFormatter):
     """Ends the help with the faults, which are imported only when they are shown."""
 
     def format_help(self) -> str:
@@ -21,7 +21,33 @@ class HelpWithFaults(argparse.RawDescriptionHelpFormatter):
         return f"{super().format_help()}\n{described()}\n"
 
 
-def serve(options: argparse.Namespace) -> int:
+def register(commands: Subparsers) -> None:
+    parser = commands.add_parser(
+        "sandbox",
+        help="serve the API without models, key or network",
+        formatter_class=_HelpWithFaults,
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument(
+        "--i-know-this-is-public",
+        action="store_true",
+        help="for another address than this computer",
+    )
+    parser.add_argument("--port", type=_port, default=8787, help="8787; 0 takes a free one")
+    parser.add_argument("--latency", type=_seconds, default=0.0, metavar="SECONDS")
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="TARGET=FAULT", help="go wrong on purpose"
+    )
+    parser.add_argument(
+        "--faults", action="store_true", help="take faults from requests too, and serve /__log"
+    )
+    parser.add_argument(
+        "--shape", action="append", default=[], metavar="PATH=SHAPE", help="answer in another form"
+    )
+    parser.set_defaults(command=_serve)
+
+
+def _serve(options: argparse.Namespace) -> int:
     from ....visioncraft_core.sandbox import Sandbox
     from ....visioncraft_core.service.faults.rules import parse
 
@@ -58,3 +84,16 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign:
         raise ConfigError(f"{text} is not understood.", "Write PATH=SHAPE.")
     return name, value
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError("a port is 0 to 65535")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError("give 0 to 3600 seconds")
+    return seconds

@@ -9,7 +9,7 @@ import io
 import json
 import random
 import string
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -20,8 +20,9 @@ from .pixels import UI, eight_bit
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..folders import Place
+    from ..folders import FolderType
 
+PREFIX = {"filename_prefix": ("STRING", {"default": "ComfyUI"})}
 HIDDEN = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
 FPS = {"default": 6.0, "min": 0.01, "max": 1000.0, "step": 0.01}
 METHODS = {"default": 4, "fastest": 0, "slowest": 6}
@@ -32,18 +33,12 @@ class SaveImage:
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "save"
     OUTPUT_NODE = True
-    PLACE: Place = "output"
+    FOLDER: FolderType = "output"
     COMPRESSION = 4
 
     @classmethod
     def INPUT_TYPES(cls) -> UI:
-        return {
-            "required": {
-                "images": ("IMAGE", {}),
-                "filename_prefix": ("STRING", {"default": "ComfyUI"}),
-            },
-            "hidden": HIDDEN,
-        }
+        return {"required": {"images": ("IMAGE", {}), **PREFIX}, "hidden": HIDDEN}
 
     def save(
         self,
@@ -55,20 +50,17 @@ class SaveImage:
         chunks = _metadata(prompt, extra_pnginfo)
         contents = [_png(image, chunks, self.COMPRESSION) for image in images]
         size = (images.shape[2], images.shape[1])
-        saved = folders.current.get().save(contents, filename_prefix, "png", self.PLACE, size)
+        saved = folders.current.get().save(contents, filename_prefix, "png", self.FOLDER, size)
         return {"ui": {"images": saved}, "result": (images,)}
 
 
 class PreviewImage(SaveImage):
-    PLACE = "temp"
+    FOLDER = "temp"
     COMPRESSION = 1
 
     @classmethod
     def INPUT_TYPES(cls) -> UI:
-        return {
-            "required": {"images": ("IMAGE", {})},
-            "hidden": HIDDEN,
-        }
+        return {"required": {"images": ("IMAGE", {})}, "hidden": HIDDEN}
 
     def save(
         self,
@@ -82,24 +74,36 @@ class PreviewImage(SaveImage):
         return super().save(images, prefix, prompt, extra_pnginfo)
 
 
-class SaveAnimatedWEBP:
+class _SaveAnimated:
     RETURN_TYPES = ("IMAGE",)
     FUNCTION = "save"
     OUTPUT_NODE = True
+    OPTIONS: UI = {}
 
     @classmethod
     def INPUT_TYPES(cls) -> UI:
-        return {
-            "required": {
-                "images": ("IMAGE", {}),
-                "filename_prefix": ("STRING", {"default": "ComfyUI"}),
-                "fps": ("FLOAT", FPS),
-                "lossless": ("BOOLEAN", {"default": True}),
-                "quality": ("INT", {"default": 80, "min": 0, "max": 100}),
-                "method": (list(METHODS), {}),
-            },
-            "hidden": HIDDEN,
-        }
+        required = {"images": ("IMAGE", {}), **PREFIX, "fps": ("FLOAT", FPS), **cls.OPTIONS}
+        return {"required": required, "hidden": HIDDEN}
+
+    def _save(
+        self, images: Tensor, prefix: str, fps: float, form: str, *, moves: bool, **options: Any
+    ) -> UI:
+        first, *rest = [eight_bit(image) for image in images]
+        buffer = io.BytesIO()
+        duration = int(1000.0 / fps)
+        first.save(buffer, form, save_all=True, append_images=rest, duration=duration, **options)
+        size = (images.shape[2], images.shape[1])
+        content = [buffer.getvalue()]
+        saved = folders.current.get().save(content, prefix, form.lower(), "output", size)
+        return {"ui": {"images": saved, "animated": (moves,)}, "result": (images,)}
+
+
+class SaveAnimatedWEBP(_SaveAnimated):
+    OPTIONS = {
+        "lossless": ("BOOLEAN", {"default": True}),
+        "quality": ("INT", {"default": 80, "min": 0, "max": 100}),
+        "method": (list(METHODS), {}),
+    }
 
     def save(
         self,
@@ -112,39 +116,15 @@ class SaveAnimatedWEBP:
         prompt: UI | None = None,
         extra_pnginfo: UI | None = None,
     ) -> UI:
-        first, *rest = [eight_bit(image) for image in images]
-        buffer = io.BytesIO()
-        first.save(
-            buffer,
-            "WEBP",
-            save_all=True,
-            append_images=rest,
-            duration=int(1000.0 / fps),
-            exif=_exif(first, prompt, extra_pnginfo),
-            lossless=lossless,
-            quality=quality,
-            method=METHODS[method],
-        )
+        options = {"lossless": lossless, "quality": quality, "method": METHODS[method]}
+        options["exif"] = _exif(prompt, extra_pnginfo)
         # ComfyUI 0.3.64 calls a single picture still here, and moving in SaveAnimatedPNG.
-        return _shown(buffer, images, filename_prefix, "webp", moves=bool(rest))
+        moves = len(images) > 1
+        return self._save(images, filename_prefix, fps, "WEBP", moves=moves, **options)
 
 
-class SaveAnimatedPNG:
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "save"
-    OUTPUT_NODE = True
-
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {
-            "required": {
-                "images": ("IMAGE", {}),
-                "filename_prefix": ("STRING", {"default": "ComfyUI"}),
-                "fps": ("FLOAT", FPS),
-                "compress_level": ("INT", {"default": 4, "min": 0, "max": 9}),
-            },
-            "hidden": HIDDEN,
-        }
+class SaveAnimatedPNG(_SaveAnimated):
+    OPTIONS = {"compress_level": ("INT", {"default": 4, "min": 0, "max": 9})}
 
     def save(
         self,
@@ -155,18 +135,11 @@ class SaveAnimatedPNG:
         prompt: UI | None = None,
         extra_pnginfo: UI | None = None,
     ) -> UI:
-        first, *rest = [eight_bit(image) for image in images]
-        buffer = io.BytesIO()
-        first.save(
-            buffer,
-            "PNG",
-            save_all=True,
-            append_images=rest,
-            duration=int(1000.0 / fps),
-            pnginfo=_chunks_after_pixels(prompt, extra_pnginfo),
-            compress_level=compress_level,
-        )
-        return _shown(buffer, images, filename_prefix, "png", moves=True)
+        options = {
+            "pnginfo": _chunks_after_pixels(prompt, extra_pnginfo),
+            "compress_level": compress_level,
+        }
+        return self._save(images, filename_prefix, fps, "PNG", moves=True, **options)
 
 
 def _png(image: Tensor, chunks: PngInfo, compression: int) -> bytes:
@@ -184,15 +157,8 @@ def _metadata(prompt: UI | None, extra: UI | None) -> PngInfo:
     return chunks
 
 
-def _shown(buffer: io.BytesIO, images: Tensor, prefix: str, suffix: str, *, moves: bool) -> UI:
-    size = (images.shape[2], images.shape[1])
-    places = folders.current.get()
-    saved = places.save([buffer.getvalue()], prefix, suffix, "output", size)
-    return {"ui": {"images": saved, "animated": (moves,)}, "result": (images,)}
-
-
-def _exif(first: Image.Image, prompt: UI | None, extra: UI | None) -> Image.Exif:
-    exif = first.getexif()
+def _exif(prompt: UI | None, extra: UI | None) -> Image.Exif:
+    exif = Image.Exif()
     if prompt is not None:
         exif[EXIF_PROMPT] = f"prompt:{json.dumps(prompt)}"
     for number, (name, content) in enumerate((extra or {}).items(), 1):

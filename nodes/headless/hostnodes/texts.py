@@ -100,9 +100,10 @@ class SaveText:
 
     def save(self, text: str, filename_prefix: str, format: str) -> UI:
         content = _pretty(text) if format == "json" else text
-        places = folders.current.get()
         # Its names have no "_" at the end; there ComfyUI always counts 1 and writes over it.
-        saved = places.save([content.encode()], filename_prefix, format, "output", (1, 1), tail="")
+        saved = folders.current.get().save(
+            [content.encode()], filename_prefix, format, "output", (1, 1), tail=""
+        )
         return {"ui": {"text": [text], "files": saved}, "result": (text,)}
 
 

@@ -80,6 +80,7 @@ class SaveVideo:
         buffer = io.BytesIO()
         video.save_to(buffer, metadata=metadata, codec=codec)
         size = video.get_dimensions()
-        places = folders.current.get()
-        saved = places.save([buffer.getvalue()], filename_prefix, "mp4", "output", size)
+        saved = folders.current.get().save(
+            [buffer.getvalue()], filename_prefix, "mp4", "output", size
+        )
         return {"ui": {"images": saved, "animated": (True,)}, "result": (video,)}

@@ -178,7 +178,7 @@ def test_a_file_that_does_not_open_is_kept_for_people_and_asked_for_again(home: 
         assert client.send(XL, decoder=decode).decoded
         assert posts(sandbox) == 2
     (entry,) = Store(home / "store").entries()
-    assert entry.unread is None  # what came later counts
+    assert entry.unparsed is None  # what came later counts
 
 
 def test_a_link_to_a_file_that_does_not_open_is_fetched_again(home: Path):

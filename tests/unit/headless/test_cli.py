@@ -111,7 +111,7 @@ def test_json_that_could_not_be_written_is_a_failure(home: Path):
     assert Path("output/fox_00001_.png").is_file()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there previews are kept for a day")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 @pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
 def test_previews_last_until_the_next_run_and_leave_nothing_else(
     end: str, home: Path, tmp_path: Path
@@ -373,7 +373,10 @@ sys.exit(main())
     "moment",
     [
         *("visioncraft", "numpy", "visioncraft.nodes.catalog", "requests"),
-        *(f"visioncraft.nodes.headless.{n}" for n in ("commands", "doctor", "running", "canvas")),
+        *(
+            f"visioncraft.nodes.headless.{n}"
+            for n in ("commands", "commands.doctor", "execution", "canvas")
+        ),
         *(f"visioncraft.nodes.headless.hostnodes.{n}" for n in ("pictures", "videos")),
         "torch",  # when the first node needs it
     ],

@@ -16,21 +16,21 @@ from visioncraft.visioncraft_core.errors import SaveFailed
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Folders:
+def run_folders(tmp_path: Path) -> Folders:
     (tmp_path / "in").mkdir()
     return Folders(tmp_path / "out", (tmp_path / "in", tmp_path / "missing"))
 
 
-def names(places: Folders, prefix: str, count: int = 1, suffix: str = "png") -> list[str]:
-    saved = places.save([b"x"] * count, prefix, suffix, "output", (640, 480))
-    return [s.path.relative_to(places.place("output")).as_posix() for s in saved]
+def names(run_folders: Folders, prefix: str, count: int = 1, suffix: str = "png") -> list[str]:
+    saved = run_folders.save([b"x"] * count, prefix, suffix, "output", (640, 480))
+    return [s.path.relative_to(run_folders.root("output")).as_posix() for s in saved]
 
 
-def test_files_are_numbered_as_comfyui_does(places: Folders):
-    assert names(places, "fox") == ["fox_00001_.png"]
-    assert names(places, "fox", 2) == ["fox_00002_.png", "fox_00003_.png"]
-    assert names(places, "foxes") == ["foxes_00001_.png"]
-    assert names(places, "fox", suffix="webp") == ["fox_00004_.webp"]
+def test_files_are_numbered_as_comfyui_does(run_folders: Folders):
+    assert names(run_folders, "fox") == ["fox_00001_.png"]
+    assert names(run_folders, "fox", 2) == ["fox_00002_.png", "fox_00003_.png"]
+    assert names(run_folders, "foxes") == ["foxes_00001_.png"]
+    assert names(run_folders, "fox", suffix="webp") == ["fox_00004_.webp"]
 
 
 @pytest.mark.parametrize(
@@ -45,30 +45,30 @@ def test_files_are_numbered_as_comfyui_does(places: Folders):
         (["fox_123456_.png"], "fox_123457_.png"),
     ],
 )
-def test_only_a_number_of_comfyuis_counts(there: list[str], expected: str, places: Folders):
-    places.place("output").mkdir()
+def test_only_a_number_of_comfyuis_counts(there: list[str], expected: str, run_folders: Folders):
+    run_folders.root("output").mkdir()
     for name in there:
-        (places.place("output") / name).touch()
-    assert names(places, "fox") == [expected]
+        (run_folders.root("output") / name).touch()
+    assert names(run_folders, "fox") == [expected]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there Fox and fox are the same file")
-def test_capital_letters_count_apart(places: Folders):
-    assert names(places, "Fox", 3)[-1] == "Fox_00003_.png"
-    assert names(places, "fox") == ["fox_00001_.png"]
+def test_capital_letters_count_apart(run_folders: Folders):
+    assert names(run_folders, "Fox", 3)[-1] == "Fox_00003_.png"
+    assert names(run_folders, "fox") == ["fox_00001_.png"]
 
 
-def test_what_has_no_tail_is_numbered_as_well(places: Folders):
+def test_what_has_no_tail_is_numbered_as_well(run_folders: Folders):
     for number in (1, 2, 3):
-        saved = places.save([b"x"], "fox", "txt", "output", (1, 1), tail="")[0]
+        saved = run_folders.save([b"x"], "fox", "txt", "output", (1, 1), tail="")[0]
         assert saved.path.name == f"fox_{number:05}.txt"
 
 
-def test_nothing_that_is_there_is_written_over(places: Folders):
+def test_nothing_that_is_there_is_written_over(run_folders: Folders):
     # Its own names do not count, because they hold no "%batch_num%".
     for number in ("00001", "00002"):
-        assert names(places, "b%batch_num%") == [f"b0_{number}_.png"]
-    assert names(places, "b%batch_num%", 2) == ["b0_00003_.png", "b1_00004_.png"]
+        assert names(run_folders, "b%batch_num%") == [f"b0_{number}_.png"]
+    assert names(run_folders, "b%batch_num%", 2) == ["b0_00003_.png", "b1_00004_.png"]
 
 
 SAVES_MANY = """
@@ -76,12 +76,12 @@ import sys
 from pathlib import Path
 from visioncraft.nodes.headless.folders import Folders
 
-places, me = Folders(Path(sys.argv[1]), ()), sys.argv[2].encode()
+run_folders, me = Folders(Path(sys.argv[1]), ()), sys.argv[2].encode()
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(25):
     contents = [b"%s %d %d" % (me, number, index) for index in range(3)]
-    for saved, content in zip(places.save(contents, "fox", "png", "output", (1, 1)), contents):
+    for saved, content in zip(run_folders.save(contents, "fox", "png", "output", (1, 1)), contents):
         assert saved.path.read_bytes() == content
 """
 
@@ -94,53 +94,53 @@ def test_processes_that_save_to_one_folder_lose_no_file(tmp_path: Path):
 
 
 def test_a_disk_without_links_keeps_files_whole_and_apart(
-    places: Folders, monkeypatch: pytest.MonkeyPatch
+    run_folders: Folders, monkeypatch: pytest.MonkeyPatch
 ):
     def refuses(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuses)
-    folder = places.place("output")
+    folder = run_folders.root("output")
     folder.mkdir()
     (folder / "b0_00001_.png").write_bytes(b"older")
-    assert names(places, "b%batch_num%") == ["b0_00002_.png"]
+    assert names(run_folders, "b%batch_num%") == ["b0_00002_.png"]
     assert (folder / "b0_00001_.png").read_bytes() == b"older"
     assert (folder / "b0_00002_.png").read_bytes() == b"x"
     monkeypatch.setattr(os, "replace", refuses)
     with pytest.raises(SaveFailed, match="Operation not permitted"):
-        names(places, "fox")
+        names(run_folders, "fox")
     assert sorted(p.name for p in folder.iterdir()) == ["b0_00001_.png", "b0_00002_.png"]
 
 
-def test_a_batch_that_does_not_fit_leaves_none_of_it(places: Folders):
+def test_a_batch_that_does_not_fit_leaves_none_of_it(run_folders: Folders):
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # bytes of one file
     try:
         with pytest.raises(SaveFailed, match="could not be saved"):
-            places.save([b"x", b"y" * 2000], "fox", "png", "output", (1, 1))
+            run_folders.save([b"x", b"y" * 2000], "fox", "png", "output", (1, 1))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list(places.place("output").iterdir()) == []
+    assert list(run_folders.root("output").iterdir()) == []
 
 
-def test_a_prefix_may_hold_folders_and_ends_in_the_shown_form(places: Folders):
-    saved = places.save([b"x"], "a/b/fox", "png", "output", (1, 1))[0]
+def test_a_prefix_may_hold_folders_and_ends_in_the_shown_form(run_folders: Folders):
+    saved = run_folders.save([b"x"], "a/b/fox", "png", "output", (1, 1))[0]
     assert saved.shown() == {"filename": "fox_00001_.png", "subfolder": "a/b", "type": "output"}
 
 
-def test_a_prefix_may_hold_the_size_and_the_date(places: Folders):
+def test_a_prefix_may_hold_the_size_and_the_date(run_folders: Folders):
     year = time.strftime("%Y")
-    assert names(places, "%width%x%height%-%year%-%nonsense%") == [
+    assert names(run_folders, "%width%x%height%-%year%-%nonsense%") == [
         f"640x480-{year}-%nonsense%_00001_.png"
     ]
-    assert names(places, "b%batch_num%", 2) == ["b0_00001_.png", "b1_00002_.png"]
+    assert names(run_folders, "b%batch_num%", 2) == ["b0_00001_.png", "b1_00002_.png"]
 
 
 @pytest.mark.parametrize("prefix", ["../out2/x", "/etc/x", "a/../../x"])
-def test_no_prefix_leads_outside(prefix: str, places: Folders, tmp_path: Path):
+def test_no_prefix_leads_outside(prefix: str, run_folders: Folders, tmp_path: Path):
     with pytest.raises(SaveFailed, match="outside the output folder"):
-        names(places, prefix)
+        names(run_folders, prefix)
     assert not (tmp_path / "out2").exists()
 
 
@@ -161,14 +161,14 @@ def test_no_prefix_leads_outside(prefix: str, places: Folders, tmp_path: Path):
         ("circle/x", "is no file name|leads nowhere"),
     ],
 )
-def test_a_prefix_that_cannot_work_is_told(prefix: str, problem: str, places: Folders):
-    folder = places.place("output")
+def test_a_prefix_that_cannot_work_is_told(prefix: str, problem: str, run_folders: Folders):
+    folder = run_folders.root("output")
     folder.mkdir()
     (folder / "file").touch()
     (folder / "circle").symlink_to("circle")
-    assert re.match(problem, places.refusal(prefix))
+    assert re.match(problem, run_folders.prefix_problem(prefix))
     with pytest.raises(SaveFailed, match="could not be saved"):
-        names(places, prefix)
+        names(run_folders, prefix)
 
 
 @pytest.mark.parametrize(
@@ -178,35 +178,35 @@ def test_a_prefix_that_cannot_work_is_told(prefix: str, problem: str, places: Fo
         *("x" * 243, "ä" * 121, "x" * 255 + "/y", "füchse 🦊 👩\u200d🚀\xa0!", "fox_00001_"),
     ],
 )
-def test_a_prefix_that_can_work_passes_and_does(prefix: str, places: Folders):
-    assert places.refusal(prefix) == ""
-    assert not places.place("output").exists()
-    assert len(names(places, prefix, suffix="webp")) == 1
+def test_a_prefix_that_can_work_passes_and_does(prefix: str, run_folders: Folders):
+    assert run_folders.prefix_problem(prefix) == ""
+    assert not run_folders.root("output").exists()
+    assert len(names(run_folders, prefix, suffix="webp")) == 1
 
 
-def test_an_absolute_prefix_inside_the_output_folder_works_as_in_comfyui(places: Folders):
-    prefix = str(places.place("output") / "a" / "fox")
-    assert places.refusal(prefix) == ""
-    assert names(places, prefix) == ["a/fox_00001_.png"]
+def test_an_absolute_prefix_inside_the_output_folder_works_as_in_comfyui(run_folders: Folders):
+    prefix = str(run_folders.root("output") / "a" / "fox")
+    assert run_folders.prefix_problem(prefix) == ""
+    assert names(run_folders, prefix) == ["a/fox_00001_.png"]
 
 
-def test_nothing_but_whole_files_is_left_behind(places: Folders):
+def test_nothing_but_whole_files_is_left_behind(run_folders: Folders):
     class Broken(bytes):
         def __buffer__(self, flags: int) -> memoryview:
             raise OSError(28, "No space left on device")
 
-    names(places, "ok")
-    folder = places.place("output")
+    names(run_folders, "ok")
+    folder = run_folders.root("output")
     (folder / "blocked_00001_.png").mkdir()
     (folder / "blocked_00001_.png" / "x").touch()
     with pytest.raises(SaveFailed, match="could not be saved"):
-        places.save([b"x", b"y"], "ok_00001_.png/under", "png", "output", (1, 1))
+        run_folders.save([b"x", b"y"], "ok_00001_.png/under", "png", "output", (1, 1))
     assert [p.name for p in folder.rglob("*.part")] == []
 
 
-def test_a_saved_file_has_ordinary_permissions(places: Folders):
-    names(places, "fox")
-    mode = (places.place("output") / "fox_00001_.png").stat().st_mode & 0o777
+def test_a_saved_file_has_ordinary_permissions(run_folders: Folders):
+    names(run_folders, "fox")
+    mode = (run_folders.root("output") / "fox_00001_.png").stat().st_mode & 0o777
     assert mode == 0o666 & ~_umask()
 
 
@@ -222,20 +222,20 @@ def test_an_output_folder_that_is_a_file_is_told_before_anything_runs(tmp_path: 
         Folders(tmp_path / "file", ()).prepare()
 
 
-def test_inputs_are_found_in_order_and_nowhere_else(places: Folders, tmp_path: Path):
+def test_inputs_are_found_in_order_and_nowhere_else(run_folders: Folders, tmp_path: Path):
     (tmp_path / "in" / "a.png").touch()
     (tmp_path / "secret.png").touch()
-    names(places, "made")
-    assert places.find("a.png") == tmp_path / "in" / "a.png"
-    assert places.find("a.png [input]") == tmp_path / "in" / "a.png"
-    assert places.find("made_00001_.png [output]")
-    assert places.find("../secret.png") is None
-    assert places.find(str(tmp_path / "secret.png")) is None
-    assert places.input_names() == ["a.png"]
+    names(run_folders, "made")
+    assert run_folders.find("a.png") == tmp_path / "in" / "a.png"
+    assert run_folders.find("a.png [input]") == tmp_path / "in" / "a.png"
+    assert run_folders.find("made_00001_.png [output]")
+    assert run_folders.find("../secret.png") is None
+    assert run_folders.find(str(tmp_path / "secret.png")) is None
+    assert run_folders.input_names() == ["a.png"]
 
 
-def test_previews_go_to_one_place_that_is_the_users_own(places: Folders, home: Path):
-    saved = places.save([b"x"], "p", "png", "temp", (1, 1))[0]
+def test_previews_go_to_one_place_that_is_the_users_own(run_folders: Folders, home: Path):
+    saved = run_folders.save([b"x"], "p", "png", "temp", (1, 1))[0]
     assert saved.type == "temp"
     assert saved.path == home / "previews" / "p_00001_.png"
     if os.name == "posix":
@@ -243,39 +243,38 @@ def test_previews_go_to_one_place_that_is_the_users_own(places: Folders, home: P
 
 
 def test_previews_have_a_place_where_the_users_own_cannot_be_used(
-    places: Folders, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_folders: Folders, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     home.mkdir()
     (home / "previews").touch()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    places.prepare()
-    saved = places.save([b"x"], "p", "png", "temp", (1, 1))[0]
+    run_folders.prepare()
+    saved = run_folders.save([b"x"], "p", "png", "temp", (1, 1))[0]
     assert saved.path.parent.parent == tmp_path
     assert saved.path.read_bytes() == b"x"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there previews are kept for a day")
-def test_previews_are_kept_until_no_run_needs_them(places: Folders, home: Path):
+def test_previews_are_kept_until_no_run_needs_them(run_folders: Folders, home: Path):
     make_preview = (
         "import sys\n"
         "from pathlib import Path\n"
         "from visioncraft.nodes.headless.folders import Folders\n"
-        "places = Folders(Path(sys.argv[1]), ())\n"
-        "places.prepare()\n"
-        "print(places.save([b'x'], sys.argv[2], 'png', 'temp', (1, 1))[0].path, flush=True)\n"
+        "run_folders = Folders(Path(sys.argv[1]), ())\n"
+        "run_folders.prepare()\n"
+        "print(run_folders.save([b'x'], sys.argv[2], 'png', 'temp', (1, 1))[0].path, flush=True)\n"
         "sys.stdin.readline()\n"
     )
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    command = [sys.executable, "-c", make_preview, str(places.place("output"))]
+    command = [sys.executable, "-c", make_preview, str(run_folders.root("output"))]
     first, second = [subprocess.Popen([*command, name], **pipes) for name in ("a", "b")]
     assert first.stdout
     assert second.stdout
     paths = [Path(told.readline().strip()) for told in (first.stdout, second.stdout)]
     second.kill()
     second.communicate(timeout=30)
-    places.prepare()
+    run_folders.prepare()
     assert all(path.is_file() for path in paths)  # the first still goes on
     first.communicate("\n", timeout=30)
     assert all(path.is_file() for path in paths)  # somebody may look at them now
-    places.prepare()
-    assert [path.name for path in (home / "previews").iterdir()] == [".lock"]
+    run_folders.prepare()
+    assert list((home / "previews").iterdir()) == []

@@ -10,8 +10,10 @@ import pytest
 import torch
 from PIL import Image
 from support.pictures import gradient, png_of
-from visioncraft.nodes.headless import folders, hostnodes
+from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.folders import Folders
+from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
+from visioncraft.nodes.headless.hostnodes.pictures import ImageFromBatch, LoadImage
 from visioncraft.visioncraft_core.errors import WorkflowError
 from visioncraft.visioncraft_core.media.animations import decode_animation
 
@@ -25,7 +27,7 @@ def places(tmp_path: Path) -> Folders:
 
 
 def call(name: str, **inputs: Any) -> Any:
-    cls: Any = hostnodes.NODE_CLASSES[name]
+    cls: Any = NODE_CLASSES[name]
     return getattr(cls(), cls.FUNCTION)(**inputs)
 
 
@@ -34,7 +36,7 @@ def image(width: int = 32, height: int = 24) -> torch.Tensor:
 
 
 def test_every_named_node_is_there():
-    assert set(hostnodes.NODE_CLASSES) == {
+    assert set(NODE_CLASSES) == {
         *("LoadImage", "SaveImage", "PreviewImage", "PreviewAny", "PrimitiveString"),
         *("PrimitiveStringMultiline", "PrimitiveInt", "PrimitiveFloat", "StringConcatenate"),
         *("ImageScale", "ImageBatch", "ImageFromBatch", "RepeatImageBatch", "ImageStitch"),
@@ -64,9 +66,9 @@ def test_a_moving_picture_loads_as_a_batch(tmp_path: Path):
 
 
 def test_a_missing_picture_is_told_before_the_run():
-    verdict = hostnodes.LoadImage.VALIDATE_INPUTS("gone.png")
+    verdict = LoadImage.VALIDATE_INPUTS("gone.png")
     assert "no input picture called gone.png" in str(verdict)
-    assert hostnodes.LoadImage.VALIDATE_INPUTS(None) is True
+    assert LoadImage.VALIDATE_INPUTS(None) is True
 
 
 def test_a_saved_picture_holds_its_pixels_prompt_and_workflow(places: Folders):
@@ -97,7 +99,7 @@ def test_what_is_saved_or_shown_is_passed_on():
         ("SaveText", "hi", {"filename_prefix": "a", "format": "txt"}),
         ("PreviewAny", "hi", {}),
     ]:
-        cls: Any = hostnodes.NODE_CLASSES[name]
+        cls: Any = NODE_CLASSES[name]
         (first, (kind, _)), *_ = cls.INPUT_TYPES()["required"].items()
         assert kind in (*cls.RETURN_TYPES, "*")
         saved = call(name, **{first: given}, **options)
@@ -222,7 +224,7 @@ def test_a_mask_is_one_channel_and_alpha_turns_around(tmp_path: Path):
 def test_a_negative_index_counts_from_the_end(first: int, length: int, picked: list[int]):
     found = call("ImageFromBatch", image=batch(), batch_index=first, length=length)[0]
     assert torch.equal(found, batch()[picked])
-    limits = hostnodes.ImageFromBatch.INPUT_TYPES()["required"]["batch_index"][1]
+    limits = ImageFromBatch.INPUT_TYPES()["required"]["batch_index"][1]
     assert limits["min"] <= first <= limits["max"]
 
 
@@ -320,7 +322,7 @@ def test_a_video_that_cannot_be_encoded_leaves_no_file(places: Folders):
     options = {"filename_prefix": "x", "format": "auto", "codec": "auto"}
     with pytest.raises(ValueError, match="array"):
         call("SaveVideo", video=film, **options)
-    assert not [path for path in places.place("output").rglob("*") if path.is_file()]
+    assert not [path for path in places.root("output").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -15,11 +16,16 @@ from visioncraft.visioncraft_core.store.store import Store
 
 pytestmark = pytest.mark.timed
 
+
+def never() -> bool:
+    return False
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path
 from visioncraft.visioncraft_core.store.store import Store
-with Store(Path(sys.argv[1])).claimed("k1", lambda: False):
+with Store(Path(sys.argv[1])).request_lock("k1", lambda: False):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -29,13 +35,9 @@ from pathlib import Path
 from visioncraft.visioncraft_core.store.store import Store
 path = Path(sys.argv[1]) / "number"
 for _ in range(40):
-    with Store(Path(sys.argv[1]) / "store").claimed("k1", lambda: False):
+    with Store(Path(sys.argv[1]) / "store").request_lock("k1", lambda: False):
         path.write_text(str(int(path.read_text()) + 1))
 """
-
-
-def never() -> bool:
-    return False
 
 
 def started(code: str, *arguments: object) -> subprocess.Popen[str]:
@@ -59,7 +61,7 @@ def test_one_process_at_a_time_works_on_a_request(tmp_path: Path):
     assert (tmp_path / "number").read_text() == "160"
 
 
-def test_a_claim_ends_with_its_process_however_that_ends(tmp_path: Path):
+def test_a_lock_ends_with_its_process_however_that_ends(tmp_path: Path):
     process = holder_of(tmp_path)
     entered = threading.Event()
 
@@ -79,8 +81,8 @@ def test_a_claim_ends_with_its_process_however_that_ends(tmp_path: Path):
 def test_who_waits_for_another_process_can_cancel_and_was_charged_nothing(tmp_path: Path):
     process = holder_of(tmp_path)
     asked = time.monotonic() + 0.2
-    claim = Store(tmp_path).request_lock("k1", lambda: time.monotonic() > asked)
-    with pytest.raises(Cancelled) as caught, claim:
+    lock = Store(tmp_path).request_lock("k1", lambda: time.monotonic() > asked)
+    with pytest.raises(Cancelled) as caught, lock:
         pass
     assert time.monotonic() - asked < at_most(0.25)
     assert (caught.value.charged, caught.value.phase) == ("no", "queue")
@@ -97,20 +99,37 @@ def test_where_nothing_can_be_written_nobody_waits(tmp_path: Path):
         pass
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows keeps the name of an open file")
-def test_a_claim_leaves_nothing_behind(tmp_path: Path):
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no flock")
+def test_where_the_disk_knows_no_locks_nobody_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import fcntl
+
+    def refuses(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuses)
+    store = Store(tmp_path)
+    with store.request_lock("k1", never), store.request_lock("k1", never):
+        pass
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+def test_the_file_of_a_lock_is_the_owners_alone(tmp_path: Path):
     with Store(tmp_path).request_lock("k1", never):
         (held,) = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert held.stat().st_mode & 0o777 == 0o600
-    assert not held.exists()
 
 
-def test_what_a_killed_process_left_is_removed_after_a_while(tmp_path: Path):
-    (tmp_path / "claims").mkdir()
-    old, fresh = tmp_path / "claims" / "old", tmp_path / "claims" / "fresh"
+def test_what_locks_leave_behind_is_removed_after_a_while_unless_it_is_held(tmp_path: Path):
+    (tmp_path / "locks").mkdir()
+    old, fresh, held = (tmp_path / "locks" / name for name in ("old", "fresh", "k1"))
     old.touch()
     fresh.touch()
     os.utime(old, (0, 0))
-    Store(tmp_path, most_bytes=9).keep_reply("k", Response(200, {}, b"{}", "https://a.test"), {})
-    assert not old.exists()
-    assert fresh.exists()
+    process = holder_of(tmp_path)
+    os.utime(held, (0, 0))
+    Store(tmp_path).keep_reply("k", Response(200, {}, b"{}", "https://a.test"), {})
+    assert [path.exists() for path in (old, fresh, held)] == [False, True, True]
+    process.kill()
+    process.communicate()

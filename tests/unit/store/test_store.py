@@ -6,11 +6,13 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from hypothesis import strategies as st
 from support.clients import FOUR, PATIENT, XL, client_of, posts
 from support.paths import EXAMPLES
 from support.pictures import gradient, png_of
+from support.processes import run_together
 from visioncraft.visioncraft_core import (
     Chat,
     Client,
@@ -34,7 +37,7 @@ from visioncraft.visioncraft_core.generation.run import NOT_STORED_NOTE, STORED_
 from visioncraft.visioncraft_core.http.call import Response
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
-from visioncraft.visioncraft_core.store.store import Store, key_of
+from visioncraft.visioncraft_core.store.store import Health, Store, key_of
 
 SAY = Chat(model="openchat-7b", messages=({"role": "user", "content": "a fox"},))
 KEY = key_of("/x", {"prompt": "a"}, "https://a.test", 0)
@@ -42,6 +45,16 @@ KEY = key_of("/x", {"prompt": "a"}, "https://a.test", 0)
 
 def answer(content: bytes = b"{}") -> Response:
     return Response(200, {}, content, "https://a.test")
+
+
+def change(store: Path, statement: str, *values: object) -> None:
+    """Changes the index behind the store's back."""
+    with closing(sqlite3.connect(store / "index.sqlite")) as db, db:
+        assert db.execute(statement, values).rowcount
+
+
+def let_pass(store: Path, seconds: float) -> None:
+    change(store, "UPDATE requests SET used = used - ?", seconds)
 
 
 @pytest.mark.parametrize("request_", [XL, FOUR, SAY], ids=["bytes", "links", "text"])
@@ -168,11 +181,10 @@ def test_an_answer_that_nobody_understood_is_kept_for_later(home: Path):
         pytest.raises(errors.InvalidResponse),
     ):
         client_of(sandbox, home).send(XL)
-    (note,) = (home / "store").rglob("unread.json")
     (entry,) = Store(home / "store").entries()
-    assert entry.unread
-    assert entry.unread.read_bytes() == b"{}"
-    assert json.loads(note.read_bytes())["path"] == "/generate-xl"
+    assert entry.unparsed
+    assert entry.unparsed.read_bytes() == b"{}"
+    assert (entry.path, entry.about) == ("/generate-xl", XL.prompt)
 
 
 def test_what_is_kept_names_neither_key_nor_token_and_is_the_owners_alone(
@@ -211,8 +223,7 @@ def test_what_is_damaged_is_asked_for_again(damage: str, sandbox: Sandbox, home:
     elif damage == "gone":
         path.unlink()
     else:
-        (record,) = (home / "store" / "requests").glob("??/*/reply.json")
-        record.write_text('{"sha256": "../../etc"}')
+        change(home / "store", "UPDATE records SET object = '../../etc'")
     assert client.send(XL).files != first.files  # the sandbox draws another one
     assert posts(sandbox) == 2
 
@@ -248,10 +259,10 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path):
     store = Store(tmp_path)
     for number, used in enumerate((300, 100, 200)):  # seconds ago
         store.keep_reply(f"k{number}", answer(bytes([number]) * 100), {})
-        path = store._object(sha256(bytes([number]) * 100).hexdigest())
-        os.utime(path, (time.time() - used, time.time() - used))
+        ago = time.time() - used
+        change(tmp_path, "UPDATE requests SET used = ? WHERE key = ?", ago, f"k{number}")
     assert store.reply("k0")  # a look counts as use
-    Store(tmp_path, most_bytes=250).keep_reply("k3", answer(b"x" * 60), {})
+    Store(tmp_path, max_bytes=250).keep_reply("k3", answer(b"x" * 60), {})
     assert [bool(store.reply(f"k{n}")) for n in range(4)] == [True, False, False, True]
     assert store.size()[1] == 160
 
@@ -259,61 +270,186 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path):
 def test_what_was_never_finished_is_removed_after_a_while(tmp_path: Path):
     store = Store(tmp_path)
     store.keep_reply("k", answer(), {})
-    (part, fresh) = (tmp_path / "objects" / "ab", tmp_path / "objects" / "cd")
-    for folder in (part, fresh):
-        folder.mkdir(exist_ok=True)
-        (folder / "x.part").write_bytes(b"half")
-    os.utime(part / "x.part", (0, 0))
-    Store(tmp_path, most_bytes=9).keep_reply("other", answer(b"[]"), {})
-    assert not (part / "x.part").exists()
-    assert (fresh / "x.part").exists()
-
-
-def test_however_short_the_processes_the_whole_store_is_looked_through_now_and_then_only(
-    tmp_path: Path,
-):
-    looked = tmp_path / "objects" / "ab" / "x.part"  # gone after the next look
-    looked.parent.mkdir(parents=True)
-    for _ in range(2):
-        looked.write_bytes(b"half")
-        os.utime(looked, (0, 0))
-        for number in range(30):
-            Store(tmp_path).keep_reply(f"k{number}", answer(bytes([number]) * 1000), {})
-        assert looked.exists()
-        for number in range(30, 34):
-            assert looked.exists()
-            Store(tmp_path).keep_reply("large", answer(bytes([number]) * 8 * 2**20), {})
-        assert not looked.exists()
+    old, fresh = tmp_path / "objects" / "old.part", tmp_path / "objects" / "fresh.part"
+    for part in (old, fresh):
+        part.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    store.keep_reply("other", answer(b"[]"), {})
+    assert not old.exists()
+    assert fresh.exists()
 
 
 def test_of_small_answers_only_so_many_are_kept(tmp_path: Path):
-    store = Store(tmp_path, most_bytes=800, most_requests=5)
+    store = Store(tmp_path, max_bytes=800, max_requests=5)
     for number in range(12):
-        for path in (tmp_path / "requests").glob("??/*"):
-            earlier = path.stat().st_mtime - 1000
-            os.utime(path, (earlier, earlier))
-        for path in (tmp_path / "objects").glob("??/*"):
-            earlier = path.stat().st_mtime - 1000
-            os.utime(path, (earlier, earlier))
         store.keep_reply(f"k{number:02}", answer(bytes([number])), {})
+        let_pass(tmp_path, 1000)
         assert store.reply("k00")  # a look counts as use
     assert [bool(store.reply(f"k{n:02}")) for n in range(12)] == [True, *[False] * 7, *[True] * 4]
-    assert store.size()[0] == 5 + 3  # the file of a request may be an hour older
-    assert len(list((tmp_path / "requests").glob("??/*"))) == 5
+    assert store.size()[0] == len(list((tmp_path / "objects").glob("??/*"))) == 5
+    assert len(store.entries()) == 5
 
 
 def test_what_made_room_left_no_record_behind(tmp_path: Path):
-    store = Store(tmp_path, most_bytes=1000)
+    store = Store(tmp_path, max_bytes=1000)
     for number in range(10):
         store.keep_reply(f"k{number}", answer(bytes([number]) * 400), {})
     assert (store.verify().good, store.verify().missing) == (2, 0)
 
 
+def test_one_result_that_is_larger_than_the_store_is_kept_all_the_same(tmp_path: Path):
+    store = Store(tmp_path, max_bytes=100)
+    store.keep_reply("small", answer(b"a"), {})
+    assert store.keep_reply("large", answer(b"b" * 400), {})
+    assert (store.reply("small"), store.size()) == (None, (1, 400))
+
+
+def test_content_that_two_requests_share_stays_until_both_are_gone(tmp_path: Path):
+    store = Store(tmp_path)
+    for key in ("one", "two"):
+        store.keep_reply(key, answer(b"same"), {})
+    assert store.size() == (1, 4)
+    store.forget("one")
+    assert store.reply("two") == answer(b"same")
+    store.forget("two")
+    assert list((tmp_path / "objects").glob("??/*")) == []
+
+
+def test_a_new_answer_replaces_all_of_the_one_before(tmp_path: Path):
+    store = Store(tmp_path)
+    store.keep_reply("k", answer(b"first"), {})
+    store.keep_job("k", answer(b"its job"))
+    store.keep_file("k", "https://a.test/1", b"its file")
+    store.keep_reply("k", answer(b"second"), {})
+    assert store.reply("k") == answer(b"second")
+    assert (store.job("k"), store.file("k", "https://a.test/1")) == (None, None)
+    assert len(list((tmp_path / "objects").glob("??/*"))) == 1
+
+
+def test_an_index_that_is_damaged_costs_one_answer_at_most(tmp_path: Path):
+    store = Store(tmp_path)
+    store.keep_reply("k", answer(), {})
+    (tmp_path / "index.sqlite").write_bytes(b"no database" * 100)
+    assert not store.keep_reply("k2", answer(), {})
+    assert store.keep_reply("k3", answer(b"[]"), {})
+    assert [entry.size for entry in store.entries()] == [2]
+    assert (store.verify().good, store.verify().good) == (2, 1)  # the first is nobody's
+    store.clear()
+    assert not list(tmp_path.glob("*damaged*"))
+
+
+def test_where_the_index_stays_locked_a_store_waits_once_and_then_no_more(tmp_path: Path):
+    store = Store(tmp_path, busy_timeout=1.0)
+    store.keep_reply("k", answer(), {})
+    with closing(sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        started = time.monotonic()
+        assert not store.keep_reply("k2", answer(), {})
+        waited = time.monotonic() - started
+        assert waited > 0.9
+        for _ in range(3):
+            assert store.reply("k") is None
+        assert time.monotonic() - started < 2 * waited
+    assert store.reply("k") == answer()
+    assert store.keep_reply("k2", answer(), {})
+
+
+def test_a_cleared_store_holds_no_prompt(tmp_path: Path):
+    store = Store(tmp_path)
+    store.keep_reply("k", answer(), {"path": "/x", "about": "a secret fox"})
+    assert any(b"secret" in path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    store.clear()
+    assert not any(b"secret" in path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+
+
+def test_half_a_character_in_a_prompt_is_no_obstacle(tmp_path: Path):
+    store = Store(tmp_path)
+    assert store.keep_reply("k", answer(), {"path": "/x", "about": "a \ud800 fox"})
+    assert [entry.about for entry in store.entries()] == ["a ? fox"]
+
+
+def old_record(folder: Path, name: str, content: bytes, **members: object) -> None:
+    """A record and its object as the version before the index wrote them."""
+    digest = sha256(content).hexdigest()
+    record = {**members, "made": 1000.0, "sha256": digest, "size": len(content)}
+    for path, text in (
+        (folder / f"{name}.json", json.dumps(record).encode()),
+        (folder.parents[2] / "objects" / digest[:2] / digest, content),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A store without an index, with what the version before left in it."""
+    asked = {"path": "/generate", "about": "a fox \ud800", "server": "https://a.test"}
+    answered = {"server": "https://a.test", "status": 200}
+    url = sha256(b"https://a.test/1").hexdigest()
+    for number, key in enumerate(["a1" * 32, "b2" * 32, "c3" * 32, "d4" * 32]):
+        folder = tmp_path / "requests" / key[:2] / key
+        if number < 2:
+            old_record(folder, "reply", b"answer %d" % number, **asked, status=200)
+        if number == 1:
+            old_record(folder, "job", b"job", **answered)
+            old_record(folder, url, b"file")
+        if number == 2:
+            old_record(folder, "unread", b"{}", **asked, status=200)
+        if number == 3:
+            folder.mkdir(parents=True)
+            (folder / "reply.json").write_text('{"sha256": ["x"], "size": "1"}')
+            (folder / "job.json").write_text("{")
+            (folder / "tmp1.part").write_text("half")
+        os.utime(folder, (number, number))
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "untrimmed").write_text("...")
+    (tmp_path / "objects" / "ab").mkdir(exist_ok=True)
+    (tmp_path / "objects" / "ab" / "tmp2.part").write_text("half")
+    return tmp_path
+
+
+def test_a_store_of_the_version_before_is_taken_over(old: Path):
+    store = Store(old)
+    assert store.reply("a1" * 32) == answer(b"answer 0")
+    assert store.reply("b2" * 32) == answer(b"answer 1")
+    assert store.job("b2" * 32) == answer(b"job")
+    assert store.file("b2" * 32, "https://a.test/1") == b"file"
+    assert store.reply("c3" * 32) is store.reply("d4" * 32) is None
+    entries = {entry.size: entry for entry in store.entries()}
+    assert sorted(entries) == [2, 8, 15]
+    assert (entries[8].made, entries[8].path, entries[8].about) == (1000.0, "/generate", "a fox ?")
+    assert (entries[2].unparsed and entries[2].unparsed.read_bytes()) == b"{}"
+    assert store.size() == (5, 25)
+    assert store.verify() == Health(5, 0, 0)
+    assert not any((old / name).exists() for name in ("requests", "claims", "untrimmed"))
+    assert not (old / "objects" / "ab" / "tmp2.part").exists()
+
+
+def test_of_a_store_that_is_taken_over_the_least_recently_used_go_first(old: Path):
+    Store(old, max_bytes=20).keep_reply("new", answer(b"abc"), {})
+    found = [bool(Store(old).reply(key * 32)) for key in ("a1", "b2")]
+    assert (found, Store(old).size()[1]) == ([False, True], 20)
+
+
+TAKER = """
+import sys
+from pathlib import Path
+from visioncraft.visioncraft_core.store.store import Store
+print("ready", flush=True)
+sys.stdin.readline()
+assert len(Store(Path(sys.argv[1])).entries()) == 3
+"""
+
+
+def test_processes_that_take_a_store_over_at_once_agree(old: Path):
+    run_together(TAKER, old)
+    assert Store(old).size() == (5, 25)
+
+
 def test_what_is_paid_for_again_is_not_the_first_to_go(tmp_path: Path):
-    store = Store(tmp_path, most_bytes=1000)
+    store = Store(tmp_path, max_bytes=1000)
     store.keep_reply("ka", answer(b"a" * 400), {})
-    (path,) = (tmp_path / "objects").glob("??/*")
-    os.utime(path, (1, 1))
+    let_pass(tmp_path, 1000)
     for key, content in (("kb", b"b"), ("kc", b"a"), ("kd", b"d")):
         store.keep_reply(key, answer(content * 400), {})
     assert [bool(store.reply(key)) for key in ("kb", "kc", "kd")] == [False, True, True]
@@ -338,7 +474,7 @@ import sys, itertools, random
 from pathlib import Path
 from visioncraft.visioncraft_core.store.store import Store
 from visioncraft.visioncraft_core.http.call import Response
-store = Store(Path(sys.argv[1]), most_bytes=8 * 2**20)
+store = Store(Path(sys.argv[1]), max_bytes=8 * 2**20)
 chance = random.Random(int(sys.argv[2]))
 print("go", flush=True)
 for number in itertools.count():

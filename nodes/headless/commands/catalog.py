@@ -1,0 +1,23 @@
+"""`visioncraft catalog`: lists the names that a server offers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ....visioncraft_core.api.endpoints import CATALOGS
+from ....visioncraft_core.library import Client
+from .console import DONE, Subparsers, add_server_option, line
+
+
+def register(commands: Subparsers) -> None:
+    parser = commands.add_parser("catalog", help="list the names that a server offers")
+    parser.add_argument("name", choices=list(CATALOGS), metavar="NAME", help=", ".join(CATALOGS))
+    add_server_option(parser)
+    parser.set_defaults(command=_list)
+
+
+def _list(options: argparse.Namespace) -> int:
+    for name in Client(options.server).catalog(options.name).names:
+        line(sys.stdout, name)
+    return DONE

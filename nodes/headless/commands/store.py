@@ -1,0 +1,62 @@
+"""`visioncraft store`: what is kept of paid results."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from ....visioncraft_core.profiles.paths import default_home
+from ....visioncraft_core.store.store import MAX_BYTES, Store
+from .console import DONE, FAILED, Subparsers, line
+
+
+def register(commands: Subparsers) -> None:
+    parser = commands.add_parser("store", help="paid results that are kept on this disk")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, action, help_text in (
+        ("size", _size, "how many files, and how large they are"),
+        ("list", _list, "what is kept, newest first"),
+        ("clear", _clear, "remove all of it"),
+        ("verify", _verify, "read everything once and remove what is damaged"),
+    ):
+        actions.add_parser(name, help=help_text).set_defaults(command=action)
+
+
+def _size(_options: argparse.Namespace) -> int:
+    files, size = _store().size()
+    line(sys.stdout, f"{files} files, {_mebibytes(size)} of at most {_mebibytes(MAX_BYTES)}")
+    return DONE
+
+
+def _list(_options: argparse.Namespace) -> int:
+    for entry in _store().entries():
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.made))
+        text = f"{made}  {_mebibytes(entry.size):>9}  {entry.path:<13}  {entry.about}"
+        line(sys.stdout, f"{text}  ({entry.server})")
+        if entry.unparsed:
+            line(sys.stdout, f"{'':18}gave no result; its answer is in {entry.unparsed}")
+    return DONE
+
+
+def _clear(_options: argparse.Namespace) -> int:
+    line(sys.stdout, f"{_mebibytes(_store().clear())} are free again.")
+    return DONE
+
+
+def _verify(_options: argparse.Namespace) -> int:
+    health = _store().verify()
+    line(sys.stdout, f"{health.good} files are whole.")
+    if not health.damaged:
+        return DONE
+    removed = f"{health.damaged} damaged files were removed"
+    line(sys.stdout, f"{removed}; such results are asked for anew.")
+    return FAILED
+
+
+def _store() -> Store:
+    return Store(default_home() / "store")
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"
