@@ -9,7 +9,7 @@ from ....visioncraft_core.api.endpoints import CATALOGS
 from ....visioncraft_core.client import Client
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import Profiles
-from .console import DONE, Subparsers, add_server_option, line
+from .console import DONE, Subparsers, add_server_option, print_line
 
 
 def register(commands: Subparsers) -> None:
@@ -22,5 +22,5 @@ def register(commands: Subparsers) -> None:
 def _list(options: argparse.Namespace) -> int:
     profile = Profiles(default_home()).find(options.server)
     for name in Client(profile, default_home()).catalog(options.name).names:
-        line(sys.stdout, name)
+        print_line(sys.stdout, name)
     return DONE
