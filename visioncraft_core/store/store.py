@@ -4,7 +4,7 @@
     store/index.sqlite                          what each request was answered with
     store/locks/<sha256 of the request>         while a process works on it
 
-A request is its wire body without the token, the base URL and the variation that the user asked
+A request is its body without the token, the base URL and the variation that the user asked
 for; the key is in none of it. Objects appear whole or not at all, and content is checked against
 its name before it is given out. The index names every object, but an object that it names may be
 missing: so a process may be killed anywhere, and several may work here at once. The disk being full

@@ -26,7 +26,7 @@ VIRTUAL = NOTES | {REROUTE, PRIMITIVE}
 
 @dataclass(frozen=True)
 class Slot:
-    """A place on the left side of a node where a link may arrive."""
+    """An input on the left side of a node, to which a link may lead."""
 
     name: str
     type: str
@@ -188,7 +188,7 @@ def _links(links: object) -> dict[str, CanvasLink]:
         raise WorkflowProblem("a list of links is missing.")
     found: dict[str, CanvasLink] = {}
     for link in links:
-        # Early litegraph left empty places where links had been removed.
+        # Early litegraph left null where a link had been removed.
         if link is None:
             continue
         name, read = _link(link)

@@ -59,7 +59,7 @@ class Workflow:
             inputs = self.types.inputs(node.class_type) if node else {}
             if node and name in inputs:
                 node.inputs[name] = _converted(node, inputs[name], text)
-                # The file no longer says what is run; a picture must not claim that it does.
+                # The file no longer says what is run; a picture must not pretend that it does.
                 self.canvas = None
                 return
         raise self._refusal(assignment)
@@ -77,7 +77,7 @@ class Workflow:
         return titled[0] if titled else None
 
     def _refusal(self, assignment: str) -> WorkflowError:
-        """Why no reading of an assignment fits, told for the plainest reading."""
+        """Why no reading of an assignment fits, explained for the plainest reading."""
         reading = next(_readings(assignment), None)
         if reading is None:
             return WorkflowError(

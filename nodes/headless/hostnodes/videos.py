@@ -61,7 +61,7 @@ class SaveVideo(HostNode):
         prompt: UI | None = None,
         extra_pnginfo: UI | None = None,
     ) -> UI:
-        del format  # "auto" is MP4 as well: every film here is one
+        del format  # "auto" is MP4 as well: every video here is one
         metadata = {**(extra_pnginfo or {}), **({} if prompt is None else {"prompt": prompt})}
         buffer = io.BytesIO()
         video.save_to(buffer, metadata=metadata, codec=codec)

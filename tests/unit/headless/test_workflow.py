@@ -148,6 +148,14 @@ def test_a_circle_in_the_api_form_is_refused() -> None:
     assert "1, 2, 1" in refusal(content)
 
 
+def test_a_circle_of_20001_nodes_is_found() -> None:
+    content = {
+        str(each): {"class_type": "Blend", "inputs": {"image": [str((each + 1) % 20001), 0]}}
+        for each in range(20001)
+    }
+    assert "feed each other in a circle" in refusal(content)
+
+
 def test_a_chain_of_3000_nodes_in_the_api_form_is_read() -> None:
     content = {
         str(i): {"class_type": "Blend", "inputs": {"image": [str(i - 1), 0]}} for i in range(3000)
