@@ -113,7 +113,7 @@ class ApiNode:
 
     @classmethod
     def requests(
-        cls, values: dict[str, Any], upload: UploadFormat, should_cancel: ShouldCancel
+        cls, values: dict[str, Any], upload: UploadFormat, should_cancel: ShouldCancel | None = None
     ) -> list[Request]:
         """One request for each picture of an IMAGE input, one where there is none.
 
@@ -124,7 +124,7 @@ class ApiNode:
             return [cls.build(**values)]
         made: list[Request] = []
         for picture in tensors.pixels(values[name]):
-            if should_cancel():  # each may take half a second
+            if should_cancel and should_cancel():  # each may take half a second
                 raise Cancelled("Cancelled.", phase="check", charged="no")
             made.append(cls.build(**{**values, name: encode(picture, upload)}))
         return made
