@@ -7,18 +7,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from .cancellation import ShouldCancel
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Cancellable(Protocol[T_co]):
-    """Work that looks at `should_cancel` by itself."""
-
-    def __call__(self, *, should_cancel: ShouldCancel) -> T_co: ...
 
 
 class Background(Generic[T]):
@@ -56,10 +49,10 @@ class Background(Generic[T]):
             self.done.set_result(None)
 
 
-async def run_in_thread(work: Cancellable[T]) -> T:
-    """What `work` gives. Cancelling this tells `work` to end, and does not wait for it."""
+async def run_in_thread(work: Callable[[ShouldCancel], T]) -> T:
+    """What blocking `work` gives. Cancelling this tells `work` to end, and does not wait for it."""
     cancel = threading.Event()
-    job = Background(lambda: work(should_cancel=cancel.is_set))
+    job = Background(lambda: work(cancel.is_set))
     try:
         await job.done
     finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections import Counter
@@ -75,11 +74,13 @@ class BaseClient:
         Raises a VisionCraftError: ConfigError, ConnectionFailed, RequestRejected, OutcomeUnknown,
         InvalidResponse, DownloadFailed, UnsafeURL or Cancelled.
         """
-        with CancelScope(should_cancel) as scope:
-            key = self._key_of(request, seed)
-            server = self._server
-            context = RunContext(server, request, key, scope, decoder, on_progress, on_progress)
-            return self._result(context)
+        return self.send_all(
+            [request],
+            seed=seed,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
+            decoder=decoder,
+        )
 
     def send_all(
         self,
@@ -96,28 +97,20 @@ class BaseClient:
         unless the profile says `fail_on_partial`. Equal requests give different results. Raises
         like `send` when nothing came or the user cancelled.
         """
-        if len(requests) == 1:
-            return self.send(
-                requests[0],
-                seed=seed,
-                on_progress=on_progress,
-                should_cancel=should_cancel,
-                decoder=decoder,
-            )
         started = time.monotonic()
-        on_delay = None
-        if on_progress:
+        on_delay = on_progress
+        if on_progress and len(requests) > 1:
             on_progress(f"waiting for {self.describe()}: {len(requests)} pictures")
-            on_delay = _Changes(on_progress)
+            on_progress, on_delay = None, _Changes(on_progress)
         with CancelScope(should_cancel) as scope:
-            server = self._server
             runs = [
-                RunContext(server, request, key, scope, decoder, on_delay=on_delay)
-                for request, key in self._different_keys(requests, seed)
+                RunContext(self._server, request, key, scope, decoder, on_progress, on_delay)
+                for request, key in zip(requests, self._keys_of(requests, seed), strict=True)
             ]
             outcomes = parallel_map(self._outcome, runs, self.profile.max_concurrency)
         result = merge_results(outcomes, fail_on_partial=self.profile.fail_on_partial)
-        return replace(result, seconds=time.monotonic() - started)
+        notes = result.notes if self.profile.verify else (*result.notes, UNVERIFIED_NOTE)
+        return replace(result, notes=notes, seconds=time.monotonic() - started)
 
     def catalog(
         self,
@@ -173,15 +166,9 @@ class BaseClient:
 
     def _outcome(self, context: RunContext) -> Result | VisionCraftError:
         try:
-            return self._result(context)
+            return GenerationRun(context).run()
         except VisionCraftError as error:
             return error
-
-    def _result(self, context: RunContext) -> Result:
-        started = time.monotonic()
-        result = GenerationRun(context).run()
-        notes = result.notes if self.profile.verify else (*result.notes, UNVERIFIED_NOTE)
-        return replace(result, notes=notes, seconds=time.monotonic() - started)
 
     def _fetched_names(self, name: str, scope: CancelScope) -> list[str]:
         response = self._server.transport.get(CATALOGS[name].path, scope)
@@ -193,17 +180,14 @@ class BaseClient:
             return ""
         return key_of(request.path, request.to_json(), self.profile.base_url, variation)
 
-    def _different_keys(
-        self, requests: Sequence[Request], seed: int | None
-    ) -> list[tuple[Request, str]]:
-        """Each request with its key: equal ones are to give different results."""
+    def _keys_of(self, requests: Sequence[Request], seed: int | None) -> list[str]:
+        """The key of each request: equal ones are to give different results."""
         seen: Counter[str] = Counter()
-        keys: list[tuple[Request, str]] = []
+        keys: list[str] = []
         for request in requests:
-            body = json.dumps(request.to_json(), sort_keys=True)
-            again = seen[body] > 0 and seed is not None
-            keys.append((request, self._key_of(request, [seed, seen[body]] if again else seed)))
-            seen[body] += 1
+            key = self._key_of(request, seed)
+            keys.append(self._key_of(request, [seed, seen[key]]) if key and seen[key] else key)
+            seen[key] += 1
         return keys
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from .api.catalogs import CatalogSnapshot
@@ -73,8 +72,7 @@ class AsyncClient:
         decoder: Decoder | None = None,
     ) -> Result:
         """Like `Client.send`; `on_progress` is called in the event loop."""
-        send = partial(self._client.send, request, seed=seed, decoder=decoder)
-        return await run_in_thread(partial(send, on_progress=in_event_loop(on_progress)))
+        return await self.send_all([request], seed=seed, on_progress=on_progress, decoder=decoder)
 
     async def send_all(
         self,
@@ -85,13 +83,23 @@ class AsyncClient:
         decoder: Decoder | None = None,
     ) -> Result:
         """Like `Client.send_all`; `on_progress` is called in the event loop."""
-        send_all = partial(self._client.send_all, requests, seed=seed, decoder=decoder)
-        return await run_in_thread(partial(send_all, on_progress=in_event_loop(on_progress)))
+        report = in_event_loop(on_progress)
+        return await run_in_thread(
+            lambda should_cancel: self._client.send_all(
+                requests,
+                seed=seed,
+                on_progress=report,
+                should_cancel=should_cancel,
+                decoder=decoder,
+            )
+        )
 
     async def catalog(self, name: str, *, stale_if_error: bool = False) -> CatalogSnapshot:
         """Like `Client.catalog`."""
         return await run_in_thread(
-            partial(self._client.catalog, name, stale_if_error=stale_if_error)
+            lambda should_cancel: self._client.catalog(
+                name, stale_if_error=stale_if_error, should_cancel=should_cancel
+            )
         )
 
     def close(self) -> None:

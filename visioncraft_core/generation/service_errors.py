@@ -40,6 +40,42 @@ LIST_ADVICE = "Check that the base URL is the VisionCraft API, or try again late
 
 E = TypeVar("E", bound=VisionCraftError)
 
+_KEY = (
+    KeyRejected,
+    "did not accept the key{quote}.",
+    "Check the key; it also stops working when its Telegram account leaves the VisionCraft "
+    "channel.",
+)
+_PREMIUM = (
+    PremiumRequired,
+    "requires a premium account for this, or found the upload too large{quote}.",
+    "Choose a free model, use a premium key, or send a smaller picture.",
+)
+_PATH = (
+    EndpointNotFound,
+    "has no such path ({status}).",
+    "Check the base URL of this server; it is most likely wrong.",
+)
+_OPEN = (  # statuses that leave open whether the work was begun
+    OutcomeUnknown,
+    "answered with status {status}{quote}.",
+    "The job may have been charged. Check your account before you run it again.",
+)
+_BY_STATUS: dict[int | str, tuple[type[VisionCraftError], str, str]] = {
+    **dict.fromkeys((401, 403), _KEY),
+    **dict.fromkeys((402, 413), _PREMIUM),
+    **dict.fromkeys((404, 405), _PATH),
+    **dict.fromkeys((408, 409, 425), _OPEN),
+    422: (FieldRejected, "refused a value{quote}.", "Change the value and run again."),
+    "too large": (UploadTooLarge, "found the upload too large{quote}.", "Send a smaller picture."),
+    "busy": (ServerBusy, "is busy{quote}.", "Run again a little later."),
+    "failed": (
+        ServerFailed,
+        "failed with status {status}{quote}.",
+        "Try again later; the job may have been charged.",
+    ),
+}
+_SIZE = re.compile(r"\b(large|size|bytes)\b", re.IGNORECASE)
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
@@ -156,53 +192,25 @@ class ErrorResponse:
         return None
 
     def _by_status(self, words: str) -> VisionCraftError | None:
-        status = self._status
-        quote = f": {self._quote(words)}" if words else ""
-        if 300 <= status < 400:
+        status: int | str = self._status
+        wait = retry_after(self._response.headers.get("Retry-After", ""), time.time())
+        if 300 <= self._status < 400:
             return self._redirected()
-        if status in (401, 403):
-            return self._error(
-                KeyRejected,
-                f"did not accept the key{quote}.",
-                "Check the key; it also stops working when its Telegram account leaves the "
-                "VisionCraft channel.",
-            )
-        if status in (402, 413):
-            return self._paid_or_large(words, quote)
-        if status in (404, 405):
-            return self._error(
-                EndpointNotFound,
-                f"has no such path ({status}).",
-                "Check the base URL of this server; it is most likely wrong.",
-            )
-        if status == 422:
-            return self._error(
-                FieldRejected, f"refused a value{quote}.", "Change the value and run again."
-            )
         if status == 429:
-            return self._rate_limited(words, self._asked_wait())
-        if status == 503 and self._asked_wait() is not None:
-            return self._error(
-                ServerBusy, f"is busy{quote}.", "Run again a little later.", self._asked_wait()
-            )
-        if status in (408, 409, 425):  # they leave open whether the work was begun
-            return self._error(
-                OutcomeUnknown,
-                f"answered with status {status}{quote}.",
-                "The job may have been charged. Check your account before you run it again.",
-            )
-        if 500 <= status < 600:
-            return self._failed(quote)
-        return None
-
-    def _failed(self, quote: str) -> VisionCraftError:
-        page = self._title()
-        quote = quote or (f': "{self._quote(page)}"' if page else "")
-        return self._error(
-            ServerFailed,
-            f"failed with status {self._status}{quote}.",
-            "Try again later; the job may have been charged.",
-        )
+            return self._rate_limited(words, wait)
+        if status == 503 and wait is not None:
+            status = "busy"
+        elif 500 <= self._status < 600:
+            status, words = "failed", words or self._title() or ""
+        elif status == 413 and (self._title() is not None or _SIZE.search(words)):
+            # The service's own 413 means a paid account; a proxy's means the size of a picture.
+            status = "too large"
+        if status not in _BY_STATUS:
+            return None
+        kind, message, advice = _BY_STATUS[status]
+        quote = f": {self._quote(words)}" if words else ""
+        message = message.format(quote=quote, status=self._status)
+        return self._error(kind, message, advice, wait if status == "busy" else None)
 
     def _redirected(self) -> VisionCraftError:
         # Hidden before it is taken apart: a part of the key would not be recognised.
@@ -219,24 +227,6 @@ class ErrorResponse:
             if known
             else "Check the base URL of this server.",
         )
-
-    def _paid_or_large(self, words: str, quote: str) -> VisionCraftError:
-        # The service's own 413 means a paid account; a proxy's means the size of a picture.
-        large = self._status == 413 and (
-            self._title() is not None or re.search(r"\b(large|size|bytes)\b", words, re.IGNORECASE)
-        )
-        if large:
-            return self._error(
-                UploadTooLarge, f"found the upload too large{quote}.", "Send a smaller picture."
-            )
-        return self._error(
-            PremiumRequired,
-            f"requires a premium account for this, or found the upload too large{quote}.",
-            "Choose a free model, use a premium key, or send a smaller picture.",
-        )
-
-    def _asked_wait(self) -> float | None:
-        return retry_after(self._response.headers.get("Retry-After", ""), time.time())
 
     def _rate_limited(self, words: str, wait: float | None) -> RateLimited:
         pause = f"Wait {wait:g} s" if wait else "Wait a little"

@@ -39,7 +39,7 @@ def read_body(response: Any, call: Call, tracker: ConnectionTracker) -> bytes:
         return b"" if 300 <= response.status_code < 400 else _excerpt(response, tracker)
     headers = getattr(getattr(response.raw, "_original_response", None), "msg", None)
     if getattr(headers, "defects", None):
-        raise errors.not_http(call)
+        raise errors.failure("not HTTP", call, "read")
     tracker.set_timeout(call.timeouts.stall)
     length = _announced(response, call)
     budget = call.budget or ByteBudget("text")
@@ -58,7 +58,7 @@ def read_body(response: Any, call: Call, tracker: ConnectionTracker) -> bytes:
             spool.write(chunk)
         if received < (length or 0) or (length is None and not received):
             # Without a length, an end in the middle of the headers looks like an empty answer.
-            raise errors.connection_lost(call, "read")
+            raise errors.failure("lost", call, "read")
         spool.seek(0)
         return _decoded(spool.read(), response.headers.get("Content-Encoding", ""), call)
 
@@ -92,7 +92,7 @@ def _announced(response: Any, call: Call) -> int | None:
         return None
     (length, *others) = lengths
     if others or not re.fullmatch(r"[0-9]{1,20}", length):
-        raise errors.not_http(call)
+        raise errors.failure("not HTTP", call, "read")
     return int(length)
 
 
@@ -113,14 +113,14 @@ def _decoded(content: bytes, encoding: str, call: Call) -> bytes:
         return content
     # Asked for identity, but some proxies insist; files are compressed already.
     if encoding.lower() not in ("gzip", "x-gzip") or call.identity_only:
-        raise errors.bad_encoding(call)
+        raise errors.failure("encoding", call, "read")
     inflater = zlib.decompressobj(wbits=31)
     try:
         inflated = inflater.decompress(content, call.limit + 1)
     except zlib.error:
-        raise errors.bad_encoding(call) from None
+        raise errors.failure("encoding", call, "read") from None
     if len(inflated) > call.limit:
         raise errors.too_large(call, call.limit)
     if not inflater.eof:
-        raise errors.bad_encoding(call)
+        raise errors.failure("encoding", call, "read")
     return inflated

@@ -43,7 +43,7 @@ class ConnectionTracker:
     request on.
 
     `ended_by` is why the call was ended from outside, "" if it was not; `error` what was raised at
-    the socket, which the libraries wrap in errors of their own. With `public_only` no address of
+    its `sock`, which the libraries wrap in errors of their own. With `public_only` no address of
     this computer or its local network is dialled.
     """
 
@@ -51,39 +51,33 @@ class ConnectionTracker:
         self.phase: Phase = "connect"
         self.ended_by = ""
         self.error: Exception | None = None
+        self.sock: Any = None
         self.upload_timeout = upload_timeout
         self.public_only = public_only
         self._lock = threading.Lock()
-        self._sockets: list[Any] = []
-        self._twins: list[socket.socket] = []
+        self._handles: list[socket.socket] = []
         self._dialled: queue.SimpleQueue[socket.socket | Exception | None] = queue.SimpleQueue()
 
-    def add(self, sock: Any) -> None:
+    def watch(self, sock: Any) -> None:
+        """Takes a second handle on `sock`, by which it can be shut even while TLS takes it over."""
+        handle = socket.fromfd(sock.fileno(), socket.AF_INET, socket.SOCK_STREAM)
         with self._lock:
-            self._sockets.append(sock)
-            if self.ended_by:
-                _shut(sock)
-
-    def add_twin(self, sock: socket.socket) -> None:
-        """Watches over a connected socket that TLS is about to take over: until its handshake is
-        done there is no other way to it."""
-        twin = sock.dup()
-        with self._lock:
-            self._twins.append(twin)
-        self.add(twin)
+            if not self.ended_by:
+                self._handles.append(handle)
+                return
+        _shut(handle)
+        handle.close()
 
     def release(self) -> None:
-        """Lets go of what only the tracker holds."""
+        """Lets go of the sockets, which stay as they are."""
         with self._lock:
-            for twin in self._twins:
-                twin.close()
-            self._twins.clear()
+            for handle in self._handles:
+                handle.close()
+            self._handles.clear()
 
     def set_timeout(self, seconds: float) -> None:
-        """How long the sockets may be silent from here on."""
-        for sock in self._sockets:
-            with suppress(OSError):  # a plain socket that TLS took over is an empty shell
-                sock.settimeout(seconds)
+        """How long the connection may be silent from here on."""
+        self.sock.settimeout(seconds)
 
     def enter(self, phase: Phase) -> None:
         """Raises ConnectionAbortedError where something would be sent after the call was ended."""
@@ -103,8 +97,8 @@ class ConnectionTracker:
                 return
             self.ended_by = reason
             self._dialled.put(None)
-            for sock in self._sockets:
-                _shut(sock)
+            for handle in self._handles:
+                _shut(handle)
 
     def dial(self, host: str, port: int, timeout: float | None, *, to_proxy: bool) -> socket.socket:
         """A connected socket. Raises ConnectError."""
@@ -148,7 +142,7 @@ class ConnectionTracker:
                 sock = socket.socket(family, kind, protocol)
             except OSError:  # IPv6 may be switched off where the name has such an address
                 continue
-            self.add(sock)
+            self.watch(sock)
             try:
                 for option in _options():
                     sock.setsockopt(*option)
@@ -214,11 +208,9 @@ def _noted() -> Iterator[None]:
         raise
 
 
-def _shut(sock: Any) -> None:
-    with suppress(OSError, ValueError):
-        # An SSLSocket's own shutdown would try to speak TLS and can block.
-        plain = sock if isinstance(sock, socket.socket) else getattr(sock, "socket", sock)
-        socket.socket.shutdown(plain, socket.SHUT_RDWR)
+def _shut(handle: socket.socket) -> None:
+    with suppress(OSError):
+        handle.shutdown(socket.SHUT_RDWR)
 
 
 def _options() -> list[tuple[int, int, int]]:
@@ -251,11 +243,12 @@ class _Reporting:
         finally:
             self._connecting = False
         if tracker := _tracker():
-            tracker.add(self.sock)
+            tracker.sock = self.sock
 
     def putrequest(self, *args: Any, **kwargs: Any) -> Any:
         if (tracker := _tracker()) and self.sock is not None:
-            tracker.add(self.sock)  # a pooled connection: it was not opened for this call
+            tracker.sock = self.sock
+            tracker.watch(self.sock)  # a pooled connection was not opened for this call
         return super().putrequest(*args, **kwargs)  # type: ignore[misc]
 
     def send(self, data: Any) -> Any:
@@ -285,11 +278,7 @@ class _PlainConnection(_Reporting, HTTPConnection):
 
 
 class _TLSConnection(_Reporting, HTTPSConnection):
-    def _new_conn(self) -> Any:
-        sock = super()._new_conn()
-        if tracker := _tracker():
-            tracker.add_twin(sock)
-        return sock
+    pass
 
 
 class PlainPool(HTTPConnectionPool):
