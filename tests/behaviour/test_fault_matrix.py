@@ -330,7 +330,7 @@ class Outcome:
 def outcome_of(row: Row, home: Path) -> Outcome:
     target = row.fault.partition("=")[0]
     shapes = {"generate-xl": "links"} if target == "results" else {}
-    with Sandbox(faults=[parse(row.fault)], shapes=shapes) as sandbox:
+    with Sandbox(faults=[parse(row.fault)], response_formats=shapes) as sandbox:
         key = Secret(SANDBOX_PREMIUM_KEY)
         profile = Profile("test", sandbox.url, key, LIMITS, **row.settings)  # type: ignore[arg-type]
         error, notes = None, ()

@@ -33,7 +33,7 @@ def serve(options: argparse.Namespace) -> int:
         public=options.i_know_this_is_public,
         latency=options.latency,
         faults=faults,
-        shapes=shapes,
+        response_formats=shapes,
         inject=options.faults,
     ) as sandbox:
         line(sys.stdout, f"VisionCraft sandbox on {sandbox.url}")
