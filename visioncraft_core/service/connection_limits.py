@@ -18,7 +18,7 @@ _UNTIL_READ = 1.0
 
 
 class ConnectionLimiter:
-    """Called by the server for each connection; `make` gives the protocol of one that is accepted."""
+    """Called for each connection; `make` gives the protocol of one that is accepted."""
 
     def __init__(self, limits: Limits, make: Callable[[], asyncio.Protocol]) -> None:
         self.limits = limits
