@@ -32,7 +32,7 @@ class Sandbox(Server):
         faults: Iterable[FaultRule] = (),
         inject: bool = False,
         latency: float = 0.0,
-        shapes: Mapping[str, str] | None = None,
+        response_formats: Mapping[str, str] | None = None,
         limits: Limits | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -43,7 +43,7 @@ class Sandbox(Server):
             engine or PaintedEngine(),
             middlewares=[self.injector.middleware],
             latency=latency,
-            shapes=shapes,
+            response_formats=response_formats,
             limits=limits,
         )
         super().__init__(app, name="sandbox", host=host, port=port, public=public)

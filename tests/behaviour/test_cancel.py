@@ -198,8 +198,8 @@ def waits_between_tries(home: Path) -> Iterator[Phase]:
     yield phase
 
 
-JOBS = {"shapes": {"generate-xl": "job"}}
-LINKS = {"shapes": {"generate-xl": "links"}}
+JOBS = {"response_formats": {"generate-xl": "job"}}
+LINKS = {"response_formats": {"generate-xl": "links"}}
 STANDING = (waits, stands_in_its_body, uploads, shakes_hands, connects, queues)
 PHASES: dict[str, Callable[[Path], AbstractContextManager[Phase]]] = {
     **{phase.__name__: phase for phase in (*STANDING, waits_for_the_same)},
@@ -209,7 +209,7 @@ PHASES: dict[str, Callable[[Path], AbstractContextManager[Phase]]] = {
         at_sandbox, fault="generate-xl=endless-job", said="the server is still"
     ),
     "asks_for_a_job": partial(
-        at_sandbox, fault="job-status=hang", said="waiting", shapes={"generate-xl": "job"}
+        at_sandbox, fault="job-status=hang", said="waiting", response_formats={"generate-xl": "job"}
     ),
     "downloads": partial(at_sandbox, fault="results=hang", said="fetching", **LINKS),
     "downloads_half": partial(at_sandbox, fault="results=hang-body", said="fetching", **LINKS),

@@ -346,7 +346,9 @@ class Outcome:
 def outcome_of(row: Row, home: Path) -> Outcome:
     target = row.fault.partition("=")[0]
     shapes = {"generate-xl": "links"} if target == "results" else {}
-    with Sandbox(engine=InstantEngine(), faults=[parse(row.fault)], shapes=shapes) as sandbox:
+    with Sandbox(
+        engine=InstantEngine(), faults=[parse(row.fault)], response_formats=shapes
+    ) as sandbox:
         key = Secret(SANDBOX_PREMIUM_KEY)
         profile = Profile("test", sandbox.url, key, row.limits, **row.settings)  # type: ignore[arg-type]
         error, notes = None, ()

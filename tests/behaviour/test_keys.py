@@ -122,7 +122,7 @@ def test_the_key_is_at_the_api_and_nowhere_else_after_every_kind_of_request(
 
 @pytest.mark.parametrize("shape", ["job", "list", "base64", "data-uri", "codes-200"])
 def test_the_key_is_at_the_api_only_in_whatever_shape_it_answers(shape: str, home: Path):
-    with Sandbox(shapes={"generate-xl": shape}) as sandbox, relay(sandbox) as server:
+    with Sandbox(response_formats={"generate-xl": shape}) as sandbox, relay(sandbox) as server:
         call = client(server.url, home, result_hosts=(server.result_host,))
         if shape == "codes-200":
             assert_hidden(told(failure(lambda: call.send(XL))))
@@ -252,7 +252,7 @@ def test_m34_a_netrc_login_goes_neither_to_the_api_nor_to_a_result_host(
     netrc.write_text(f"machine 127.0.0.1 {login}default {login}")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    links = Sandbox(shapes={"generate-xl": "links"})
+    links = Sandbox(response_formats={"generate-xl": "links"})
     with links, relay(links) as server:
         call = client(server.url, home, result_hosts=(server.result_host,))
         assert call.send(XL).files
@@ -264,7 +264,7 @@ def test_m34_a_netrc_login_goes_neither_to_the_api_nor_to_a_result_host(
 
 def test_m35_a_cookie_of_a_result_host_is_never_sent_back(home: Path):
     cookie = b"Set-Cookie: spy=1; Path=/\r\n"
-    links = Sandbox(shapes={"generate-xl": "links"})
+    links = Sandbox(response_formats={"generate-xl": "links"})
     with links, relay(links, cookie) as server:
         call = client(server.url, home, result_hosts=(server.result_host,))
         for seed in range(2):

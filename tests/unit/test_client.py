@@ -45,14 +45,17 @@ def test_every_endpoint_answers_with_what_it_makes(endpoint: type[Request], clie
 
 @pytest.mark.parametrize("shape", ["bytes", "links", "list", "base64", "data-uri", "job"])
 def test_the_picture_is_the_same_in_every_shape_of_answer(shape: str, home: Path):
-    with Sandbox() as plain, Sandbox(shapes={"generate-xl": shape}) as other:
+    with Sandbox() as plain, Sandbox(response_formats={"generate-xl": shape}) as other:
         expected, got = (client_of(s, home).send(SMALL).files for s in (plain, other))
     assert got == expected
 
 
 @pytest.mark.parametrize("shape", ["error-200", "codes-200"])
 def test_an_error_with_status_200_is_an_error(shape: str, home: Path):
-    with Sandbox(shapes={"generate-xl": shape}) as sandbox, pytest.raises(errors.RequestRejected):
+    with (
+        Sandbox(response_formats={"generate-xl": shape}) as sandbox,
+        pytest.raises(errors.RequestRejected),
+    ):
         client_of(sandbox, home).send(SMALL)
 
 
@@ -124,20 +127,23 @@ def test_a_fault_may_end_after_a_while(home: Path):
 
 
 def test_a_picture_where_text_was_asked_for_is_a_bad_reply(home: Path):
-    with Sandbox(shapes={"upscale": "chat"}) as sandbox, pytest.raises(errors.InvalidResponse):
+    with (
+        Sandbox(response_formats={"upscale": "chat"}) as sandbox,
+        pytest.raises(errors.InvalidResponse),
+    ):
         client_of(sandbox, home).send(Upscale.from_json(body_of(Upscale)))
 
 
 def test_fewer_pictures_than_asked_are_delivered_with_a_note(home: Path):
     request = Generate(model="anything_V5", sampler="Euler", prompt="a fox", image_count=3)
-    with Sandbox(shapes={"generate": "bytes"}) as sandbox:
+    with Sandbox(response_formats={"generate": "bytes"}) as sandbox:
         result = client_of(sandbox, home).send(request)
     assert len(result.files) == 1
     assert result.notes == ("The server sent 1 picture(s) where 3 were asked for.",)
 
 
 def test_cancelling_ends_a_call_and_a_job(home: Path):
-    for options in ({"latency": 30.0}, {"shapes": {"generate-xl": "job"}}):
+    for options in ({"latency": 30.0}, {"response_formats": {"generate-xl": "job"}}):
         with Sandbox(**options) as sandbox:
             asked = time.monotonic() + 0.4
             with pytest.raises(errors.Cancelled):

@@ -25,7 +25,7 @@ from . import openapi, origin_checks
 from .engine import Engine, EngineBusy, EngineError, InputRejected, Job
 from .limits import Limits
 from .published_files import PublishedFiles
-from .response_formats import Answer, ResultPublisher, answer, chosen
+from .response_formats import Answer, ResultPublisher, answer, formats_of
 from .seeds import SeedSeries
 
 log = logging.getLogger("visioncraft.service")
@@ -51,13 +51,13 @@ class App:
         *,
         middlewares: Sequence[Middleware] = (),
         latency: float = 0.0,
-        shapes: Mapping[str, str] | None = None,
+        response_formats: Mapping[str, str] | None = None,
         limits: Limits | None = None,
     ) -> None:
         self.engine = engine
         self.middlewares = tuple(middlewares)
         self.latency = latency
-        self.shapes = chosen(shapes or {})
+        self.formats = formats_of(response_formats or {})
         self.limits = limits or Limits()
         self.requests: list[str] = []
         self.executions = 0
@@ -118,7 +118,7 @@ class App:
         return handle
 
     async def _description(self, _request: web.Request) -> web.StreamResponse:
-        return web.json_response(openapi.description(self.shapes, self.engine.catalogs(), VERSION))
+        return web.json_response(openapi.description(self.formats, self.engine.catalogs(), VERSION))
 
     def _endpoint(self, kind: type[Request]) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -147,7 +147,7 @@ class App:
         finally:
             self._at_work -= 1
         self.executions += 1
-        return _response(answer(self.shapes[type(asked)], output, asked, self._publisher(request)))
+        return _response(answer(self.formats[type(asked)], output, asked, self._publisher(request)))
 
     def _publisher(self, request: web.Request) -> ResultPublisher:
         def publish(content: bytes) -> str:

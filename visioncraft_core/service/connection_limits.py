@@ -1,4 +1,4 @@
-"""Stands before aiohttp's protocol: counts connections, and ends those that never ask."""
+"""Counts connections before aiohttp sees them, and closes those that send no request."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _UNTIL_READ = 1.0
 
 
 class ConnectionLimiter:
-    """Called by the server for each connection; `make` gives the protocol of one that is let in."""
+    """Called for each connection; `make` gives the protocol of one that is accepted."""
 
     def __init__(self, limits: Limits, make: Callable[[], asyncio.Protocol]) -> None:
         self.limits = limits
         self.make = make
-        self.inside: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
+        self.open: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
         self.refused: set[asyncio.Transport] = set()
 
     def __call__(self) -> asyncio.Protocol:
@@ -31,8 +31,8 @@ class ConnectionLimiter:
 
     def arrived(self, transport: asyncio.BaseTransport | None) -> None:
         """A whole request header came: from here on the request is timed by itself."""
-        if transport in self.inside:
-            self.inside[transport].cancel()
+        if transport in self.open:
+            self.open[transport].cancel()
 
     def close(self) -> None:
         for transport in list(self.refused):
@@ -40,28 +40,28 @@ class ConnectionLimiter:
 
 
 class LimitedProtocol(asyncio.Protocol):
-    def __init__(self, door: ConnectionLimiter) -> None:
-        self._door = door
+    def __init__(self, limiter: ConnectionLimiter) -> None:
+        self._limiter = limiter
         self._inner: asyncio.Protocol | None = None
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         loop = asyncio.get_running_loop()
-        if len(self._door.inside) >= self._door.limits.connections:
-            self._door.refused.add(self._transport)
+        if len(self._limiter.open) >= self._limiter.limits.connections:
+            self._limiter.refused.add(self._transport)
             self._transport.write(BUSY)
             loop.call_later(_UNTIL_READ, self._transport.abort)
             return
-        seconds = self._door.limits.header_seconds
-        self._door.inside[transport] = loop.call_later(seconds, self._transport.abort)
-        self._inner = self._door.make()
+        seconds = self._limiter.limits.header_seconds
+        self._limiter.open[transport] = loop.call_later(seconds, self._transport.abort)
+        self._inner = self._limiter.make()
         self._inner.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport:
-            self._door.refused.discard(self._transport)
-            if timer := self._door.inside.pop(self._transport, None):
+            self._limiter.refused.discard(self._transport)
+            if timer := self._limiter.open.pop(self._transport, None):
                 timer.cancel()
         if self._inner:
             self._inner.connection_lost(exc)

@@ -1,4 +1,4 @@
-"""How much a visitor may ask of the sandbox at once."""
+"""How much clients may ask of the service at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/openapi.json: every path, field and answer of the sandbox, from the declarations.
+"""/openapi.json: every path, field and answer of the service, from the declarations.
 
 It is as lax as the service was: a number may come as text, and names outside the catalogs are for
 the endpoint to judge (400).
@@ -25,7 +25,7 @@ from ..api.fields import (
     WeightsField,
 )
 from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
-from .response_formats import CONTENT_TYPES, FILE_SHAPES
+from .response_formats import CONTENT_TYPES, FILE_FORMATS
 
 PATH = "/openapi.json"
 
@@ -41,7 +41,7 @@ _LINKS: Schema = {"type": "array", "items": _TEXT}
 _BINARY: Schema = {"type": "string", "format": "binary"}
 _REFUSALS = {
     400: "What was sent cannot be understood, or a name is not in its catalog",
-    403: "Unknown key, or a visitor from elsewhere",
+    403: "Unknown key, or a request from a foreign web page",
     404: "There is no such thing",
     408: "The body did not arrive in time",
     411: "The body has no Content-Length",
@@ -55,14 +55,14 @@ _REFUSALS = {
 
 
 def description(
-    shapes: Mapping[type[Request], str], catalogs: Mapping[str, Sequence[str]], version: str
+    formats: Mapping[type[Request], str], catalogs: Mapping[str, Sequence[str]], version: str
 ) -> Schema:
-    """The OpenAPI 3.1 document of a service that answers in `shapes`."""
+    """The OpenAPI 3.1 document of a service that answers in `formats`."""
     paths: dict[str, Schema] = {
         catalog.path: {"get": _listing(catalog.help)} for catalog in CATALOGS.values()
     }
     for kind in ENDPOINTS:
-        paths[kind.path] = {"post": _endpoint(kind, shapes[kind], catalogs)}
+        paths[kind.path] = {"post": _endpoint(kind, formats[kind], catalogs)}
     paths[JOB_STATUS_PATH] = {"post": _job_status()}
     paths["/results/{name}"] = {"get": _result()}
     paths[PATH] = {"get": _operation("This description", {"application/json": {"type": "object"}})}
@@ -121,9 +121,11 @@ def _listing(summary: str) -> Schema:
     return _operation(summary, {"application/json": _LINKS})
 
 
-def _endpoint(kind: type[Request], shape: str, catalogs: Mapping[str, Sequence[str]]) -> Schema:
+def _endpoint(
+    kind: type[Request], response_format: str, catalogs: Mapping[str, Sequence[str]]
+) -> Schema:
     words = (kind.__doc__ or "").partition("\n")[0]
-    operation = _operation(words, _answer(kind, shape), 408, 411, 422, 500)
+    operation = _operation(words, _answer(kind, response_format), 408, 411, 422, 500)
     fields = {field.name: _field(field) for field in kind.fields()}
     token = {**_TEXT, "description": "sandbox-free or sandbox-premium"}
     required = [field.name for field in kind.fields() if field.required]
@@ -151,8 +153,8 @@ def _example(kind: type[Request], catalogs: Mapping[str, Sequence[str]]) -> Sche
     return body
 
 
-def _answer(kind: type[Request], shape: str) -> Schema:
-    if shape == "bytes":
+def _answer(kind: type[Request], response_format: str) -> Schema:
+    if response_format == "bytes":
         output = {"images": ("png",), "animation": ("gif",), "video": ("mp4",)}
         return {CONTENT_TYPES[name]: _BINARY for name in output.get(kind.output, ())}
     schemas: dict[str, Schema] = {
@@ -163,13 +165,16 @@ def _answer(kind: type[Request], shape: str) -> Schema:
         "error-200": _object(error=_TEXT),
         "codes-200": {"type": "array", "items": {"type": "object"}},
     }
-    if shape in FILE_SHAPES and shape not in schemas:
+    if response_format in FILE_FORMATS and response_format not in schemas:
         return {"application/json": _object(images=_LINKS)}
-    return {"application/json": schemas[shape]}
+    return {"application/json": schemas[response_format]}
 
 
 def _object(**properties: Schema) -> Schema:
     return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+_MESSAGES: Schema = {"type": "array", "minItems": 1, "items": _object(role=_TEXT, content=_TEXT)}
 
 
 def _job_status() -> Schema:
@@ -199,52 +204,22 @@ def _field(field: Field) -> Schema:
     return schema
 
 
-def _text(_kind: TextField) -> Schema:
-    return _TEXT
-
-
-def _choice(kind: ChoiceField) -> Schema:
-    suggested = {"examples": [kind.suggested]} if kind.suggested else {}
-    return {**_TEXT, **suggested}
-
-
-def _integer(kind: IntegerField) -> Schema:
-    return {"anyOf": [{"type": "integer", "minimum": kind.low, "maximum": kind.high}, _TEXT]}
-
-
-def _number(kind: NumberField) -> Schema:
-    return {"anyOf": [{"type": "number", "minimum": kind.low, "maximum": kind.high}, _TEXT]}
-
-
-def _flag(_kind: BooleanField) -> Schema:
-    return {"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, _TEXT]}
-
-
-def _picture(_kind: ImageField) -> Schema:
-    return {**_TEXT, "contentEncoding": "base64"}
-
-
-def _weights(_kind: WeightsField) -> Schema:
-    return {"type": "object", "additionalProperties": {"type": ["number", "string"]}}
-
-
-def _messages(_kind: MessagesField) -> Schema:
-    return {"type": "array", "minItems": 1, "items": _object(role=_TEXT, content=_TEXT)}
-
-
-def _message(_kind: MessageField) -> Schema:
-    return {"anyOf": [_TEXT, _messages(MessagesField())]}
-
-
-# One line a kind of field; a test holds it complete.
+# One entry a kind of field; a test holds it complete.
 _SCHEMAS: dict[type[FieldType], Callable[[Any], Schema]] = {
-    TextField: _text,
-    MessageField: _message,
-    ChoiceField: _choice,
-    IntegerField: _integer,
-    NumberField: _number,
-    BooleanField: _flag,
-    ImageField: _picture,
-    WeightsField: _weights,
-    MessagesField: _messages,
+    TextField: lambda _kind: _TEXT,
+    MessageField: lambda _kind: {"anyOf": [_TEXT, _MESSAGES]},
+    ChoiceField: lambda kind: {**_TEXT, "examples": [kind.suggested]} if kind.suggested else _TEXT,
+    IntegerField: lambda kind: {
+        "anyOf": [{"type": "integer", "minimum": kind.low, "maximum": kind.high}, _TEXT]
+    },
+    NumberField: lambda kind: {
+        "anyOf": [{"type": "number", "minimum": kind.low, "maximum": kind.high}, _TEXT]
+    },
+    BooleanField: lambda _kind: {"anyOf": [{"type": "boolean"}, {"enum": [0, 1]}, _TEXT]},
+    ImageField: lambda _kind: {**_TEXT, "contentEncoding": "base64"},
+    WeightsField: lambda _kind: {
+        "type": "object",
+        "additionalProperties": {"type": ["number", "string"]},
+    },
+    MessagesField: lambda _kind: _MESSAGES,
 }

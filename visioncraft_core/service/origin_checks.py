@@ -1,7 +1,7 @@
 """Who may ask, and what a request must look like before its body is read.
 
 Web pages on the user's computer reach loopback, some through a name that they changed to it, so
-`Host` and `Origin` must be the sandbox's own and form content types are refused.
+`Host` and `Origin` must be the service's own and form content types are refused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
 
 
 def check(request: web.Request, address: tuple[str, int], most_bytes: int) -> None:
-    """Raises HTTP's 403, 411, 413 or 415. `address` is where the sandbox listens."""
+    """Raises HTTP's 403, 411, 413 or 415. `address` is where the service listens."""
     host, port = address
     names = (f"[{host}]" if ":" in host else host, "127.0.0.1", "localhost", "[::1]")
     own = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())

@@ -40,77 +40,85 @@ class Answer:
 
 @dataclass(frozen=True)
 class ResultPublisher:
-    """Where a shape leaves files and jobs for later; each call gives an address or an id."""
+    """Where files and jobs are left for later; each call gives an address or an id."""
 
     publish: Callable[[bytes], str]
     enqueue: Callable[[list[str]], str]
 
 
-def answer(shape: str, output: Output, request: Request, desk: ResultPublisher) -> Answer:
-    return _SHAPES[shape](output, request, desk)
+def answer(
+    response_format: str, output: Output, request: Request, publisher: ResultPublisher
+) -> Answer:
+    return _FORMATS[response_format](output, request, publisher)
 
 
 def names() -> tuple[str, ...]:
-    return tuple(_SHAPES)
+    return tuple(_FORMATS)
 
 
-def chosen(shapes: Mapping[str, str]) -> dict[type[Request], str]:
-    """The shape of every endpoint, the given ones changed. Raises ConfigError."""
+def formats_of(chosen: Mapping[str, str]) -> dict[type[Request], str]:
+    """The format of every endpoint; `chosen`, by path, replaces the usual ones.
+
+    Raises ConfigError.
+    """
     kinds = {kind.path.strip("/"): kind for kind in ENDPOINTS}
-    made: dict[type[Request], str] = {kind: kind.answer_form for kind in ENDPOINTS}
-    for path, shape in shapes.items():
-        if path.strip("/") not in kinds or shape not in names():
+    formats: dict[type[Request], str] = {kind: kind.answer_form for kind in ENDPOINTS}
+    for path, name in chosen.items():
+        kind = kinds.get(path.strip("/"))
+        if kind is None or name not in names():
             raise ConfigError(
-                f"The shape {path}={shape} is not understood.",
+                f"The shape {path}={name} is not understood.",
                 f"Write PATH=SHAPE; the shapes are {', '.join(names())}.",
             )
-        if kinds[path.strip("/")].output == "text" and shape in FILE_SHAPES:
+        if kind.output == "text" and name in FILE_FORMATS:
             raise ConfigError(
-                f"{path} makes text and cannot answer as {shape}.",
-                f"Choose one of {', '.join(n for n in names() if n not in FILE_SHAPES)}.",
+                f"{path} makes text and cannot answer as {name}.",
+                f"Choose one of {', '.join(n for n in names() if n not in FILE_FORMATS)}.",
             )
-        made[kinds[path.strip("/")]] = shape
-    return made
+        formats[kind] = name
+    return formats
 
 
-def _bytes(output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
+def _bytes(output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
     return Answer(content=output.files[0])
 
 
-def _links(output: Output, _request: Request, desk: ResultPublisher) -> Answer:
-    return Answer({"images": [desk.publish(content) for content in output.files]})
+def _links(output: Output, _request: Request, publisher: ResultPublisher) -> Answer:
+    return Answer({"images": [publisher.publish(content) for content in output.files]})
 
 
-def _list(output: Output, request: Request, desk: ResultPublisher) -> Answer:
-    return Answer(_links(output, request, desk).json["images"])
+def _list(output: Output, request: Request, publisher: ResultPublisher) -> Answer:
+    return Answer(_links(output, request, publisher).json["images"])
 
 
-def _base64(output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
+def _base64(output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
     return Answer({"images": [base64.b64encode(content).decode() for content in output.files]})
 
 
-def _data_uri(output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
+def _data_uri(output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
     encoded = ((Answer(content=c).content_type, base64.b64encode(c).decode()) for c in output.files)
     return Answer({"images": [f"data:{kind};base64,{text}" for kind, text in encoded]})
 
 
-def _job(output: Output, _request: Request, desk: ResultPublisher) -> Answer:
-    return Answer({"job_id": desk.enqueue([desk.publish(content) for content in output.files])})
+def _job(output: Output, _request: Request, publisher: ResultPublisher) -> Answer:
+    return Answer(
+        {"job_id": publisher.enqueue([publisher.publish(content) for content in output.files])}
+    )
 
 
-def _error_200(_output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
+def _error_200(_output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
     return Answer({"error": "The generation failed."})
 
 
-def _codes_200(_output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
+def _codes_200(_output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
     return Answer([{"code": 0, "message": "The generation failed."}])
 
 
-def _chat(output: Output, request: Request, _desk: ResultPublisher) -> Answer:
+def _chat(output: Output, request: Request, _publisher: ResultPublisher) -> Answer:
     message = {"role": "assistant", "content": output.text}
-    words = [len(turn["content"].split()) for turn in getattr(request, "messages", ())]
-    said = len(output.text.split())
-    usage = {"prompt_tokens": sum(words), "completion_tokens": said}
+    asked = sum(len(turn["content"].split()) for turn in getattr(request, "messages", ()))
+    answered = len(output.text.split())
+    usage = {"prompt_tokens": asked, "completion_tokens": answered}
     return Answer(
         {
             "id": f"chatcmpl-{sha256(output.text.encode()).hexdigest()[:24]}",
@@ -118,19 +126,19 @@ def _chat(output: Output, request: Request, _desk: ResultPublisher) -> Answer:
             "created": int(time.time()),
             "model": getattr(request, "model", ""),
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {**usage, "total_tokens": sum(words) + said},
+            "usage": {**usage, "total_tokens": asked + answered},
         }
     )
 
 
-def _premium_chat(output: Output, _request: Request, _desk: ResultPublisher) -> Answer:
+def _premium_chat(output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
     # No answer of this endpoint was ever recorded; these are the names of the service behind it.
     return Answer({"message": output.text, "chat_id": output.chat_id})
 
 
-FILE_SHAPES = ("bytes", "links", "list", "base64", "data-uri", "job")  # these need a file
+FILE_FORMATS = ("bytes", "links", "list", "base64", "data-uri", "job")  # these need a file
 
-_SHAPES: dict[str, Callable[[Output, Request, ResultPublisher], Answer]] = {
+_FORMATS: dict[str, Callable[[Output, Request, ResultPublisher], Answer]] = {
     "bytes": _bytes,
     "links": _links,
     "list": _list,

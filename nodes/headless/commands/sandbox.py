@@ -59,7 +59,7 @@ def _serve(options: argparse.Namespace) -> int:
         public=options.i_know_this_is_public,
         latency=options.latency,
         faults=faults,
-        shapes=shapes,
+        response_formats=shapes,
         inject=options.faults,
     ) as sandbox:
         print_line(sys.stdout, f"VisionCraft sandbox on {sandbox.url}")

@@ -40,7 +40,9 @@ def test_a_lost_link_of_four_is_told_and_only_it_is_fetched_again(home: Path):
 
 
 def test_a_dead_host_of_results_is_asked_again_without_paying(home: Path):
-    with Sandbox(faults=[parse("results=500*4")], shapes={"generate-xl": "links"}) as sandbox:
+    with Sandbox(
+        faults=[parse("results=500*4")], response_formats={"generate-xl": "links"}
+    ) as sandbox:
         client = client_of(sandbox, home)
         with pytest.raises(errors.DownloadFailed, match="Its link is stored"):
             client.send(XL)
@@ -51,7 +53,7 @@ def test_a_dead_host_of_results_is_asked_again_without_paying(home: Path):
 @pytest.mark.parametrize("fault", ["429*4", "408*4", "403-key*4", "html*1", "empty*1", "206*1"])
 def test_a_result_that_cannot_be_fetched_just_now_is_not_paid_for_again(fault: str, home: Path):
     faults = [parse(f"results={fault}")]
-    with Sandbox(faults=faults, shapes={"generate-xl": "links"}) as sandbox:
+    with Sandbox(faults=faults, response_formats={"generate-xl": "links"}) as sandbox:
         client = client_of(sandbox, home)
         with pytest.raises(errors.VisionCraftError, match="without another job"):
             client.send(XL)
@@ -94,7 +96,7 @@ def test_where_one_link_is_dead_and_another_may_live_nothing_is_paid_again(home:
 @pytest.mark.parametrize("reason", ["off", "full"])
 def test_nobody_is_told_that_something_is_kept_where_nothing_is(reason: str, home: Path):
     faults = [parse("results=500*4")]
-    with Sandbox(faults=faults, shapes={"generate-xl": "links"}) as sandbox:
+    with Sandbox(faults=faults, response_formats={"generate-xl": "links"}) as sandbox:
         if reason == "full":
             home.mkdir(parents=True)
             (home / "store").write_text("in the way")
@@ -136,7 +138,9 @@ except errors.Cancelled:
 
 
 def test_links_that_died_are_paid_for_again(home: Path):
-    with Sandbox(faults=[parse("results=404*8")], shapes={"generate-xl": "links"}) as sandbox:
+    with Sandbox(
+        faults=[parse("results=404*8")], response_formats={"generate-xl": "links"}
+    ) as sandbox:
         client = client_of(sandbox, home)
         with pytest.raises(errors.DownloadFailed):
             client.send(XL)
@@ -183,7 +187,7 @@ def test_a_file_that_does_not_open_is_kept_for_people_and_asked_for_again(home: 
 
 def test_a_link_to_a_file_that_does_not_open_is_fetched_again(home: Path):
     faults = [parse("results=garbled*1")]
-    with Sandbox(faults=faults, shapes={"generate": "links"}) as sandbox:
+    with Sandbox(faults=faults, response_formats={"generate": "links"}) as sandbox:
         client = client_of(sandbox, home)
         first = client.send(FOUR, decoder=decode)
         assert (len(first.decoded), first.missing) == (3, 1)

@@ -12,7 +12,9 @@ from visioncraft.visioncraft_core.service.faults.rules import parse
 
 
 def test_a_job_that_takes_too_long_is_waited_for_again_without_paying(home: Path):
-    with Sandbox(shapes={"generate-xl": "job"}, faults=[parse("job-status=504*4")]) as sandbox:
+    with Sandbox(
+        response_formats={"generate-xl": "job"}, faults=[parse("job-status=504*4")]
+    ) as sandbox:
         client = client_of(sandbox, home)
         with pytest.raises(errors.ServerFailed):
             client.send(XL)
@@ -23,7 +25,7 @@ def test_a_job_that_takes_too_long_is_waited_for_again_without_paying(home: Path
 @pytest.mark.parametrize("fault", ["html*2", "empty*1", "null*1", "redirect:http://a.test/*1"])
 def test_an_odd_answer_about_a_job_is_no_end_of_it(fault: str, home: Path):
     faults = [parse(f"job-status={fault}")]
-    with Sandbox(shapes={"generate-xl": "job"}, faults=faults) as sandbox:
+    with Sandbox(response_formats={"generate-xl": "job"}, faults=faults) as sandbox:
         assert client_of(sandbox, home).send(XL).files
         assert len([line for line in sandbox.requests if line == "POST /generate-xl"]) == 1
 
@@ -33,7 +35,7 @@ def test_an_odd_answer_about_a_job_is_no_end_of_it(fault: str, home: Path):
 )
 def test_a_job_that_cannot_be_asked_about_is_not_paid_for_again(fault: str, home: Path):
     faults = [parse(f"job-status={fault}")]
-    with Sandbox(shapes={"generate-xl": "job"}, faults=faults) as sandbox:
+    with Sandbox(response_formats={"generate-xl": "job"}, faults=faults) as sandbox:
         client = client_of(sandbox, home)
         with pytest.raises(errors.VisionCraftError) as caught:
             client.send(XL)
@@ -45,7 +47,7 @@ def test_a_job_that_cannot_be_asked_about_is_not_paid_for_again(fault: str, home
 
 def test_a_job_that_the_server_forgot_is_begun_anew(home: Path):
     faults = [parse("job-status=404*2")]
-    with Sandbox(shapes={"generate-xl": "job"}, faults=faults) as sandbox:
+    with Sandbox(response_formats={"generate-xl": "job"}, faults=faults) as sandbox:
         client = client_of(sandbox, home)
         for _ in range(2):
             with pytest.raises(errors.EndpointNotFound):

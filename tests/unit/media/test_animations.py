@@ -16,7 +16,7 @@ from support.pictures import FRAMES, gradient, moving, png_of
 from visioncraft.visioncraft_core.errors import DamagedFile, UnsafeContent
 from visioncraft.visioncraft_core.media import images as media
 from visioncraft.visioncraft_core.media.animations import MOST_FRAMES, decode_animation
-from visioncraft.visioncraft_core.service.engines.painted.motion import video
+from visioncraft.visioncraft_core.service import pixels
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_what_is_transparent_shows_white_and_is_told(kind: str):
 def test_a_film_that_lies_on_its_side_is_turned_as_its_file_says(turns: int, size: tuple[int, int]):
     upright = np.zeros((8, 16, 3), np.uint8)
     upright[:4, :8] = 255
-    content = bytearray(video(Image.fromarray(upright), seed=1))
+    content = bytearray(pixels.mp4([Image.fromarray(upright)] * 3))
     # The matrix of a track's header: 16.16 numbers, and the last of each row 2.30.
     place = content.index(struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 2**30), 200)
     cos, sin = {1: (0, 65536), 2: (-65536, 0), 3: (0, -65536)}[turns]
     content[place : place + 36] = struct.pack(">9i", cos, -sin, 0, sin, cos, 0, 0, 0, 2**30)
     turned = decode_animation(bytes(content))
-    plain = decode_animation(video(Image.fromarray(upright), seed=1))
+    plain = decode_animation(pixels.mp4([Image.fromarray(upright)] * 3))
     assert turned.size == size
     assert np.array_equal(turned.frames, np.rot90(plain.frames, turns, axes=(1, 2)))
 
@@ -99,7 +99,7 @@ def test_a_still_picture_has_one_frame():
 
 
 def test_a_video_becomes_frames_and_their_rate():
-    animation = decode_animation(video(Image.fromarray(gradient(64, 48)), seed=1))
+    animation = decode_animation(pixels.mp4([Image.fromarray(gradient(64, 48))] * 48))
     assert animation.frames.shape == (48, 48, 64, 3)
     assert animation.fps == pytest.approx(24)
     assert animation.size == (64, 48)

@@ -78,7 +78,7 @@ def test_a_new_chat_sends_no_chat_id():
 
 
 def test_a_server_that_names_no_chat_is_noted():
-    with Sandbox(shapes={"premium/llm": "chat"}) as other:
+    with Sandbox(response_formats={"premium/llm": "chat"}) as other:
         comfy.use(Host(other.url))
         text, _, info = run(PREMIUM, model="gpt-3-5-turbo", message="a fox")
     assert text

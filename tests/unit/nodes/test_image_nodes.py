@@ -90,7 +90,7 @@ def test_one_failure_in_a_batch_leaves_the_others_and_is_told():
 
 
 def test_text_in_place_of_a_picture_is_told(sandbox: Sandbox):
-    with Sandbox(shapes={"upscale": "chat"}) as odd:
+    with Sandbox(response_formats={"upscale": "chat"}) as odd:
         comfy.use(Host(odd.url))
         with pytest.raises(errors.InvalidResponse):
             run(UPSCALE, image=picture())

@@ -76,7 +76,7 @@ def test_a_video_that_does_not_open_leaves_the_others(sandbox: Sandbox):
 
 
 def test_a_picture_where_a_video_was_asked_for_is_told(sandbox: Sandbox):
-    with Sandbox(shapes={"img2video": "chat"}) as odd:
+    with Sandbox(response_formats={"img2video": "chat"}) as odd:
         comfy.use(Host(odd.url))
         with pytest.raises(errors.InvalidResponse):
             run(VIDEO, image=picture())

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from ..app import APP, App
 
-LOOK_EVERY = 0.05  # seconds between two looks whether the client is still there
+BEFORE_RESET = 0.05  # seconds for what was sent to get there
 MOST_WAITING = 256 * 1024  # bytes written ahead of a client that reads slowly
 # What SO_LINGER takes: on, 0 seconds. Closing then sends RST instead of FIN.
 _NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -44,6 +44,7 @@ class FaultContext:
 
 
 Act = Callable[[FaultContext], Awaitable[web.StreamResponse]]
+Work = Literal["done", "refused", "real"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Fault:
     """
 
     act: Act
-    work: Literal["done", "refused", "real"] = "done"
+    work: Work = "done"
     takes: str = ""
     number: bool = False  # the argument is a whole number above 0
     refuses_with_arg: bool = False  # with an argument the work was not done
@@ -70,6 +71,10 @@ class Fault:
         if self.number:
             return arg.isascii() and arg.isdigit() and len(arg) < 10 and int(arg) > 0
         return bool(self.takes) and arg.isprintable()
+
+
+def body_of(response: web.Response) -> bytes:
+    return bytes(response.body) if isinstance(response.body, bytes | bytearray) else b""
 
 
 class Sent(web.StreamResponse):
@@ -89,7 +94,7 @@ class Sent(web.StreamResponse):
 class RawConnection:
     """The socket under a request, for what no HTTP library sends.
 
-    Every wait raises ConnectionResetError once the client is gone, so that no fault outlives it.
+    A client that goes away cancels the request, so no fault outlives it.
     """
 
     def __init__(self, request: web.Request) -> None:
@@ -98,36 +103,26 @@ class RawConnection:
         self._transport = cast("asyncio.Transport", request.transport)
 
     async def send(self, data: bytes) -> None:
-        self._check()
         self._transport.write(data)
         while self._transport.get_write_buffer_size() > MOST_WAITING:
-            await self.pause(0.01)
+            await asyncio.sleep(0.01)
 
-    async def pause(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        self._check()
-
-    async def drip(self, byte: bytes, *, every: float) -> Sent:
-        """Sends `byte` each `every` seconds for ever."""
+    async def drip(self, data: bytes, every: float) -> Sent:
+        """Sends `data` each `every` seconds for ever."""
         while True:
-            await self.send(byte)
-            await self.pause(every)
+            await self.send(data)
+            await asyncio.sleep(every)
 
     async def silence(self) -> Sent:
         """Sends nothing more and keeps the connection."""
-        while True:
-            await self.pause(LOOK_EVERY)
+        return await asyncio.get_running_loop().create_future()
 
     async def reset(self) -> Sent:
         """Ends with RST. What was sent gets there first."""
         while self._transport.get_write_buffer_size():
-            await self.pause(0.01)
-        await self.pause(LOOK_EVERY)
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(BEFORE_RESET)
         if connection := self._transport.get_extra_info("socket"):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self._transport.abort()
         return Sent()
-
-    def _check(self) -> None:
-        if self._transport.is_closing():
-            raise ConnectionResetError

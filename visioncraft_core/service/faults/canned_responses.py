@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from aiohttp import web
 
-from .base import Act, Fault, FaultContext
+from .base import Act, Fault, FaultContext, Work
 from .connection_faults import FAILED_ENDLESS, MOVED_ENDLESS, SSE_CUT
 from .response_mutations import DEAD, MIB, bomb, png
 
@@ -44,55 +44,45 @@ def _page(title: str, status: int = 200) -> web.Response:
     return web.Response(text=page, content_type="text/html", status=status)
 
 
+def _answer(
+    make: Callable[[FaultContext], web.Response], *, work: Work = "done", takes: str = ""
+) -> Fault:
+    async def act(context: FaultContext) -> web.Response:
+        return make(context)
+
+    return Fault(act, work=work, takes=takes)
+
+
 def _status(code: int) -> Fault:
     async def act(context: FaultContext) -> web.Response:
         if code in (199, 204, 304):
-            made = web.Response(status=code)
+            response = web.Response(status=code)
         elif code in _PAGES and not (code == 503 and context.arg is not None):
-            made = _page(_PAGES[code], code)
+            response = _page(_PAGES[code], code)
         else:
-            told = _DETAILS.get(code, {"detail": f"Status {code}"})
-            made = web.json_response(told, status=code)
+            detail = _DETAILS.get(code, {"detail": f"Status {code}"})
+            response = web.json_response(detail, status=code)
         if context.arg is not None:
-            made.headers["Retry-After"] = context.arg
-        return made
+            response.headers["Retry-After"] = context.arg
+        return response
 
     work = "refused" if 300 <= code < 500 else "done"
     return Fault(act, work=work, takes="RETRY_AFTER", refuses_with_arg=code == 503)
 
 
 def _text(
-    text: str,
-    *,
-    status: int = 200,
-    kind: str = "application/json",
-    work: Literal["done", "refused"] = "done",
+    text: str, *, status: int = 200, kind: str = "application/json", work: Work = "done"
 ) -> Fault:
-    async def act(_context: FaultContext) -> web.Response:
-        return web.Response(text=text, status=status, content_type=kind)
-
-    return Fault(act, work=work)
+    return _answer(lambda _: web.Response(text=text, status=status, content_type=kind), work=work)
 
 
-def _json(told: Any, *, status: int = 200, work: Literal["done", "refused"] = "done") -> Fault:
-    return _text(json.dumps(told), status=status, work=work)
+def _json(value: Any, *, status: int = 200, work: Work = "done") -> Fault:
+    return _text(json.dumps(value), status=status, work=work)
 
 
-def _late(text: Callable[[], str]) -> Fault:
+def _large(text: Callable[[], str]) -> Fault:
     """For answers of megabytes, which are made when they are asked for."""
-
-    async def act(_context: FaultContext) -> web.Response:
-        return web.Response(text=text(), content_type="application/json")
-
-    return Fault(act)
-
-
-async def _html(_context: FaultContext) -> web.Response:
-    return _page("Maintenance")
-
-
-async def _html_500(_context: FaultContext) -> web.Response:
-    return _page("500 Internal Server Error", 500)
+    return _answer(lambda _: web.Response(text=text(), content_type="application/json"))
 
 
 def _echo(status: int) -> Act:
@@ -107,43 +97,28 @@ def _echo(status: int) -> Act:
     return act
 
 
-async def _picture_bomb(_context: FaultContext) -> web.Response:
+def _picture_bomb(_context: FaultContext) -> web.Response:
     picture = png(50_000, 50_000, zlib.compress(bytes(150_001)))
     return web.Response(body=picture, content_type="image/png")
-
-
-async def _dead_link(context: FaultContext) -> web.Response:
-    return web.json_response({"images": [context.url(DEAD)]})
-
-
-async def _endless_job(context: FaultContext) -> web.Response:
-    return web.json_response({"job_id": context.app.add_job([])})
-
-
-async def _link(context: FaultContext) -> web.Response:
-    return web.json_response({"images": [context.arg or ""]})
 
 
 def _redirect(code: int, body: Callable[[], bytes] = bytes) -> Fault:
     """To the argument, else to the same address again."""
 
-    async def act(context: FaultContext) -> web.Response:
+    def make(context: FaultContext) -> web.Response:
         headers = {"Location": context.request.path if context.arg is None else context.arg}
         if packed := body():
             headers["Content-Encoding"] = "gzip"
         return web.Response(status=code, headers=headers, body=packed)
 
-    return Fault(act, work="refused", takes="URL")
+    return _answer(make, work="refused", takes="URL")
 
 
-def _moved(location: str | None) -> Fault:
-    async def act(_context: FaultContext) -> web.Response:
-        return web.Response(status=302, headers={} if location is None else {"Location": location})
-
-    return Fault(act, work="refused")
+def _moved(**headers: str) -> Fault:
+    return _answer(lambda _: web.Response(status=302, headers=headers), work="refused")
 
 
-async def _loop(context: FaultContext) -> web.Response:
+def _loop(context: FaultContext) -> web.Response:
     return web.Response(status=302, headers={"Location": context.request.path})
 
 
@@ -167,7 +142,7 @@ STATUSES = {
     "403-key": _json({"detail": "Invalid API key."}, status=403, work="refused"),
     "limited-200": _json(_LIMITED, work="refused"),
     "limited-400": _json(_LIMITED, status=400, work="refused"),
-    "500-html": Fault(_html_500),
+    "500-html": _answer(lambda _: _page("500 Internal Server Error", 500)),
     "500-empty": _text("", status=500),
     "500-endless": FAILED_ENDLESS,
 }
@@ -175,17 +150,17 @@ STATUSES = {
 REDIRECTS = {
     "redirect": _redirect(302),
     **{f"redirect-{code}": _redirect(code) for code in (301, 303, 307, 308)},
-    "redirect-loop": Fault(_loop, work="refused"),
+    "redirect-loop": _answer(_loop, work="refused"),
     "redirect-bomb": _redirect(302, bomb),
     "redirect-endless": MOVED_ENDLESS,
-    "redirect-nowhere": _moved(None),
-    "redirect-bad": _moved("http://[::bad/"),
-    "redirect-long": _moved("/" + "x" * 65_536),
+    "redirect-nowhere": _moved(),
+    "redirect-bad": _moved(Location="http://[::bad/"),
+    "redirect-long": _moved(Location="/" + "x" * 65_536),
     "hops": Fault(_hops, work="real", takes="HOW_MANY", number=True),
 }
 
 CONTENTS = {
-    "html": Fault(_html),
+    "html": _answer(lambda _: _page("Maintenance")),
     "empty": _text(""),
     "null": _json(None),
     "string": _json("an answer that is only text"),
@@ -207,12 +182,14 @@ CONTENTS = {
     "images-nested": _json({"images": [["a"], [["b"]]]}),
     "images-text": _json({"images": "a picture"}),
     "images-object": _json({"images": {"0": "a picture"}}),
-    "images-million": _late(lambda: '{"images":["a"' + ',"a"' * (10**6 - 1) + "]}"),
-    "dead-link": Fault(_dead_link),
-    "link": Fault(_link, takes="URL"),
-    "picture-bomb": Fault(_picture_bomb),
+    "images-million": _large(lambda: '{"images":["a"' + ',"a"' * (10**6 - 1) + "]}"),
+    "dead-link": _answer(lambda context: web.json_response({"images": [context.url(DEAD)]})),
+    "link": _answer(
+        lambda context: web.json_response({"images": [context.arg or ""]}), takes="URL"
+    ),
+    "picture-bomb": _answer(_picture_bomb),
     "null-job": _json({"job_id": None}),
-    "endless-job": Fault(_endless_job),
+    "endless-job": _answer(lambda context: web.json_response({"job_id": context.app.add_job([])})),
     "no-choices": _json({"choices": []}),
     "null-content": _json({"choices": [{"message": {"role": "assistant", "content": None}}]}),
     "sse": _text(_SSE, kind="text/event-stream"),
@@ -223,5 +200,5 @@ CONTENTS = {
     "json-inf": _text('{"images": [1e999]}'),
     "json-nan": _text('{"images": [NaN]}'),
     "json-two": _text('{"images": []}{"images": []}'),
-    "json-heavy": _late(lambda: "[" + "[]," * (16 * MIB // 3) + "[]]"),
+    "json-heavy": _large(lambda: "[" + "[]," * (16 * MIB // 3) + "[]]"),
 }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
-from aiohttp import web
+from .base import Fault, FaultContext, RawConnection, Sent, Work, body_of
 
-from .base import Act, Fault, FaultContext, RawConnection, Sent
+End = Callable[[RawConnection], Awaitable[Sent]]
 
 STATUS = b"HTTP/1.1 200 OK\r\n"
 FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain\r\n"
@@ -27,200 +27,132 @@ def _length(number: object) -> bytes:
     return f"Content-Length: {number}\r\n\r\n".encode()
 
 
-def _cut(data: bytes) -> Act:
-    """Sends `data` and closes."""
-
-    async def act(context: FaultContext) -> Sent:
-        await RawConnection(context.request).send(data)
-        return Sent()
-
-    return act
-
-
-def _still(data: bytes) -> Act:
-    """Sends `data`, then nothing more."""
+def _sends(data: bytes, then: End | None = None, *, work: Work = "done") -> Fault:
+    """Sends `data` as it is; `then` goes on with the connection, else it is closed."""
 
     async def act(context: FaultContext) -> Sent:
         connection = RawConnection(context.request)
         await connection.send(data)
-        return await connection.silence()
+        return await then(connection) if then else Sent()
 
-    return act
-
-
-def _drip(data: bytes, byte: bytes = b"x", every: float = DRIP) -> Act:
-    """Sends `data`, then a byte at a time for ever."""
-
-    async def act(context: FaultContext) -> Sent:
-        connection = RawConnection(context.request)
-        await connection.send(data)
-        return await connection.drip(byte, every=every)
-
-    return act
+    return Fault(act, work=work)
 
 
-def _endless(first: bytes, block: bytes) -> Act:
-    """Sends `first`, then `block` for ever, as fast as the client reads."""
-
-    async def act(context: FaultContext) -> Sent:
-        connection = RawConnection(context.request)
-        await connection.send(first)
-        return await connection.drip(block, every=0)
-
-    return act
-
-
-def _reset(data: bytes) -> Act:
-    async def act(context: FaultContext) -> Sent:
-        connection = RawConnection(context.request)
-        await connection.send(data)
-        return await connection.reset()
-
-    return act
+def _dripping(data: bytes = b"x", every: float = DRIP) -> End:
+    return lambda connection: connection.drip(data, every)
 
 
 def _real(
-    act: Callable[[RawConnection, FaultContext, bytes, bytes], Awaitable[None]],
-    *,
-    without: str = "",
+    change: Callable[[bytes, bytes], bytes], then: End | None = None, *, without: str = ""
 ) -> Fault:
-    """A real answer on a wire of its own: `act` gets its head without a length, and its body."""
+    """Sends a real answer by hand: `change` makes it of its head without a length and its body."""
 
-    async def send(context: FaultContext) -> web.StreamResponse:
-        made = await context.real()
-        body = bytes(made.body) if isinstance(made.body, bytes | bytearray) else b""
-        await act(RawConnection(context.request), context, _head(made, without), body)
-        return Sent()
+    async def act(context: FaultContext) -> Sent:
+        connection = RawConnection(context.request)
+        await connection.send(change(*await _parts(context, without)))
+        return await then(connection) if then else Sent()
 
-    return Fault(send, work="real")
-
-
-def _head(made: web.Response, without: str) -> bytes:
-    lines = [f"HTTP/1.1 {made.status} {made.reason}"]
-    lines += [f"{name}: {value}" for name, value in made.headers.items() if name != without]
-    return "".join(f"{line}\r\n" for line in lines).encode()
+    return Fault(act, work="real")
 
 
-async def _length_long(
-    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
-) -> None:
-    await connection.send(top + _length(len(body)) + body + b"and more than was announced")
+async def _parts(context: FaultContext, without: str = "") -> tuple[bytes, bytes]:
+    """The head of the real answer, without its length and the header named, and its body."""
+    real = await context.real()
+    lines = [f"HTTP/1.1 {real.status} {real.reason}"]
+    lines += [f"{name}: {value}" for name, value in real.headers.items() if name != without]
+    return "".join(f"{line}\r\n" for line in lines).encode(), body_of(real)
 
 
-async def _length_both(
-    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
-) -> None:
+def _whole(head: bytes, body: bytes) -> bytes:
+    return head + _length(len(body)) + body
+
+
+def _both_lengths(head: bytes, body: bytes) -> bytes:
     wrong = b"Content-Length: 7\r\n"
-    await connection.send(top + wrong + CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+    return head + wrong + CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
 
 
-async def _no_length(
-    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
-) -> None:
-    await connection.send(top + b"Connection: close\r\n\r\n" + body)
-
-
-async def _no_length_cut(
-    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
-) -> None:
-    await connection.send(top + b"Connection: close\r\n\r\n" + body[: len(body) // 2])
-
-
-async def _slices(
-    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
-) -> None:
-    whole = top + _length(len(body)) + body
+async def _slices(context: FaultContext) -> Sent:
+    whole = _whole(*await _parts(context))
+    connection = RawConnection(context.request)
     for at in range(min(200, len(whole))):
         await connection.send(whole[at : at + 1])
-        await connection.pause(0.002)
+        await asyncio.sleep(0.002)
     await connection.send(whole[200:])
+    return Sent()
 
 
-async def _slow(connection: RawConnection, context: FaultContext, top: bytes, body: bytes) -> None:
-    await connection.send(top + _length(len(body)))
+async def _slow(context: FaultContext) -> Sent:
+    head, body = await _parts(context)
+    connection = RawConnection(context.request)
+    await connection.send(head + _length(len(body)))
     speed = int(context.arg or 100_000)
     step = max(1, speed // 50)
     for at in range(0, len(body), step):
         await connection.send(body[at : at + step])
-        await connection.pause(step / speed)
-
-
-async def _slow_close(
-    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
-) -> None:
-    await connection.send(top + _length(len(body)) + body)
-    await connection.silence()
-
-
-async def _short(
-    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
-) -> None:
-    await connection.send(top + _length(len(body) + 1) + body)
-
-
-async def _plain(
-    connection: RawConnection, _context: FaultContext, top: bytes, body: bytes
-) -> None:
-    await connection.send(top + _length(len(body)) + body)
+        await asyncio.sleep(step / speed)
+    return Sent()
 
 
 async def _early_reset(context: FaultContext) -> Sent:
     return await RawConnection(context.request).reset()
 
 
+SILENCE, RESET, CLOSING = RawConnection.silence, RawConnection.reset, b"Connection: close\r\n\r\n"
+
 WAITING = {
-    "hang": Fault(_still(b"")),
-    "hang-headers": Fault(_still(JSON)),
-    "hang-body": Fault(_still(PICTURE + _length(len(FILE)) + FILE[:HALF])),
-    "drip-headers": Fault(_drip(STATUS + b"X-Drip: ")),
-    "drip-body": Fault(_drip(PICTURE + _length(10**6))),
-    "continue": Fault(_drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n", every=0.1)),
+    "hang": _sends(b"", SILENCE),
+    "hang-headers": _sends(JSON, SILENCE),
+    "hang-body": _sends(PICTURE + _length(len(FILE)) + FILE[:HALF], SILENCE),
+    "drip-headers": _sends(STATUS + b"X-Drip: ", _dripping()),
+    "drip-body": _sends(PICTURE + _length(10**6), _dripping()),
+    "continue": _sends(b"", _dripping(b"HTTP/1.1 100 Continue\r\n\r\n", 0.1)),
 }
 
 BREAKING = {
-    "reset": Fault(_reset(b"")),
-    "close": Fault(_cut(b"")),
+    "reset": _sends(b"", RESET),
+    "close": _sends(b""),
     "early-reset": Fault(_early_reset, work="refused", early=True),
-    "reset-body": Fault(_reset(PICTURE + _length(len(FILE)) + FILE[:HALF])),
-    "truncate": Fault(_cut(PICTURE + _length(len(FILE)) + FILE[:8])),
-    "cut-status": Fault(_cut(b"HTTP/1.1 2")),
-    "cut-headers": Fault(_cut(STATUS + b"Content-Type: applic")),
-    "banner": Fault(_cut(b"SSH-2.0-OpenSSH_9.6\r\n")),
+    "reset-body": _sends(PICTURE + _length(len(FILE)) + FILE[:HALF], RESET),
+    "truncate": _sends(PICTURE + _length(len(FILE)) + FILE[:8]),
+    "cut-status": _sends(b"HTTP/1.1 2"),
+    "cut-headers": _sends(STATUS + b"Content-Type: applic"),
+    "banner": _sends(b"SSH-2.0-OpenSSH_9.6\r\n"),
     # An empty SETTINGS frame, the first thing that an HTTP/2 server says.
-    "http2": Fault(_cut(b"\0\0\0\x04\0\0\0\0\0")),
-    "many-headers": Fault(
-        _cut(JSON + b"".join(b"X-Many-%d: x\r\n" % n for n in range(150)) + _length(2) + b"{}")
+    "http2": _sends(b"\0\0\0\x04\0\0\0\0\0"),
+    "many-headers": _sends(
+        JSON + b"".join(b"X-Many-%d: x\r\n" % n for n in range(150)) + _length(2) + b"{}"
     ),
-    "long-header": Fault(_cut(JSON + b"X-Long: " + b"x" * 70_000 + b"\r\n" + _length(2) + b"{}")),
-    "bad-header": Fault(_cut(JSON + b"this header has no colon\r\n" + _length(2) + b"{}")),
+    "long-header": _sends(JSON + b"X-Long: " + b"x" * 70_000 + b"\r\n" + _length(2) + b"{}"),
+    "bad-header": _sends(JSON + b"this header has no colon\r\n" + _length(2) + b"{}"),
 }
 
 LENGTHS = {
-    "chunk-cut": Fault(_cut(JSON + CHUNKED + b"2\r\n{}\r\n")),
-    "chunk-bad": Fault(_cut(JSON + CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n")),
-    "chunk-huge": Fault(_cut(JSON + CHUNKED + b"%x\r\n{}" % 2**63)),
-    "chunk-drip": Fault(_drip(JSON + CHUNKED + b"2;")),
-    "trailer-drip": Fault(_drip(JSON + CHUNKED + b"2\r\n{}\r\n0\r\nX-Drip: ")),
-    "length-twice": Fault(_cut(JSON + b"Content-Length: 2\r\n" + _length(4) + b"{}{}")),
-    "length-negative": Fault(_cut(JSON + _length(-5) + b"{}")),
-    "length-text": Fault(_cut(JSON + _length("many") + b"{}")),
-    "length-huge": Fault(_cut(JSON + _length(10**18) + b"{}")),
-    "length-long": _real(_length_long),
-    "length-both": _real(_length_both),
-    "no-length": _real(_no_length),
-    "no-length-cut": _real(_no_length_cut),
-    "endless": Fault(_endless(PICTURE + b"Connection: close\r\n\r\n" + FILE, BLOCK)),
-    "slices": _real(_slices),
-    "slow": replace(_real(_slow), takes="BYTES_A_SECOND", number=True),
-    "slow-close": _real(_slow_close),
-    "short": _real(_short),
+    "chunk-cut": _sends(JSON + CHUNKED + b"2\r\n{}\r\n"),
+    "chunk-bad": _sends(JSON + CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"),
+    "chunk-huge": _sends(JSON + CHUNKED + b"%x\r\n{}" % 2**63),
+    "chunk-drip": _sends(JSON + CHUNKED + b"2;", _dripping()),
+    "trailer-drip": _sends(JSON + CHUNKED + b"2\r\n{}\r\n0\r\nX-Drip: ", _dripping()),
+    "length-twice": _sends(JSON + b"Content-Length: 2\r\n" + _length(4) + b"{}{}"),
+    "length-negative": _sends(JSON + _length(-5) + b"{}"),
+    "length-text": _sends(JSON + _length("many") + b"{}"),
+    "length-huge": _sends(JSON + _length(10**18) + b"{}"),
+    "length-long": _real(lambda head, body: _whole(head, body) + b"and more than was announced"),
+    "length-both": _real(_both_lengths),
+    "no-length": _real(lambda head, body: head + CLOSING + body),
+    "no-length-cut": _real(lambda head, body: head + CLOSING + body[: len(body) // 2]),
+    "endless": _sends(PICTURE + CLOSING + FILE, _dripping(BLOCK, 0)),
+    "slices": Fault(_slices, work="real"),
+    "slow": Fault(_slow, work="real", takes="BYTES_A_SECOND", number=True),
+    "slow-close": _real(_whole, SILENCE),
+    "short": _real(lambda head, body: head + _length(len(body) + 1) + body),
 }
 
-# These belong to other tables, and are here for the connection.
+# These belong to other tables, and stand here because they are sent by hand.
 A_CHUNK = b"10000\r\n" + BLOCK + b"\r\n"
-FAILED_ENDLESS = Fault(_endless(FAILED + CHUNKED, A_CHUNK))
-MOVED_ENDLESS = Fault(_endless(MOVED + CHUNKED, A_CHUNK), work="refused")
-SSE_CUT = Fault(
-    _cut(STATUS + b"Content-Type: text/event-stream\r\n" + CHUNKED + b'10\r\ndata: {"choices')
+FAILED_ENDLESS = _sends(FAILED + CHUNKED, _dripping(A_CHUNK, 0))
+MOVED_ENDLESS = _sends(MOVED + CHUNKED, _dripping(A_CHUNK, 0), work="refused")
+SSE_CUT = _sends(
+    STATUS + b"Content-Type: text/event-stream\r\n" + CHUNKED + b'10\r\ndata: {"choices'
 )
-UNTYPED = _real(_plain, without="Content-Type")
+UNTYPED = _real(_whole, without="Content-Type")

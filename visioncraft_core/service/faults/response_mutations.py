@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from .base import Fault, FaultContext
+from .base import Fault, FaultContext, body_of
 from .connection_faults import UNTYPED
 
 # The address of no file: names of results are drawn from 128 bits.
@@ -35,23 +35,22 @@ def bomb() -> bytes:
     return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + block * 1024 + packer.flush() + tail
 
 
-def _body(made: web.Response) -> bytes:
-    return bytes(made.body) if isinstance(made.body, bytes | bytearray) else b""
-
-
-def _changed(made: web.Response, body: bytes, **headers: str) -> web.Response:
-    """`made` with another body; a header is given with _ for -."""
-    kept = {name: value for name, value in made.headers.items() if name != "Content-Length"}
+def _changed(real: web.Response, body: bytes, **headers: str) -> web.Response:
+    """`real` with another body; a header is given with _ for -."""
+    kept = {name: value for name, value in real.headers.items() if name != "Content-Length"}
     kept |= {name.replace("_", "-"): value for name, value in headers.items()}
-    return web.Response(status=made.status, reason=made.reason, body=body, headers=kept)
+    return web.Response(status=real.status, reason=real.reason, body=body, headers=kept)
+
+
+def _changes(change: Callable[[FaultContext, web.Response], web.Response]) -> Fault:
+    async def act(context: FaultContext) -> web.Response:
+        return change(context, await context.real())
+
+    return Fault(act, work="real")
 
 
 def _encoded(encoding: str, pack: Callable[[bytes], bytes]) -> Fault:
-    async def act(context: FaultContext) -> web.Response:
-        made = await context.real()
-        return _changed(made, pack(_body(made)), Content_Encoding=encoding)
-
-    return Fault(act, work="real")
+    return _changes(lambda _, real: _changed(real, pack(body_of(real)), Content_Encoding=encoding))
 
 
 def _cut(body: bytes) -> bytes:
@@ -70,33 +69,26 @@ async def _gzip_bomb(_context: FaultContext) -> web.Response:
     return web.Response(body=bomb(), content_type="application/json", headers=headers)
 
 
-async def _wrong_type(context: FaultContext) -> web.Response:
-    made = await context.real()
-    return _changed(made, _body(made), Content_Type="text/html")
-
-
 def _text(change: Callable[[bytes], bytes]) -> Fault:
     """Changes the text of an answer that is JSON; others go out as they are."""
-
-    async def act(context: FaultContext) -> web.Response:
-        made = await context.real()
-        return _changed(made, change(_body(made))) if "json" in made.content_type else made
-
-    return Fault(act, work="real")
+    return _changes(
+        lambda _, real: (
+            _changed(real, change(body_of(real))) if "json" in real.content_type else real
+        )
+    )
 
 
 def _pictures(change: Callable[[list[str], str], Sequence[str | None]]) -> Fault:
     """Changes the list of an answer `{"images": [...]}`; `change` also gets a dead link."""
 
-    async def act(context: FaultContext) -> web.Response:
-        made = await context.real()
-        told: Any = json.loads(_body(made)) if "json" in made.content_type else None
-        if not isinstance(told, dict) or not isinstance(told.get("images"), list):
-            return made
-        images = change(told["images"], context.url(DEAD))
-        return _changed(made, json.dumps({**told, "images": images}).encode())
+    def changed(context: FaultContext, real: web.Response) -> web.Response:
+        reply: Any = json.loads(body_of(real)) if "json" in real.content_type else None
+        if not isinstance(reply, dict) or not isinstance(reply.get("images"), list):
+            return real
+        images = change(reply["images"], context.url(DEAD))
+        return _changed(real, json.dumps({**reply, "images": images}).encode())
 
-    return Fault(act, work="real")
+    return _changes(changed)
 
 
 def png(width: int, height: int, packed: bytes) -> bytes:
@@ -114,14 +106,9 @@ def png(width: int, height: int, packed: bytes) -> bytes:
 GARBLED = png(64, 64, b"\xff" * 400)
 
 
-async def _garbled(context: FaultContext) -> web.Response:
-    return _changed(await context.real(), GARBLED, Content_Type="image/png")
-
-
-async def _no_pictures(context: FaultContext) -> web.Response:
+def _no_pictures(_context: FaultContext, real: web.Response) -> web.Response:
     """The real MP4, whose track of pictures calls itself one of sound."""
-    made = await context.real()
-    return _changed(made, _body(made).replace(b"vide", b"soun"))
+    return _changed(real, body_of(real).replace(b"vide", b"soun"))
 
 
 def _ends_with(entry: bytes | None) -> Fault:
@@ -146,10 +133,10 @@ CHANGES = {
     "one-null": _ends_with(None),
     "one-cut": _ends_with(GARBLED[:200]),
     "one-garbled": _ends_with(GARBLED),
-    "garbled-video": Fault(_no_pictures, work="real"),
-    "garbled": Fault(_garbled, work="real"),
+    "garbled-video": _changes(_no_pictures),
+    "garbled": _changes(lambda _, real: _changed(real, GARBLED, Content_Type="image/png")),
     "one-dead": _pictures(lambda links, dead: [*links[:-1], dead]),
-    "wrong-type": Fault(_wrong_type, work="real"),
+    "wrong-type": _changes(lambda _, real: _changed(real, body_of(real), Content_Type="text/html")),
     "untyped": UNTYPED,
     "json-bom": _text(lambda body: codecs.BOM_UTF8 + body),
     "json-utf16": _text(lambda body: body.decode().encode("utf-16")),

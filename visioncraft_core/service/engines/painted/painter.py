@@ -42,10 +42,11 @@ class Painter:
         hand, words = (sha256(repr(text).encode()).digest() for text in (model, prompt))
         self.rng = np.random.default_rng([seed, *words, *hand])
         palette = np.array([ImageColor.getrgb(c) for c in LIGHTS[self.light].split()], float)
-        if tints:  # the first for the sky, the last for the land
-            palette += (np.array(tints[:1] * 3 + tints[-1:] * 3) - palette) * 0.45
-        palette[3:5] += (np.array(WHITE) - palette[3:5]) * 0.5 * (self.weather == "snow")
         grey = palette.mean(axis=1, keepdims=True)
+        if tints:  # the first for the sky, the last for the land; the light stays what it is
+            goal = np.array(tints[:1] * 3 + tints[-1:] * 3, float)
+            palette += (goal * grey / goal.mean(axis=1, keepdims=True) - palette) * 0.45
+        palette[3:5] += (np.array(WHITE) - palette[3:5]) * 0.5 * (self.weather == "snow")
         vivid = (0.7 + 0.03 * getattr(request, "cfg_scale", 10)) * (0.85 + hand[0] / 850)
         warmth = np.array([1, 0, -1]) * ((hand[1] - 127) / 10 + self.rng.uniform(-10, 10))
         palette = (grey + (palette - grey) * vivid + warmth).clip(0, 255).astype(int)
@@ -61,7 +62,7 @@ class Painter:
         self._sky()
         for number, (kind, foot, height) in enumerate(layers):
             if number == len(layers) - 1:  # its grass hides their feet
-                self._things(ashore, 0.9)
+                self._things(ashore, 0.92)
             if kind == "water":
                 self._things(afloat, float(foot))
                 self._water(round(float(foot) * self.height))
@@ -171,12 +172,11 @@ class Painter:
             foot = np.array([slot / len(things), y]) * self.size
             tones = {"b": body, "d": mix(body, BLACK, 0.4), "l": mix(body, WHITE, 0.45), **TONES}
             lit_edge = foot + np.array([1 if self.sun_at[0] > foot[0] else -1, -1.2]) * size * 0.012
-            solid = [points * size + lit_edge for tone, points in subject.shapes if tone != "g"]
+            solid = [shape * size + lit_edge for tone, shape in subject.shapes if tone != "g"]
             self._fill(solid, mix(self.sun, body, 0.25))
-            for tone, points in subject.shapes:
-                shaded = mix(tones[tone], self.near, (0.35 if self.dark else 0.08) * (tone != "g"))
-                lit, shadow = mix(shaded, self.sun, 0.1), mix(shaded, self.near, 0.2)
-                self._fill([points * size + foot], lit, shadow)
+            for tone, shape in subject.shapes:
+                own = mix(tones[tone], self.near, (0.35 if self.dark else 0.08) * (tone != "g"))
+                self._fill([shape * size + foot], mix(own, self.sun, 0.1), mix(own, self.near, 0.2))
 
     def _specks(self, count: int, across: float, down: float, falls: int) -> None:
         """Stars, snow, rain or dust in the light; those that fall come again from the top."""
@@ -195,7 +195,7 @@ def sign(picture: Image.Image, prompt: str) -> Image.Image:
     letters = max(5, min(5.5 + min(picture.size) * 0.0165, width / 9.5))
     font, tall = ImageFont.load_default(letters), round(letters * 1.9)
     picture.paste(BLACK, (0, height - tall), Image.new("L", (width, tall), 165))
-    draw, text = ImageDraw.Draw(picture), prompt.encode("latin-1", "ignore").decode("latin-1")
+    draw, text = ImageDraw.Draw(picture), prompt[:400].encode("latin-1", "ignore").decode("latin-1")
     draw.text((width - letters * 0.7, height - tall / 2), MARK, WHITE, font, anchor="rm")
     room = len(text) * (width - font.getlength(MARK) - 3 * letters) / (font.getlength(text) or 1)
     shown = textwrap.shorten(text, int(room), placeholder="...") if room > 4 else ""

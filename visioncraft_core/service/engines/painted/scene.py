@@ -58,17 +58,18 @@ def read(prompt: str, negative_prompt: str = ""):
     """What `prompt` names and `negative_prompt` does not.
 
     A light and a place, as keys of their tables; "snow", "storm" or ""; things, each with its
-    colour; colours that belong to no thing.
+    colour, which stands at most two words before; colours that belong to no thing.
     """
-    words = [word for word in _words(prompt) if word not in _words(negative_prompt)]
+    refused = _singular_words(negative_prompt)
+    words = [word for word in _singular_words(prompt) if word not in refused]
     things: list[tuple[Subject, RGB]] = []
     tints, number = dict[int, RGB](), 0
     for at, word in enumerate(words):
         number = NUMBERS.get(word, number)
         if subject := next((s for s in SUBJECTS if word in s.words), None):
-            # The colour of "a red fox" and "a red old fox".
             colour = tints.pop(at - 1, None) or tints.pop(at - 2, subject.colour)
-            things += [(subject, colour)] * (number or (3 if f"{word}s" in prompt.lower() else 1))
+            many = 3 if re.search(f"{word}e?s", prompt, re.IGNORECASE) else 1
+            things += [(subject, colour)] * (number or many)
             number = 0
         elif word in ImageColor.colormap and word != "snow":
             # The colours of the web are too pure for a landscape.
@@ -81,9 +82,8 @@ def read(prompt: str, negative_prompt: str = ""):
     return light, places[-1], weather, things[:6], list(tints.values())
 
 
-def _words(text: str) -> list[str]:
-    """In lower case and the singular."""
-    words = re.findall(r"[^\W\d_]+", text.lower())
+def _singular_words(text: str) -> list[str]:
+    words = re.findall(r"[^\W\d_]+", text[:2000].lower())
     return [re.sub(r"(?<=[xh])es$|(?<=\w[^su])s$", "", word) for word in words]
 
 
