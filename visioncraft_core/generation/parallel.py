@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from typing import TypeVar
 
@@ -19,21 +20,20 @@ def parallel_map(function: Callable[[T], R], items: Sequence[T], max_concurrency
     Not an executor of the standard library: the interpreter waits for all of its threads at exit.
     Raises the first error by order, after all have ended.
     """
-    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    outcomes: dict[int, tuple[R | None, Exception | None]] = {}
-    for number in range(len(items)):
-        waiting.put(number)
+    waiting: queue.SimpleQueue[tuple[int, T]] = queue.SimpleQueue()
+    results: dict[int, R] = {}
+    errors: dict[int, Exception] = {}
+    for numbered in enumerate(items):
+        waiting.put(numbered)
 
     def work() -> None:
-        while True:
-            try:
-                number = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                outcomes[number] = function(items[number]), None
-            except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
-                outcomes[number] = None, error
+        with suppress(queue.Empty):
+            while True:
+                number, item = waiting.get_nowait()
+                try:
+                    results[number] = function(item)
+                except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
+                    errors[number] = error
 
     threads = [
         threading.Thread(
@@ -46,7 +46,6 @@ def parallel_map(function: Callable[[T], R], items: Sequence[T], max_concurrency
     work()
     for thread in threads:
         thread.join()
-    for number in range(len(items)):
-        if error := outcomes[number][1]:
-            raise error
-    return [outcomes[number][0] for number in range(len(items))]  # type: ignore[misc]
+    if errors:
+        raise errors[min(errors)]
+    return [results[number] for number in range(len(items))]

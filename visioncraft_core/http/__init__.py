@@ -1,1 +1,1 @@
-"""One exchange over the wire."""
+"""One HTTP exchange."""
