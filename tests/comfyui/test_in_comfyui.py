@@ -236,7 +236,7 @@ def test_a_node_that_gave_only_a_part_runs_again_without_paying_for_the_rest(com
         "3": {"class_type": "VisionCraftUpscale", "inputs": {"image": ["2", 0]}},
         "4": save("3", prefix="part"),
     }
-    comfyui.sandbox.app.faults = (parse("upscale=500*1"),)
+    comfyui.sandbox.injector.rules = (parse("upscale=500*1"),)
     try:
         before = comfyui.sandbox.requests.count("POST /upscale")
         assert len(comfyui.run(graph)["4"]["images"]) == 1
@@ -247,4 +247,4 @@ def test_a_node_that_gave_only_a_part_runs_again_without_paying_for_the_rest(com
         (cached,) = [told["nodes"] for kind, told in messages if kind == "execution_cached"]
         assert set(cached) == {"1", "2", "3", "4"}
     finally:
-        comfyui.sandbox.app.faults = ()
+        comfyui.sandbox.injector.rules = ()

@@ -103,7 +103,7 @@ def test_no_node_no_page_no_log_and_no_file_shows_the_key(marked: tuple[ComfyUI,
 @pytest.mark.parametrize("fault", ["echo", "403-key", "link:http://127.0.0.1:1/?token=" + KEY])
 def test_no_error_shows_the_key(fault: str, marked: tuple[ComfyUI, Relay]):
     comfyui, _ = marked
-    comfyui.sandbox.app.faults = (parse(f"generate-xl={fault}"),)
+    comfyui.sandbox.injector.rules = (parse(f"generate-xl={fault}"),)
     graph = {"1": GRAPH["2"], "2": node("SaveImage", images=["1", 0], filename_prefix="made")}
     graph["1"] = node("VisionCraftGenerateXL", **{**GRAPH["2"]["inputs"], "server": ["3", 0]})
     graph["1"]["inputs"]["seed"] = len(fault)
@@ -111,7 +111,7 @@ def test_no_error_shows_the_key(fault: str, marked: tuple[ComfyUI, Relay]):
     try:
         entry = queue(comfyui, graph)
     finally:
-        comfyui.sandbox.app.faults = ()
+        comfyui.sandbox.injector.rules = ()
     assert entry["status"]["status_str"] == "error"
     assert "Traceback" in comfyui.log.read_text()
     assert_shows_no_key(comfyui)
