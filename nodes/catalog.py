@@ -50,7 +50,7 @@ class CatalogLoader:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
-        lists = ", ".join(f"{catalog.name}: {catalog.help}" for catalog in CATALOGS.values())
+        lists = ", ".join(f"{name}: {listed}" for name, listed in CATALOGS.items())
         return {
             "required": {
                 "catalog": widgets.choice(list(CATALOGS), "models-xl", f"Which list. {lists}."),
