@@ -57,7 +57,7 @@ class ApiNode:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
-        """V1 inputs. ComfyUI asks often, on its server's loop: one small file is read at most."""
+        """V1 inputs. ComfyUI asks often, on its server's loop: only small files are read."""
         names = catalog_names()
         inputs: dict[str, dict[str, widgets.Input]] = {"required": {}, "optional": {}}
         for field in cls.shown_fields():
