@@ -25,7 +25,6 @@ from ..visioncraft_core.generation.context import Decoder, OnProgress
 from ..visioncraft_core.generation.results import Result
 from ..visioncraft_core.library import Client
 from ..visioncraft_core.media.images import Pixels, UploadFormat, encode
-from ..visioncraft_core.profiles.profile import embedded_sandbox
 from ..visioncraft_core.profiles.profiles import AUTO
 from . import comfy, tensors, widgets
 from .partial_runs import PartialRuns
@@ -57,7 +56,7 @@ class ApiNode:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
-        """V1 inputs. ComfyUI asks often, on its server's loop: one small file is read at most."""
+        """V1 inputs. ComfyUI asks often, on its server's loop: only small files are read."""
         names = catalog_names()
         inputs: dict[str, dict[str, widgets.Input]] = {"required": {}, "optional": {}}
         for field in cls.shown_fields():
@@ -121,7 +120,6 @@ class ApiNode:
         A batch of one picture goes with every request. Raises InvalidRequest for a batch without
         pictures and for batches that do not match, or Cancelled.
         """
-        files: dict[str, list[bytes]] = {}
         batches = {
             f.name: tensors.pixels(values[f.name])
             for f in cls.REQUEST.fields()
@@ -136,30 +134,34 @@ class ApiNode:
                     f"Connect one picture to {name}, or {count} of them.",
                     phase="check",
                 )
-            encoded = [_encoded(picture, upload, should_cancel) for picture in pictures]
-            files[name] = encoded * (count // len(encoded))
-        rows = [{name: files[name][row] for name in files} for row in range(count)]
+        files = {
+            name: [_encoded(picture, upload, should_cancel) for picture in pictures]
+            for name, pictures in batches.items()
+        }
+        rows = [{n: each[row % len(each)] for n, each in files.items()} for row in range(count)]
         return [cls.build(**{**values, **row}) for row in rows]
 
     async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> tuple[Any, ...]:
-        def work(say: OnProgress, should_cancel: ShouldCancel) -> tuple[Any, ...]:
+        def work(report: OnProgress, should_cancel: ShouldCancel) -> tuple[Any, ...]:
             client, note = client_of(server)  # here, because it may have to start the sandbox
             if note:
-                say(note)
+                report(note)
             requests = self.requests(values, client.profile.upload, should_cancel)
             # The service takes no seed: it only tells a kept result from a new one.
             result = client.send_all(
                 requests,
                 seed=seed,
                 decoder=type(self).decoder,
-                on_progress=say,
+                on_progress=report,
                 should_cancel=should_cancel,
             )
             notes = [note, *result.notes] if note else [*result.notes]
             if result.missing:
                 self.partial_runs.note({**values, "server": server, "seed": seed})
             outputs = self.output(requests[0], result, notes)
-            _say_end(say, result.seconds, notes)
+            summary = " ".join([f"Done in {result.seconds:.1f} s.", *notes])
+            for line in [summary] if comfy.host().keeps_text else notes:
+                report(line)
             return outputs
 
         return await comfy.call(work)
@@ -210,14 +212,6 @@ def _validate_inputs(node: type[ApiNode]) -> Any:
     return classmethod(validate)
 
 
-def _say_end(say: OnProgress, seconds: float, notes: list[str]) -> None:
-    if comfy.host().keeps_text:
-        say(" ".join([f"Done in {seconds:.1f} s.", *notes]))
-        return
-    for note in notes:
-        say(note)
-
-
 def client_of(server: str) -> tuple[Client, str]:
     """The client of a profile ("" is the host's choice), and what the user should know of it."""
     profile = selected_profile(server)
@@ -228,7 +222,7 @@ def client_of(server: str) -> tuple[Client, str]:
 def catalog_names() -> widgets.Names:
     """The names of each catalog as last known for the server that is used by default."""
     try:
-        profile = selected_profile("")
-    except VisionCraftError:  # a menu must open with broken settings too; a run will tell
-        profile = embedded_sandbox()
-    return Catalogs(comfy.host().home(), profile.base_url).names
+        base_url = selected_profile("").base_url
+    except VisionCraftError:  # a menu must open with broken settings too; a run reports them
+        base_url = ""  # of the sandbox
+    return Catalogs(comfy.host().home(), base_url).names

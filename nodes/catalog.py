@@ -50,7 +50,7 @@ class CatalogLoader:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
-        lists = ", ".join(f"{catalog.name}: {catalog.help}" for catalog in CATALOGS.values())
+        lists = ", ".join(f"{name}: {listed}" for name, listed in CATALOGS.items())
         return {
             "required": {
                 "catalog": widgets.choice(list(CATALOGS), "models-xl", f"Which list. {lists}."),
@@ -79,16 +79,16 @@ class CatalogLoader:
     ) -> tuple[str, list[str], str, int]:
         del refresh  # it counts in IS_CHANGED
 
-        def work(say: OnProgress, should_cancel: ShouldCancel) -> CatalogSnapshot:
+        def work(report: OnProgress, should_cancel: ShouldCancel) -> CatalogSnapshot:
             client, _ = client_of(server)
             listing = client.catalog(catalog, stale_if_error=True, should_cancel=should_cancel)
-            say(f"{catalog}: {len(listing.names)} names, {listing.describe()}.")
+            report(f"{catalog}: {len(listing.names)} names, {listing.describe()}.")
             return listing
 
         listing = await comfy.call(work)
         if listing.error:  # the list of an outage must not stay when it is over
-            asked = {"catalog": catalog, "filter": filter, "pick": pick, "number": number}
-            self.partial_runs.note({**asked, "server": server})
+            inputs = {"catalog": catalog, "filter": filter, "pick": pick, "number": number}
+            self.partial_runs.note({**inputs, "server": server})
         names = _filtered(listing, filter, catalog)
         picked = _picked(names, pick, number)
         return picked[0], picked, _text(catalog, listing, names), len(names)

@@ -1,4 +1,4 @@
-"""The only bridge to ComfyUI: interrupt, words on the node, the user's folder.
+"""The only bridge to ComfyUI: interrupt, text on the node, the user's folder.
 
 Outside ComfyUI (headless, tests, registry indexers) the same calls reach QuietHost, or the host
 that `use` names.
@@ -41,8 +41,7 @@ class QuietHost:
     """What runs the nodes; this one without ComfyUI: never interrupted, shows nothing."""
 
     keeps_text = False
-    """Whether the last text stays on the node: then a wait is counted there in seconds, and the
-    end is said as well."""
+    """Whether the last text stays on the node, so that waits are counted and ends reported."""
 
     def interrupted(self) -> bool:
         return False
@@ -93,7 +92,7 @@ class ComfyHost(QuietHost):
         context = _module("comfy_execution.utils").get_executing_context()
         server: Any = getattr(_module("server").PromptServer, "instance", None)
         client = getattr(server, "client_id", None)
-        if context is None or client is None:  # without a client, all of them would be told
+        if context is None or client is None:  # without a client, all of them would get it
             return super().progress_callback()
         shown_in = _workflow_id(server, context.prompt_id)
 
@@ -174,8 +173,8 @@ async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
     current = host()
     cancel = threading.Event()
     status = _Status(current.progress_callback())
-    job = Background(lambda: work(status.say, cancel.is_set))
-    last_words = "Stopped."
+    job = Background(lambda: work(status.report, cancel.is_set))
+    outcome = "Stopped."
     try:
         while not job.done.done():
             await asyncio.wait({job.done}, timeout=LOOK_EVERY)
@@ -183,45 +182,45 @@ async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
                 status.count()
             if current.interrupted():
                 raise current.interruption()
-        last_words = "Failed."
+        outcome = "Failed."
         result = job.result()
-        last_words = ""
+        outcome = ""
     except asyncio.CancelledError:
         # One that leaks out of a node ends ComfyUI's worker thread for good.
         raise current.interruption() from None
     finally:
         cancel.set()
-        status.end(last_words if current.keeps_text else "")
+        status.end(outcome if current.keeps_text else "")
     return result
 
 
 class _Status:
-    """What a node says at the moment, and for how many seconds."""
+    """The text on a node, and for how many seconds it has been there."""
 
-    def __init__(self, speak: OnProgress) -> None:
-        self._speak = speak
+    def __init__(self, show: OnProgress) -> None:
+        self._show = show
         self._text = ""
         self._since = time.monotonic()
         self._shown = 0
         self._ended = False
         self._lock = threading.Lock()
 
-    def say(self, text: str) -> None:
-        # A cancelled thread may go on for a while; what it says must not stay on the node.
+    def report(self, text: str) -> None:
+        # A cancelled thread may go on for a while; what it reports must not stay on the node.
         with self._lock:
             if not self._ended:
                 self._text, self._since, self._shown = text, time.monotonic(), 0
-                self._speak(text)
+                self._show(text)
 
     def count(self) -> None:
         with self._lock:
             seconds = int(time.monotonic() - self._since)
             if self._text and seconds > self._shown:
                 self._shown = seconds
-                self._speak(f"{self._text} ({seconds} s)")
+                self._show(f"{self._text} ({seconds} s)")
 
-    def end(self, last_words: str) -> None:
+    def end(self, outcome: str) -> None:
         with self._lock:
             self._ended = True
-            if last_words:
-                self._speak(last_words)
+            if outcome:
+                self._show(outcome)

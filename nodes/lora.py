@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from decimal import Decimal
+
+import numpy as np
 
 from ..visioncraft_core.api.catalogs import bundled
 from ..visioncraft_core.errors import InvalidRequest, clip
@@ -12,7 +13,7 @@ from . import comfy, widgets
 from .base import catalog_names
 
 CATALOG = "loras"
-USUAL_MOST = 5  # the service's documentation of 2024-05 names this limit
+MOST_LORAS = 5  # the service's documentation of 2024-05 names this limit
 LORA_HELP = "The LoRA to add. It must fit Stable Diffusion 1.x, as those in this list do."
 WEIGHT_HELP = (
     "How strongly the LoRA counts. 1 is usual; try 0.5 if its style takes over. Weights below 0 "
@@ -21,8 +22,8 @@ WEIGHT_HELP = (
 
 Weights = dict[str, float]
 
-_TAG = re.compile(r"<\s*lora\s*:([^<>:]+):([^<>:]+)>", re.IGNORECASE)
-_WEIGHT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?"
+_TAG = re.compile(rf"<\s*lora\s*:([^<>:]+):\s*({_NUMBER})\s*>", re.IGNORECASE)
 
 
 class LoraStack:
@@ -86,20 +87,11 @@ class LoraStack:
 
 def parse(text: str) -> Weights:
     """The LoRAs in `<lora:name:weight>` text. Raises InvalidRequest for anything else in it."""
-    found: Weights = {}
-
-    def take(tag: re.Match[str]) -> str:
-        name, number = tag[1].strip(), tag[2].strip()
-        weight = float(number) if _WEIGHT.fullmatch(number) else math.nan
-        if not name or not math.isfinite(weight):
-            return tag[0]
-        found[name] = weight
-        return " "
-
-    rest = _TAG.sub(take, text).replace(",", " ").strip()
-    if rest:
+    found = {name.strip(): float(weight) for name, weight in _TAG.findall(text)}
+    rest = _TAG.sub(" ", text).replace(",", " ").strip()
+    if rest or "" in found or math.inf in map(abs, found.values()):
         raise InvalidRequest(
-            f'The LoRA text "{clip(rest, 60)}" is not understood.',
+            f'The LoRA text "{clip(rest or text, 60)}" is not understood.',
             "Write <lora:name:weight>, for example <lora:more_details_v10:0.8>.",
             phase="check",
         )
@@ -108,17 +100,14 @@ def parse(text: str) -> Weights:
 
 def written(weights: Weights) -> str:
     """`weights` as text that `parse` reads."""
-    return " ".join(f"<lora:{name}:{_plain(weight)}>" for name, weight in weights.items())
-
-
-def _plain(weight: float) -> str:
-    """The fewest digits that are read as `weight` again; no exponent, which few others read."""
-    return f"{Decimal(repr(float(weight))):f}".removesuffix(".0")
+    # Without exponents, which few others read.
+    plain = {name: np.format_float_positional(w, trim="-") for name, w in weights.items()}
+    return " ".join(f"<lora:{name}:{weight}>" for name, weight in plain.items())
 
 
 def _hint(stacked: Weights) -> str:
-    if len(stacked) > USUAL_MOST:
-        return f"{len(stacked)} LoRAs: at times, the service accepted at most {USUAL_MOST}."
+    if len(stacked) > MOST_LORAS:
+        return f"{len(stacked)} LoRAs: at times, the service accepted at most {MOST_LORAS}."
     known = {*catalog_names()(CATALOG), *bundled()[CATALOG]}
     if unknown := [name for name in stacked if name not in known]:
         return f"Not in the list of LoRAs, but sent anyway: {clip(', '.join(unknown), 80)}."

@@ -62,11 +62,10 @@ def even(image: Tensor) -> Tensor:
     """`image` with even height and width, as H.264 wants: the last row or column is doubled."""
     import torch
 
-    for dimension in (1, 2):
-        size = image.shape[dimension]
-        if size % 2:
-            last = image.narrow(dimension, size - 1, 1)
-            image = torch.cat((image, last), dim=dimension)
+    if image.shape[1] % 2:
+        image = torch.cat((image, image[:, -1:]), 1)
+    if image.shape[2] % 2:
+        image = torch.cat((image, image[:, :, -1:]), 2)
     return image
 
 

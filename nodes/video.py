@@ -32,9 +32,8 @@ class AnimationNode(ApiNode):
         """VIDEO, frames and frame rate of one file; adds what is unusual about it to `notes`."""
         frames = tensors.frames(animation.frames)
         notes += _notes(animation)
-        images, content = (
-            (frames, file.content) if file.kind == "mp4" else (tensors.even(frames), b"")
-        )
+        content = file.content if file.kind == "mp4" else b""
+        images = frames if content else tensors.even(frames)
         return comfy.host().video(images, animation.rate, content), frames, animation.fps
 
 

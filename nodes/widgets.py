@@ -57,12 +57,11 @@ def type_mismatch(declared: dict[str, dict[str, Input]], linked: dict[str, str])
     """
     inputs = {**declared["required"], **declared.get("optional", {})}
     for name, received in linked.items():
-        wanted = inputs[name][0] if name in inputs else "*"
-        if isinstance(wanted, list):
-            wanted = NAME
+        declared_type = inputs[name][0] if name in inputs else "*"
+        expected = NAME if isinstance(declared_type, list) else declared_type
         given = {"COMBO"} if isinstance(received, list) else set(str(received).split(","))
-        if not given & {*str(wanted).split(","), "*"} and wanted != "*":
-            return f"{name} takes {wanted}, not {received}. Connect something else."
+        if expected != "*" and not given & {*expected.split(","), "*"}:
+            return f"{name} takes {expected}, not {received}. Connect something else."
     return ""
 
 

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 
 from .api.catalogs import Catalogs, CatalogSnapshot
-from .api.endpoints import CATALOGS
 from .api.fields import Request
 from .cancellation import CancelScope, ShouldCancel
 from .errors import Cancelled, VisionCraftError
@@ -171,7 +170,7 @@ class BaseClient:
             return error
 
     def _fetched_names(self, name: str, scope: CancelScope) -> list[str]:
-        response = self._server.transport.get(CATALOGS[name].path, scope)
+        response = self._server.transport.get(f"/{name}", scope)
         return replies.parse_names(response, self._server.mask)
 
     def _key_of(self, request: Request, variation: object) -> str:

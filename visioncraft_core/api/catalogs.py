@@ -1,7 +1,6 @@
 """Names for choices: what the server listed last, else what the pack brings along.
 
-`names` answers at once from memory, for widgets; only `save` writes, and nothing here opens a
-connection or raises.
+Only `save` writes; nothing here opens a connection or raises.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -57,7 +56,7 @@ class Catalogs:
     def __init__(self, home: Path, base_url: str) -> None:
         digest = sha256(base_url.encode()).hexdigest()[:16]
         self._path = home / "catalogs" / f"{digest}.json"
-        self._warned = False
+        self._unsaved: dict[str, CatalogSnapshot] = {}
 
     def names(self, catalog: str) -> list[str]:
         """The names as last seen, else the bundled ones."""
@@ -68,47 +67,30 @@ class Catalogs:
         return self._read().get(catalog) or CatalogSnapshot(tuple(bundled()[catalog]))
 
     def save(self, catalog: str, names: Sequence[str]) -> CatalogSnapshot:
-        """Keeps a live list for the next start; if the disk refuses it, for this process."""
-        now = time.time()
-        known = {**self._read(), catalog: CatalogSnapshot(tuple(names), "cached", now)}
+        """Keeps a live list for the next start; if the disk refuses it, for this object."""
+        live = CatalogSnapshot(tuple(names), "live", time.time())
+        known = {**self._read(), catalog: replace(live, source="cached")}
         stored = {name: {"names": each.names, "seen": each.seen} for name, each in known.items()}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self._path, json.dumps(stored, ensure_ascii=False).encode())
         except OSError as error:
-            if not self._warned:  # the next ones fail for the same reason
+            if not self._unsaved:  # the next ones fail for the same reason
                 log.warning("The server's lists could not be kept (%s).", error.strerror)
-            self._warned = True
-            _read_files[self._path] = _stamp(self._path), known
-        return CatalogSnapshot(tuple(names), "live", now)
+            self._unsaved = known
+        else:
+            self._unsaved = {}
+        return live
 
-    def _read(self) -> Mapping[str, CatalogSnapshot]:
-        """The lists in the file, which is read again only if it has changed."""
-        stamp = _stamp(self._path)
-        if self._path in _read_files and _read_files[self._path][0] == stamp:
-            return _read_files[self._path][1]
+    def _read(self) -> dict[str, CatalogSnapshot]:
+        if self._unsaved:
+            return self._unsaved
         try:
             stored = json.loads(self._path.read_text("utf-8"))
         except (OSError, ValueError, RecursionError):
             return {}
         entries = stored.items() if isinstance(stored, dict) else ()
-        known = {name: known for name, entry in entries if (known := _parsed(entry))}
-        _read_files[self._path] = stamp, known
-        return known
-
-
-# By file: its stamp and its lists. ComfyUI asks every node for its choices at once and often.
-_read_files: dict[Path, tuple[tuple[int, ...], Mapping[str, CatalogSnapshot]]] = {}
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """Another value after each change of the file, () if there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    # Files are replaced, so even two of one moment and one size differ in their number.
-    return status.st_mtime_ns, status.st_size, status.st_ino
+        return {name: known for name, entry in entries if (known := _parsed(entry))}
 
 
 def _parsed(entry: object) -> CatalogSnapshot | None:

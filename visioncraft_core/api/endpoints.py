@@ -25,33 +25,18 @@ from .fields import (
     field,
 )
 
-
-@dataclass(frozen=True)
-class Catalog:
-    """A list of names that the service offers: GET `path` answers a JSON array of strings."""
-
-    name: str
-    help: str
-
-    @property
-    def path(self) -> str:
-        return f"/{self.name}"
-
-
+# Lists of names, each with what it lists: GET of a slash and the name answers a JSON array.
 CATALOGS = {
-    catalog.name: catalog
-    for catalog in (
-        Catalog("models", "Stable Diffusion 1.x models"),
-        Catalog("samplers", "Stable Diffusion 1.x and GIF samplers"),
-        Catalog("loras", "Stable Diffusion 1.x LoRAs"),
-        Catalog("models-xl", "Stable Diffusion XL models"),
-        Catalog("samplers-xl", "Stable Diffusion XL samplers"),
-        Catalog("schedulers-xl", "Stable Diffusion XL schedulers"),
-        Catalog("img2img/schedulers", "Image to image schedulers"),
-        Catalog("img2img/refiners", "Image to image refiners"),
-        Catalog("models-llm", "Language models"),
-        Catalog("models-llm-premium", "Language models for premium accounts"),
-    )
+    "models": "Stable Diffusion 1.x models",
+    "samplers": "Stable Diffusion 1.x and GIF samplers",
+    "loras": "Stable Diffusion 1.x LoRAs",
+    "models-xl": "Stable Diffusion XL models",
+    "samplers-xl": "Stable Diffusion XL samplers",
+    "schedulers-xl": "Stable Diffusion XL schedulers",
+    "img2img/schedulers": "Image to image schedulers",
+    "img2img/refiners": "Image to image refiners",
+    "models-llm": "Language models",
+    "models-llm-premium": "Language models for premium accounts",
 }
 
 JOB_STATUS_PATH = "/job-status"  # outside the specification; the service used jobs for a week

@@ -8,7 +8,6 @@ floats) and strict in the others (null, booleans for numbers). Knows no endpoint
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -25,19 +24,13 @@ AnswerForm = Literal["links", "bytes", "chat", "premium-chat"]
 
 @dataclass(frozen=True)
 class FieldType:
-    """How one field is validated and written as JSON; a `blank` value is left out."""
+    """How one field is validated and written as JSON."""
 
     def parse(self, value: object) -> Any:
         raise NotImplementedError
 
-    def from_json(self, value: object) -> Any:
-        return self.parse(value)
-
     def to_json(self, value: Any) -> Any:
         return value
-
-    def blank(self, value: Any) -> bool:
-        return False
 
 
 @dataclass(frozen=True)
@@ -48,9 +41,6 @@ class TextField(FieldType):
         if not isinstance(value, str):
             raise ValueError("must be text")
         return value
-
-    def blank(self, value: str) -> bool:
-        return not value.strip()
 
 
 @dataclass(frozen=True)
@@ -109,21 +99,16 @@ class BooleanField(FieldType):
 
 @dataclass(frozen=True)
 class ImageField(FieldType):
-    """An encoded picture file as bytes; on the wire base64 without prefix or line breaks."""
+    """A picture file as bytes or base64; sent as base64 without prefix or line breaks."""
 
     def parse(self, value: object) -> bytes:
+        if isinstance(value, str):
+            encoded = value.partition(",")[2] if value.startswith("data:") else value
+            with suppress(ValueError):
+                value = base64.b64decode("".join(encoded.split()), validate=True)
         if not isinstance(value, bytes) or not value:
-            raise ValueError("must be the bytes of a picture file")
+            raise ValueError("must be a picture file as bytes or base64 text")
         return value
-
-    def from_json(self, value: object) -> bytes:
-        if not isinstance(value, str):
-            raise ValueError("must be base64 text")
-        text = value.partition(",")[2] if value.startswith("data:") else value
-        try:
-            return self.parse(base64.b64decode("".join(text.split()), validate=True))
-        except (binascii.Error, ValueError):
-            raise ValueError("must be base64 text") from None
 
     def to_json(self, value: bytes) -> str:
         return base64.b64encode(value).decode("ascii")
@@ -142,14 +127,9 @@ class WeightsField(FieldType):
         for name, weight in value.items():
             if not isinstance(name, str) or not name.strip():
                 raise ValueError("must map names to weights")
-            weights[name] = _number(weight, f"needs a number for {clip(name, 40)}")
+            number = _number(weight, f"needs a number for {clip(name, 40)}")
+            weights[name] = int(number) if number.is_integer() else number
         return weights
-
-    def to_json(self, value: dict[str, float]) -> dict[str, float]:
-        return {name: int(w) if w.is_integer() else w for name, w in value.items()}
-
-    def blank(self, value: dict[str, float]) -> bool:
-        return not value
 
 
 @dataclass(frozen=True)
@@ -164,9 +144,6 @@ class MessagesField(FieldType):
         if not parsed[-1]["content"].strip():
             raise ValueError("must not end with an empty message")
         return parsed
-
-    def to_json(self, value: tuple[dict[str, str], ...]) -> list[dict[str, str]]:
-        return [dict(turn) for turn in value]
 
     @staticmethod
     def _turn(turn: object) -> dict[str, str]:
@@ -190,6 +167,10 @@ def _within(number: float, low: float, high: float) -> float:
     if not low <= number <= high:
         raise ValueError(f"must be {low:g} to {high:g}, got {number:g}")
     return number
+
+
+def _is_blank(value: object) -> bool:
+    return value == {} or (isinstance(value, str) and not value.strip())
 
 
 @dataclass(frozen=True)
@@ -265,13 +246,19 @@ class Request:
     def __post_init__(self) -> None:
         problems: list[FieldError] = []
         for field in self.fields():
-            try:
-                value = field.kind.parse(getattr(self, field.name))
-                if field.required and field.kind.blank(value):
-                    raise ValueError("is empty")
-                object.__setattr__(self, field.name, value)
-            except ValueError as error:
-                problems.append(FieldError(field.name, str(error)))
+            value = getattr(self, field.name)
+            if value is dataclasses.MISSING:
+                problems.append(FieldError(field.name, "is required", "missing"))
+            elif value is None:
+                problems.append(FieldError(field.name, "must not be null", "null"))
+            else:
+                try:
+                    value = field.kind.parse(value)
+                    if field.required and _is_blank(value):
+                        raise ValueError("is empty")
+                    object.__setattr__(self, field.name, value)
+                except ValueError as error:
+                    problems.append(FieldError(field.name, str(error)))
         if problems:
             raise InvalidFields(self.path, problems)
 
@@ -286,29 +273,15 @@ class Request:
 
         Raises InvalidFields with every problem of the body.
         """
-        values: dict[str, Any] = {}
-        problems: list[FieldError] = []
-        for field in cls.fields():
-            if field.name not in body:
-                if field.required:
-                    problems.append(FieldError(field.name, "is required", "missing"))
-            elif body[field.name] is None:
-                problems.append(FieldError(field.name, "must not be null", "null"))
-            else:
-                try:
-                    values[field.name] = field.kind.from_json(body[field.name])
-                except ValueError as error:
-                    problems.append(FieldError(field.name, str(error)))
-        if problems:
-            raise InvalidFields(cls.path, problems)
-        return cls(**values)
+        names = [f.name for f in cls.fields() if f.required or f.name in body]
+        return cls(**{name: body.get(name, dataclasses.MISSING) for name in names})
 
     def to_json(self) -> dict[str, Any]:
         """The body without the token. Blank optional fields are left out: absent is not ""."""
         body: dict[str, Any] = {}
         for field in self.fields():
             value = getattr(self, field.name)
-            if field.required or not field.kind.blank(value):
+            if field.required or not _is_blank(value):
                 body[field.name] = field.kind.to_json(value)
         return body
 

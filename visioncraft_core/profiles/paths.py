@@ -25,17 +25,15 @@ def default_home(environ: Mapping[str, str] | None = None) -> Path:
     if named := named_home(environ):
         return named
     try:
-        return _users_data(environ) / "visioncraft"
+        if sys.platform == "win32":
+            data = environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        elif sys.platform == "darwin":
+            data = Path.home() / "Library" / "Application Support"
+        else:
+            data = environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return Path(data, "visioncraft")
     except RuntimeError:  # a container may run as a user of whom the system knows nothing
         raise ConfigError(
             "There is no home folder to keep settings and results in.",
             "Name a folder for them in VISIONCRAFT_HOME.",
         ) from None
-
-
-def _users_data(environ: Mapping[str, str]) -> Path:
-    if sys.platform == "win32":
-        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    return Path(environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")

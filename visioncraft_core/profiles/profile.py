@@ -1,24 +1,26 @@
 """One server: its base URL with the key that belongs to it, and how to talk to it.
 
-Reads no file and no environment, opens no connection.
+Reads no file and no environment, opens no connection. `profile_of` never shows a value of an
+entry: one of them is a key.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
+from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
 from ..errors import ConfigError, KeyMissing
-from ..media.images import UploadFormat
-from ..urls import has_host
+from ..media.images import UPLOAD_FORMATS, UploadFormat
+from ..urls import has_host, is_loopback, origin_of
 from .secret import Secret
 
 DEFAULT_BASE_URL = "https://visioncraft-rs24.koyeb.app"
-
+FILE = "profiles.json"
 SANDBOX = "sandbox"
-
 
 # "never": not even where nothing was sent; "safe": where it was certainly not carried out;
 # "unknown": also where that is unknown, so that something may be charged twice.
@@ -105,3 +107,96 @@ def check_base_url(url: str) -> str:
             "It looks like https://host or http://host:port, without user name and query.",
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def profile_of(name: str, entry: object) -> Profile:
+    """The profile that an entry of `profiles.json` describes. Raises ConfigError."""
+    if not isinstance(entry, dict):
+        raise ConfigError(f"The server profile {name} is not an object.", f"Correct {FILE}.")
+    former = {new: entry[old] for old, new in _FORMER_NAMES.items() if old in entry}
+    given = {**former, **entry}
+    settings = {setting: given[setting] for setting in _SETTINGS if setting in given}
+    for setting, value in settings.items():
+        fits, advice = _SETTINGS[setting]
+        if not fits(value):
+            raise ConfigError(
+                f"The server profile {name} has a setting that is not usable: {setting}.", advice
+            )
+    if "result_hosts" in settings:
+        settings["result_hosts"] = tuple(host.lower() for host in settings["result_hosts"])
+    if "timeouts" in settings:
+        settings["timeouts"] = Timeouts(**settings["timeouts"])
+    url = check_base_url(settings.pop("base_url", DEFAULT_BASE_URL))
+    # A server on this computer without a key of its own is taken for `visioncraft sandbox`.
+    key = settings.pop("key", None) or (SANDBOX_PREMIUM_KEY if is_loopback(url) else "")
+    profile = Profile(name, url, Secret(key) if key else None, **settings)
+    _check_key_belongs(profile, entry.get("key_for"))
+    return profile
+
+
+def _check_key_belongs(profile: Profile, key_for: object) -> None:
+    """A base URL that was changed, or that lapsed to a stranger, must not get the key."""
+    if profile.key is None:
+        return
+    if key_for not in (None, origin_of(profile.base_url)):
+        raise ConfigError(
+            f"The key of {profile.name} was stored for another address than {profile.base_url}.",
+            f"Store it again with `visioncraft key set {profile.name}`, or set base_url back.",
+        )
+    public = profile.key.reveal() in (SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY)
+    if profile.base_url.startswith("http:") and not is_loopback(profile.base_url) and not public:
+        raise ConfigError(
+            f"The server profile {profile.name} would send its key over http, where anyone can "
+            "read it.",
+            "Use the https address of the server.",
+        )
+
+
+def _is_number(value: object, low: float, high: float) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and low <= value <= high  # type: ignore[operator]
+
+
+def _are_timeouts(value: object) -> bool:
+    known = {f.name for f in fields(Timeouts)}
+    return isinstance(value, dict) and all(
+        limit in known and seconds != 0 and _is_number(seconds, 0, 36000)
+        for limit, seconds in value.items()
+    )
+
+
+def _are_hosts(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(host, str) and re.fullmatch(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?", host)
+        for host in value
+    )
+
+
+_YES_OR_NO = (lambda value: isinstance(value, bool), "Write true or false.")
+_SETTINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "base_url": (lambda v: isinstance(v, str), "Write an address such as https://host."),
+    "key": (lambda v: isinstance(v, str | None), "Write the key as text."),
+    "upload": (lambda v: v in UPLOAD_FORMATS, f"Choose one of {', '.join(UPLOAD_FORMATS)}."),
+    "max_concurrency": (
+        lambda v: isinstance(v, int) and _is_number(v, 1, 64),
+        "Give the number of calls that may be under way, 1 to 64.",
+    ),
+    "timeouts": (
+        _are_timeouts,
+        f"Give {', '.join(f.name for f in fields(Timeouts))} as seconds above 0.",
+    ),
+    "retry_policy": (lambda v: v in RETRY_POLICIES, f"Choose one of {', '.join(RETRY_POLICIES)}."),
+    "max_rate_limit_wait": (lambda v: _is_number(v, 0, 86400), "Give seconds, 0 to 86400."),
+    "fail_on_partial": _YES_OR_NO,
+    "store": _YES_OR_NO,
+    "verify": _YES_OR_NO,
+    "result_hosts": (_are_hosts, 'Give a list of host names, such as ["images.example.org"].'),
+}
+
+# What files of the first versions call them.
+_FORMER_NAMES = {
+    "at_once": "max_concurrency",
+    "patience": "max_rate_limit_wait",
+    "resend": "retry_policy",
+    "strict": "fail_on_partial",
+}

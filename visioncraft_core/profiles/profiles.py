@@ -20,21 +20,27 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
 from ..atomic import write_atomic
 from ..errors import ConfigError, clip
-from ..urls import is_loopback, origin_of
-from .profile import DEFAULT_BASE_URL, SANDBOX, Profile, check_base_url, embedded_sandbox
-from .profile_schema import FILE, profile_of
+from ..urls import origin_of
+from .profile import (
+    DEFAULT_BASE_URL,
+    FILE,
+    SANDBOX,
+    Profile,
+    check_base_url,
+    embedded_sandbox,
+    profile_of,
+)
 from .secret import Secret
 
 AUTO, ENVIRONMENT = "auto", "environment"
 
 log = logging.getLogger("visioncraft")
-_warned: set[Path] = set()  # about files with keys that other users could read
 
 
 class Profiles:
@@ -48,29 +54,36 @@ class Profiles:
     def names(self) -> list[str]:
         """What a user can choose: `auto` and `sandbox` first. Never raises."""
         try:
-            stored = list(self._stored()["profiles"])
+            stored = self._stored()
         except ConfigError:
-            stored = []
-        keys = ("VISIONCRAFT_API_KEY", "VISIONCRAFT_API_KEY_FILE")
-        named = [ENVIRONMENT] if any(self._environ.get(key) for key in keys) else []
-        own = [n for n in stored if n not in (AUTO, SANDBOX, ENVIRONMENT)]
-        return [AUTO, SANDBOX, *named, *own]
+            stored = {"profiles": {}}
+        return [AUTO, *self._entries(stored)]
 
     def find(self, name: str) -> Profile:
-        """The profile called `name`, or one for a URL. Raises ConfigError or KeyMissing."""
-        if "://" in name:
-            return self._for_url(name)
+        """The profile called `name`, or one for a URL. Raises ConfigError.
+
+        A mistake in the entry of another profile does not matter.
+        """
         stored = self._stored()
-        if name == AUTO:
-            return self._automatic(stored)
-        if name == SANDBOX:
-            return self._sandbox(stored)
-        profile = self._configured(name, stored)
-        if profile is None:
+        entries = self._entries(stored)
+        if "://" in name:
+            url = check_base_url(name)
+            # A key goes only to the very address that it was stored with.
+            same = (n for n, e in entries.items() if n != SANDBOX and _address(e) == url)
+            name = next(same, url)
+            entries.setdefault(url, {"base_url": url})
+        elif name == AUTO:
+            name = _default(stored.get("default"), entries)
+        if name not in entries:
             raise ConfigError(
                 f"There is no server profile called {name}.",
                 f"Choose one of {', '.join(self.names())}, or give a URL.",
             )
+        if name == ENVIRONMENT:
+            entries[name]["key"] = self._key_of_environment()
+        profile = profile_of(name, entries[name])
+        if name == SANDBOX:
+            profile = replace(profile, base_url="", key=embedded_sandbox().key, embedded=True)
         return profile
 
     def store_key(self, name: str, key: Secret, base_url: str = "") -> Profile:
@@ -85,13 +98,12 @@ class Profiles:
                 "Use letters, digits, dots, dashes and underscores, and no built-in name.",
             )
         stored = self._stored()
-        entry = stored["profiles"].get(name, {})
-        if not isinstance(entry, dict):
-            entry = {}
+        given = stored["profiles"].get(name)
+        entry = dict(given) if isinstance(given, dict) else {}
         if base_url:
-            entry = {**entry, "base_url": check_base_url(base_url)}
+            entry["base_url"] = check_base_url(base_url)
         url = entry.get("base_url", DEFAULT_BASE_URL)
-        entry = {**entry, "key": key.reveal(), "key_for": origin_of(str(url))}
+        entry |= {"key": key.reveal(), "key_for": origin_of(str(url))}
         profile = profile_of(name, entry)
         stored["profiles"][name] = entry
         try:
@@ -106,78 +118,34 @@ class Profiles:
             ) from None
         return profile
 
-    def _configured(self, name: str, stored: dict[str, Any]) -> Profile | None:
-        """The profile of an entry or of the environment; a mistake in another does not matter."""
-        if name == ENVIRONMENT:
-            return self._from_environment(stored["profiles"].get(ENVIRONMENT, {}))
-        entries = _entries(stored)
-        return profile_of(name, entries[name]) if name in entries else None
-
-    def _from_environment(self, settings: object) -> Profile | None:
-        """The server of the environment's variables with the settings of the file, if it has any.
-
-        In containers, VISIONCRAFT_API_KEY_FILE is the path of the mounted secret.
-        """
-        key, url = (
-            self._environ.get(f"VISIONCRAFT_{n}", "").strip() for n in ("API_KEY", "BASE_URL")
+    def _entries(self, stored: dict[str, Any]) -> dict[str, Any]:
+        """The entry of every server: the sandbox, that of the environment, those of the file."""
+        profiles: dict[str, Any] = stored["profiles"]
+        entries = {SANDBOX: _settings(profiles.get(SANDBOX))}
+        key, key_file, url = (
+            self._variable(name) for name in ("API_KEY", "API_KEY_FILE", "BASE_URL")
         )
-        if not key and (path := self._environ.get("VISIONCRAFT_API_KEY_FILE")):
-            try:
-                key = Path(path).read_text("utf-8").strip()
-            except (OSError, ValueError):
-                raise ConfigError(
-                    "The file that VISIONCRAFT_API_KEY_FILE names cannot be read.",
-                    "Check its path and who may read it.",
-                ) from None
-        if not key and not url:
-            return None
-        entry = settings if isinstance(settings, dict) else {}
-        entry = {k: v for k, v in entry.items() if k not in ("key_for", "base_url", "key")}
-        if url:
-            entry["base_url"] = url
-        return profile_of(ENVIRONMENT, {**entry, "key": key})
+        if key or key_file or url:
+            settings = _settings(profiles.get(ENVIRONMENT))
+            entries[ENVIRONMENT] = {**settings, "base_url": url or DEFAULT_BASE_URL}
+        builtin = (AUTO, SANDBOX, ENVIRONMENT)
+        return {**entries, **{n: entry for n, entry in profiles.items() if n not in builtin}}
 
-    def _sandbox(self, stored: dict[str, Any]) -> Profile:
-        settings = stored["profiles"].get(SANDBOX, {})
-        entry = settings if isinstance(settings, dict) else {}
-        entry = {k: v for k, v in entry.items() if k not in ("key_for", "base_url", "key")}
-        sandbox = embedded_sandbox()
-        return replace(profile_of(SANDBOX, entry), base_url="", key=sandbox.key, embedded=True)
+    def _variable(self, name: str) -> str:
+        return self._environ.get(f"VISIONCRAFT_{name}", "").strip()
 
-    def _automatic(self, stored: dict[str, Any]) -> Profile:
-        if environment := self._configured(ENVIRONMENT, stored):
-            return _with_loopback_key(environment)
-        entries = _entries(stored)
-        default = stored.get("default") or ""
-        if not default:
-            with_key = (n for n, e in entries.items() if isinstance(e, dict) and e.get("key"))
-            default = next(with_key, SANDBOX)
-        if default == SANDBOX:
-            return self._sandbox(stored)
-        if not isinstance(default, str) or default not in entries:
+    def _key_of_environment(self) -> str:
+        """In containers, VISIONCRAFT_API_KEY_FILE is the path of the mounted secret."""
+        key, path = self._variable("API_KEY"), self._variable("API_KEY_FILE")
+        if key or not path:
+            return key
+        try:
+            return Path(path).read_text("utf-8").strip()
+        except (OSError, ValueError):
             raise ConfigError(
-                f"The default in {FILE} is not a server profile.",
-                f"Name one of {', '.join([*entries, SANDBOX])}.",
-            )
-        return _with_loopback_key(profile_of(default, entries[default]))
-
-    def _for_url(self, url: str) -> Profile:
-        base_url = check_base_url(url)
-        stored = self._stored()
-        # A key goes only to the very address that it was stored with.
-        addresses = self._addresses(stored).items()
-        same = (self._configured(name, stored) for name, each in addresses if each == base_url)
-        return _with_loopback_key(next(filter(None, same), Profile(base_url, base_url)))
-
-    def _addresses(self, stored: dict[str, Any]) -> dict[str, str]:
-        """The base URL of every profile, "" where it has none that is usable."""
-        given = {
-            name: entry.get("base_url", DEFAULT_BASE_URL) if isinstance(entry, dict) else ""
-            for name, entry in _entries(stored).items()
-        }
-        named = self._environ.get("VISIONCRAFT_BASE_URL", "").strip()
-        given[ENVIRONMENT] = named or DEFAULT_BASE_URL
-        return {name: _checked(address) for name, address in given.items()}
+                "The file that VISIONCRAFT_API_KEY_FILE names cannot be read.",
+                "Check its path and who may read it.",
+            ) from None
 
     def _stored(self) -> dict[str, Any]:
         path = self.home / FILE
@@ -196,40 +164,42 @@ class Profiles:
         return {"profiles": {}, **stored}
 
 
-def _entries(stored: dict[str, Any]) -> dict[str, Any]:
-    """The entries of the file that are servers by themselves."""
-    profiles = stored["profiles"]
-    return {name: profiles[name] for name in profiles if name not in (ENVIRONMENT, SANDBOX)}
+def _settings(entry: object) -> dict[str, Any]:
+    """What an entry says beside its server and key, which are not its to say."""
+    given = entry if isinstance(entry, dict) else {}
+    return {k: v for k, v in given.items() if k not in ("key_for", "base_url", "key")}
 
 
-def _checked(address: object) -> str:
+def _default(default: object, entries: dict[str, Any]) -> str:
+    """The profile that `auto` means: of the environment, the default, the first with a key."""
+    if ENVIRONMENT in entries:
+        return ENVIRONMENT
+    if not default:
+        with_key = (n for n, e in entries.items() if isinstance(e, dict) and e.get("key"))
+        return next(with_key, SANDBOX)
+    if not isinstance(default, str) or default not in entries:
+        raise ConfigError(
+            f"The default in {FILE} is not a server profile.", f"Name one of {', '.join(entries)}."
+        )
+    return default
+
+
+def _address(entry: Any) -> str:
+    """The base URL of an entry, "" where it has none that is usable."""
     try:
-        return check_base_url(address) if isinstance(address, str) else ""
-    except ConfigError:
+        return check_base_url(entry.get("base_url", DEFAULT_BASE_URL))
+    except (AttributeError, ConfigError):
         return ""
 
 
 def _keep_private(path: Path) -> None:
-    """Makes a file with keys readable by its owner only, and warns once where it was not."""
-    if os.name != "posix" or not _is_open(path):
-        return
-    with suppress(OSError):  # somebody else's file, as in a container
-        path.chmod(0o600)
-    if path in _warned:
-        return
-    _warned.add(path)
-    now = "can be" if _is_open(path) else "could be"
-    log.warning("%s %s read by other users of this computer.", path.name, now)
+    """Makes a file with keys readable by its owner only, and warns where it was not."""
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        with suppress(OSError):  # somebody else's file, as in a container
+            path.chmod(0o600)
+        _warn_of_readers(path)
 
 
-def _is_open(path: Path) -> bool:
-    return bool(path.stat().st_mode & 0o077)
-
-
-def _with_loopback_key(profile: Profile) -> Profile:
-    # A server on this machine without a key of its own is taken for `visioncraft sandbox`; the
-    # key that it gets is public.
-    if profile.key is None and is_loopback(profile.base_url):
-        key = Secret(SANDBOX_PREMIUM_KEY)
-        return replace(profile, key=key)
-    return profile
+@cache  # once a file: where the mode cannot be changed, each use would warn
+def _warn_of_readers(path: Path) -> None:
+    log.warning("%s could be read by other users of this computer.", path.name)

@@ -75,8 +75,8 @@ class App:
             middlewares=[errors_as_json, self._admit, *self.middlewares, self._read_first],
         )
         app[APP] = self
-        for catalog in CATALOGS.values():
-            app.router.add_get(catalog.path, self._catalog(catalog.name))
+        for catalog in CATALOGS:
+            app.router.add_get(f"/{catalog}", self._catalog(catalog))
         for kind in ENDPOINTS:
             app.router.add_post(kind.path, self._endpoint(kind))
         app.router.add_post(JOB_STATUS_PATH, self._job_status)

@@ -59,7 +59,7 @@ def description(
 ) -> Schema:
     """The OpenAPI 3.1 document of a service that answers in `formats`."""
     paths: dict[str, Schema] = {
-        catalog.path: {"get": _listing(catalog.help)} for catalog in CATALOGS.values()
+        f"/{name}": {"get": _listing(listed)} for name, listed in CATALOGS.items()
     }
     for kind in ENDPOINTS:
         paths[kind.path] = {"post": _endpoint(kind, formats[kind], catalogs)}

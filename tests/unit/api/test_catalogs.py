@@ -38,18 +38,6 @@ def test_a_disk_that_refuses_is_told_once_without_its_path_and_is_no_reason_to_f
     assert str(tmp_path) not in caplog.text
 
 
-def test_a_file_is_read_again_only_when_it_has_changed(home: Path):
-    Catalogs(home, "u").save("models", ["one"])
-    assert Catalogs(home, "u").names("models") == ["one"]
-    (path,) = (home / "catalogs").iterdir()
-    status = path.stat()
-    path.write_bytes(path.read_bytes().replace(b"one", b"two"))
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert Catalogs(home, "u").names("models") == ["one"]  # it was only looked at
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1000))
-    assert Catalogs(home, "u").names("models") == ["two"]
-
-
 @pytest.mark.parametrize("change", ["written", "replaced", "longer", "gone", "broken"])
 def test_a_changed_file_is_seen_at_once_by_all(change: str, home: Path):
     ours = Catalogs(home, "u")

@@ -42,12 +42,12 @@ def test_every_choice_names_its_catalog():
 
 
 def test_the_bundled_catalogs_begin_with_the_names_of_the_specification():
-    assert {catalog.path for catalog in CATALOGS.values()} == set(spec.CATALOGS)
+    assert {f"/{name}" for name in CATALOGS} == set(spec.CATALOGS)
     assert set(bundled()) == set(CATALOGS)
-    for catalog in CATALOGS.values():
-        names = spec.CATALOGS[catalog.path]
-        assert bundled()[catalog.name][: len(names)] == names
-        assert len(set(bundled()[catalog.name])) == len(bundled()[catalog.name])
+    for catalog in CATALOGS:
+        names = spec.CATALOGS[f"/{catalog}"]
+        assert bundled()[catalog][: len(names)] == names
+        assert len(set(bundled()[catalog])) == len(bundled()[catalog])
 
 
 def test_defaults_and_suggestions_are_in_their_catalogs():

@@ -28,7 +28,7 @@ FAULTS: dict[str, Fault] = {
     name: fault for group in GROUPS.values() for name, fault in group.items()
 }
 
-_LISTS = [catalog.path.strip("/") for catalog in CATALOGS.values()]
+_LISTS = list(CATALOGS)
 _PATHS = [kind.path.strip("/") for kind in ENDPOINTS]
 _WIDE = (JOB_STATUS_PATH.strip("/"), "results", "lists", "*")
 TARGETS = (*_PATHS, *_WIDE, *_LISTS)
