@@ -49,6 +49,7 @@ from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
 from visioncraft.visioncraft_core.errors import Cancelled
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
+from visioncraft.visioncraft_core.store.store import Store
 
 pytestmark = pytest.mark.timed
 
@@ -458,7 +459,7 @@ def test_a_result_that_comes_after_the_cancel_is_ignored(home: Path):
             except Cancelled:
                 outcomes.append("cancelled")
                 assert flag()
-                assert not [path for path in (home / str(number)).rglob("*") if path.is_file()]
+                assert not Store(home / str(number) / "store").entries()
             else:
                 outcomes.append("whole")
                 assert result.text == "x" * 3000

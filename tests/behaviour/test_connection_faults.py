@@ -287,7 +287,7 @@ def test_f09_a_handshake_that_drips_ends_at_the_limit(home: Path):
     def talk(connection: socket.socket) -> None:
         while True:
             connection.sendall(b"\x16")
-            time.sleep(0.2)
+            time.sleep(0.5)  # five bytes, after which it shows that this is no TLS, take longer
 
     with raw(talk) as server:
         url = server.url.replace("http:", "https:")
