@@ -90,10 +90,10 @@ class App:
         self._jobs[job] = urls
         return job
 
-    async def read_body(self, request: web.Request) -> None:
+    async def read_body(self, request: web.Request) -> bytes:
         """Reads the body, which aiohttp keeps. Raises HTTP's 408."""
         try:
-            await asyncio.wait_for(request.read(), self.limits.body_seconds)
+            return await asyncio.wait_for(request.read(), self.limits.body_seconds)
         except asyncio.TimeoutError:  # another class than TimeoutError on 3.10
             raise web.HTTPRequestTimeout from None
 
