@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from functools import cache
 
+from .api.endpoints import ENDPOINTS
+from .api.fields import Request
 from .service.app import App
 from .service.engine import Engine
 from .service.engines.painted.engine import PaintedEngine
@@ -29,6 +31,7 @@ class Sandbox(Server):
         self,
         *,
         engine: Engine | None = None,
+        endpoints: Iterable[type[Request]] = ENDPOINTS,
         faults: Iterable[FaultRule] = (),
         inject: bool = False,
         latency: float = 0.0,
@@ -41,6 +44,7 @@ class Sandbox(Server):
         self.injector = FaultInjector(faults, by_header=inject)
         app = App(
             engine or PaintedEngine(),
+            endpoints=endpoints,
             middlewares=[self.injector.middleware],
             latency=latency,
             response_formats=response_formats,

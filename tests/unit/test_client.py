@@ -50,10 +50,10 @@ def test_the_picture_is_the_same_in_every_shape_of_answer(shape: str, home: Path
     assert got == expected
 
 
-@pytest.mark.parametrize("shape", ["error-200", "codes-200"])
-def test_an_error_with_status_200_is_an_error(shape: str, home: Path):
+@pytest.mark.parametrize("fault", ["error-200", "codes-200"])
+def test_an_error_with_status_200_is_an_error(fault: str, home: Path):
     with (
-        Sandbox(response_formats={"generate-xl": shape}) as sandbox,
+        Sandbox(faults=[parse(f"generate-xl={fault}")]) as sandbox,
         pytest.raises(errors.RequestRejected),
     ):
         client_of(sandbox, home).send(SMALL)

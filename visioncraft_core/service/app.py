@@ -12,7 +12,7 @@ import logging
 import math
 import secrets
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -25,7 +25,7 @@ from . import openapi, origin_checks
 from .engine import Engine, EngineBusy, EngineError, InputRejected, Job
 from .limits import Limits
 from .published_files import PublishedFiles
-from .response_formats import Answer, ResultPublisher, answer, formats_of
+from .response_formats import answer, formats_of
 from .seeds import SeedSeries
 
 log = logging.getLogger("visioncraft.service")
@@ -49,6 +49,7 @@ class App:
         self,
         engine: Engine,
         *,
+        endpoints: Iterable[type[Request]] = ENDPOINTS,
         middlewares: Sequence[Middleware] = (),
         latency: float = 0.0,
         response_formats: Mapping[str, str] | None = None,
@@ -57,7 +58,7 @@ class App:
         self.engine = engine
         self.middlewares = tuple(middlewares)
         self.latency = latency
-        self.formats = formats_of(response_formats or {})
+        self.formats = formats_of(endpoints, response_formats or {})
         self.limits = limits or Limits()
         self.requests: list[str] = []
         self.executions = 0
@@ -77,10 +78,10 @@ class App:
         app[APP] = self
         for catalog in CATALOGS:
             app.router.add_get(f"/{catalog}", self._catalog(catalog))
-        for kind in ENDPOINTS:
+        for kind in self.formats:
             app.router.add_post(kind.path, self._endpoint(kind))
         app.router.add_post(JOB_STATUS_PATH, self._job_status)
-        app.router.add_get("/results/{name}", self._result)
+        app.router.add_get("/results/{name}", self._files.answer)
         app.router.add_get(openapi.PATH, self._description)
         return app
 
@@ -90,10 +91,10 @@ class App:
         self._jobs[job] = urls
         return job
 
-    async def read_body(self, request: web.Request) -> None:
+    async def read_body(self, request: web.Request) -> bytes:
         """Reads the body, which aiohttp keeps. Raises HTTP's 408."""
         try:
-            await asyncio.wait_for(request.read(), self.limits.body_seconds)
+            return await asyncio.wait_for(request.read(), self.limits.body_seconds)
         except asyncio.TimeoutError:  # another class than TimeoutError on 3.10
             raise web.HTTPRequestTimeout from None
 
@@ -130,10 +131,7 @@ class App:
                 return _error(400, unknown)
             if body["token"] == SANDBOX_FREE_KEY and asked.needs_premium():
                 return _error(413, "This needs a premium subscription ($5 per month).")
-            try:
-                return await self._generate(asked, request)
-            except EngineError as error:
-                return _engine_error(error)
+            return await self._generate(asked, request)
 
         return handle
 
@@ -147,17 +145,12 @@ class App:
         finally:
             self._at_work -= 1
         self.executions += 1
-        return _response(answer(self.formats[type(asked)], output, asked, self._publisher(request)))
 
-    def _publisher(self, request: web.Request) -> ResultPublisher:
         def publish(content: bytes) -> str:
             name = self._files.publish(content)
             return f"{request.scheme}://{request.host}/results/{name}"
 
-        return ResultPublisher(publish, self.add_job)
-
-    async def _result(self, request: web.Request) -> web.StreamResponse:
-        return self._files.answer(request)
+        return answer(self.formats[type(asked)], output, asked, publish, self.add_job)
 
     async def _job_status(self, request: web.Request) -> web.StreamResponse:
         body = await _body(request)
@@ -175,29 +168,29 @@ APP = web.AppKey("APP", App)
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
-    """The JSON object that was posted. Raises the 422 that FastAPI would answer."""
+    """The JSON object that was posted. Raises InvalidFields, as FastAPI would judge it."""
     try:
         body = json.loads(await request.read())
     except (ValueError, RecursionError):
-        raise _Rejection([FieldError("", "is not JSON", "json_invalid")]) from None
+        problem = FieldError("", "is not JSON", "json_invalid")
+        raise InvalidFields(request.path, [problem]) from None
     if not isinstance(body, dict):
-        raise _Rejection([FieldError("", "must be an object", "dict_type")])
+        raise InvalidFields(request.path, [FieldError("", "must be an object", "dict_type")])
     return body
 
 
 def _judged(kind: type[Request], body: dict[str, Any]) -> Request:
-    token = body.get("token")
-    problems = (
-        [] if isinstance(token, str) else [FieldError("token", "must be text", "string_type")]
-    )
+    problems: list[FieldError] = []
     if "token" not in body:
         problems = [FieldError("token", "is required", "missing")]
+    elif not isinstance(body["token"], str):
+        problems = [FieldError("token", "must be text", "string_type")]
     try:
         request = kind.from_json(body)
     except InvalidFields as error:
-        raise _Rejection([*error.problems, *problems]) from None
+        raise InvalidFields(kind.path, [*error.problems, *problems]) from None
     if problems:
-        raise _Rejection(problems)
+        raise InvalidFields(kind.path, problems)
     return request
 
 
@@ -209,12 +202,6 @@ def _unknown_name(request: Request, catalogs: Mapping[str, Sequence[str]]) -> st
             if name.lower() not in (entry.lower() for entry in known):
                 return f"This server doesn't have {field.name} {name[:60]}."
     return ""
-
-
-class _Rejection(Exception):
-    def __init__(self, problems: Sequence[FieldError]) -> None:
-        super().__init__()
-        self.problems = problems
 
 
 def _refused(problems: Sequence[FieldError]) -> web.Response:
@@ -229,29 +216,21 @@ def _error(status: int, text: str) -> web.Response:
     return web.json_response({"error": text}, status=status)
 
 
-def _engine_error(error: EngineError) -> web.Response:
-    if isinstance(error, InputRejected):
-        return _refused([FieldError(error.field, error.message)])
-    if isinstance(error, EngineBusy):
-        headers = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
-        return web.json_response({"detail": str(error)}, status=503, headers=headers)
-    log.warning("The engine failed: %s", type(error).__name__)
-    return _error(500, str(error) or "The generation failed.")
-
-
-def _response(made: Answer) -> web.Response:
-    if made.content:
-        return web.Response(body=made.content, content_type=made.content_type)
-    return web.json_response(made.json)
-
-
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Gives an answer of the API's form to everything that is raised."""
     try:
         return await handler(request)
-    except _Rejection as refusal:
-        return _refused(refusal.problems)
+    except InvalidFields as error:
+        return _refused(error.problems)
+    except InputRejected as error:
+        return _refused([FieldError(error.field, error.message)])
+    except EngineBusy as error:
+        headers = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+        return web.json_response({"detail": str(error)}, status=503, headers=headers)
+    except EngineError as error:
+        log.warning("The engine failed: %s", type(error).__name__)
+        return _error(500, str(error) or "The generation failed.")
     except web.HTTPException as error:
         headers = {name: error.headers[name] for name in _KEPT_HEADERS if name in error.headers}
         made = web.json_response({"detail": error.reason}, status=error.status, headers=headers)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import cast
+
+from aiohttp import web
 
 from .limits import Limits
 
@@ -17,66 +18,36 @@ BUSY = (
 _UNTIL_READ = 1.0
 
 
-class ConnectionLimiter:
-    """Called for each connection; `make` gives the protocol of one that is accepted."""
+class ConnectionLimiter(asyncio.Protocol):
+    """The first protocol of every connection, which hands those that it accepts to `server`."""
 
-    def __init__(self, limits: Limits, make: Callable[[], asyncio.Protocol]) -> None:
-        self.limits = limits
-        self.make = make
-        self.open: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
-        self.refused: set[asyncio.Transport] = set()
+    def __init__(self, limits: Limits, server: web.Server) -> None:
+        self._limits = limits
+        self._server = server
+        self._timers: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
 
-    def __call__(self) -> asyncio.Protocol:
-        return LimitedProtocol(self)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast("asyncio.Transport", transport)
+        refused = len(self._server.connections) >= self._limits.connections
+        seconds = _UNTIL_READ if refused else self._limits.header_seconds
+        loop = asyncio.get_running_loop()
+        self._timers[transport] = loop.call_later(seconds, self._abort, transport)
+        if refused:
+            transport.write(BUSY)
+        else:
+            handler = self._server()
+            transport.set_protocol(handler)
+            handler.connection_made(transport)
 
     def arrived(self, transport: asyncio.BaseTransport | None) -> None:
         """A whole request header came: from here on the request is timed by itself."""
-        if transport in self.open:
-            self.open[transport].cancel()
+        if transport in self._timers:
+            self._timers.pop(transport).cancel()
 
     def close(self) -> None:
-        for transport in list(self.refused):
-            transport.abort()
+        for transport in list(self._timers):
+            self._abort(cast("asyncio.Transport", transport))
 
-
-class LimitedProtocol(asyncio.Protocol):
-    def __init__(self, limiter: ConnectionLimiter) -> None:
-        self._limiter = limiter
-        self._inner: asyncio.Protocol | None = None
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        loop = asyncio.get_running_loop()
-        if len(self._limiter.open) >= self._limiter.limits.connections:
-            self._limiter.refused.add(self._transport)
-            self._transport.write(BUSY)
-            loop.call_later(_UNTIL_READ, self._transport.abort)
-            return
-        seconds = self._limiter.limits.header_seconds
-        self._limiter.open[transport] = loop.call_later(seconds, self._transport.abort)
-        self._inner = self._limiter.make()
-        self._inner.connection_made(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._transport:
-            self._limiter.refused.discard(self._transport)
-            if timer := self._limiter.open.pop(self._transport, None):
-                timer.cancel()
-        if self._inner:
-            self._inner.connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        if self._inner:
-            self._inner.data_received(data)
-
-    def eof_received(self) -> bool | None:
-        return self._inner.eof_received() if self._inner else None
-
-    def pause_writing(self) -> None:
-        if self._inner:
-            self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        if self._inner:
-            self._inner.resume_writing()
+    def _abort(self, transport: asyncio.Transport) -> None:
+        self.arrived(transport)
+        transport.abort()

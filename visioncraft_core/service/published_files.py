@@ -6,7 +6,7 @@ import secrets
 
 from aiohttp import web
 
-from .response_formats import Answer
+from .response_formats import content_type
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -26,7 +26,7 @@ class PublishedFiles:
 
     def publish(self, content: bytes) -> str:
         """Keeps a file; gives its name."""
-        kind = Answer(content=content).content_type.partition("/")[2]
+        kind = content_type(content).partition("/")[2]
         name = f"{secrets.token_hex(16)}.{kind}"
         self._files[name] = content
         self._held += len(content)
@@ -34,14 +34,14 @@ class PublishedFiles:
             self._held -= len(self._files.pop(next(iter(self._files))))
         return name
 
-    def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.Response:
         """The file, or the part that `Range` asks for. Raises HTTP's 404 and 416."""
         name = request.match_info["name"]
         content = self._files.get(name)
         if content is None:
             raise web.HTTPNotFound
         headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
-        kind = Answer(content=content).content_type
+        kind = content_type(content)
         part = _part(request, len(content))
         if part is None:
             return web.Response(body=content, content_type=kind, headers=headers)

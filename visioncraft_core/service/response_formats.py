@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from ..api.endpoints import ENDPOINTS
+from aiohttp import web
+
 from ..api.fields import Request
 from ..errors import ConfigError
 from ..media.images import sniff
@@ -24,129 +24,81 @@ CONTENT_TYPES = {
     "gif": "image/gif",
     "mp4": "video/mp4",
 }
+FILE_FORMATS = ("bytes", "links", "list", "base64", "data-uri", "job")  # these need a file
+TEXT_FORMATS = ("chat", "premium-chat")
+FORMATS = (*FILE_FORMATS, *TEXT_FORMATS)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A reply before it becomes HTTP: JSON, or a file with its type."""
-
-    json: Any = None
-    content: bytes = b""
-
-    @property
-    def content_type(self) -> str:
-        return CONTENT_TYPES.get(sniff(self.content) or "", "application/octet-stream")
+def content_type(content: bytes) -> str:
+    return CONTENT_TYPES.get(sniff(content) or "", "application/octet-stream")
 
 
-@dataclass(frozen=True)
-class ResultPublisher:
-    """Where files and jobs are left for later; each call gives an address or an id."""
-
-    publish: Callable[[bytes], str]
-    enqueue: Callable[[list[str]], str]
-
-
-def answer(
-    response_format: str, output: Output, request: Request, publisher: ResultPublisher
-) -> Answer:
-    return _FORMATS[response_format](output, request, publisher)
-
-
-def names() -> tuple[str, ...]:
-    return tuple(_FORMATS)
-
-
-def formats_of(chosen: Mapping[str, str]) -> dict[type[Request], str]:
+def formats_of(
+    endpoints: Iterable[type[Request]], chosen: Mapping[str, str]
+) -> dict[type[Request], str]:
     """The format of every endpoint; `chosen`, by path, replaces the usual ones.
 
     Raises ConfigError.
     """
-    kinds = {kind.path.strip("/"): kind for kind in ENDPOINTS}
-    formats: dict[type[Request], str] = {kind: kind.answer_form for kind in ENDPOINTS}
+    formats: dict[type[Request], str] = {kind: kind.answer_form for kind in endpoints}
+    kinds = {kind.path.strip("/"): kind for kind in formats}
     for path, name in chosen.items():
         kind = kinds.get(path.strip("/"))
-        if kind is None or name not in names():
+        if kind is None or name not in FORMATS:
             raise ConfigError(
                 f"The shape {path}={name} is not understood.",
-                f"Write PATH=SHAPE; the shapes are {', '.join(names())}.",
+                f"Write PATH=SHAPE; the shapes are {', '.join(FORMATS)}.",
             )
         if kind.output == "text" and name in FILE_FORMATS:
             raise ConfigError(
                 f"{path} makes text and cannot answer as {name}.",
-                f"Choose one of {', '.join(n for n in names() if n not in FILE_FORMATS)}.",
+                f"Choose one of {', '.join(TEXT_FORMATS)}.",
             )
         formats[kind] = name
     return formats
 
 
-def _bytes(output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
-    return Answer(content=output.files[0])
+def answer(
+    response_format: str,
+    output: Output,
+    request: Request,
+    publish: Callable[[bytes], str],
+    enqueue: Callable[[list[str]], str],
+) -> web.Response:
+    """`publish` keeps a file and gives its URL, `enqueue` keeps URLs and gives the id of a job."""
+    if response_format == "bytes":
+        content = output.files[0]
+        return web.Response(body=content, content_type=content_type(content))
+    if response_format == "chat":
+        return web.json_response(_completion(output.text, request))
+    if response_format == "premium-chat":
+        # No answer of this endpoint was recorded; these are the names of the service behind it.
+        return web.json_response({"message": output.text, "chat_id": output.chat_id})
+    convert = {"base64": _base64, "data-uri": _data_uri}.get(response_format, publish)
+    images = [convert(content) for content in output.files]
+    if response_format == "job":
+        return web.json_response({"job_id": enqueue(images)})
+    return web.json_response(images if response_format == "list" else {"images": images})
 
 
-def _links(output: Output, _request: Request, publisher: ResultPublisher) -> Answer:
-    return Answer({"images": [publisher.publish(content) for content in output.files]})
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
-def _list(output: Output, request: Request, publisher: ResultPublisher) -> Answer:
-    return Answer(_links(output, request, publisher).json["images"])
+def _data_uri(content: bytes) -> str:
+    return f"data:{content_type(content)};base64,{_base64(content)}"
 
 
-def _base64(output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
-    return Answer({"images": [base64.b64encode(content).decode() for content in output.files]})
-
-
-def _data_uri(output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
-    encoded = ((Answer(content=c).content_type, base64.b64encode(c).decode()) for c in output.files)
-    return Answer({"images": [f"data:{kind};base64,{text}" for kind, text in encoded]})
-
-
-def _job(output: Output, _request: Request, publisher: ResultPublisher) -> Answer:
-    return Answer(
-        {"job_id": publisher.enqueue([publisher.publish(content) for content in output.files])}
-    )
-
-
-def _error_200(_output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
-    return Answer({"error": "The generation failed."})
-
-
-def _codes_200(_output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
-    return Answer([{"code": 0, "message": "The generation failed."}])
-
-
-def _chat(output: Output, request: Request, _publisher: ResultPublisher) -> Answer:
-    message = {"role": "assistant", "content": output.text}
+def _completion(text: str, request: Request) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
     asked = sum(len(turn["content"].split()) for turn in getattr(request, "messages", ()))
-    answered = len(output.text.split())
+    answered = len(text.split())
     usage = {"prompt_tokens": asked, "completion_tokens": answered}
-    return Answer(
-        {
-            "id": f"chatcmpl-{sha256(output.text.encode()).hexdigest()[:24]}",
-            "object": "chat.completion",
-            "created": int(time.time()),
-            "model": getattr(request, "model", ""),
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {**usage, "total_tokens": asked + answered},
-        }
-    )
-
-
-def _premium_chat(output: Output, _request: Request, _publisher: ResultPublisher) -> Answer:
-    # No answer of this endpoint was ever recorded; these are the names of the service behind it.
-    return Answer({"message": output.text, "chat_id": output.chat_id})
-
-
-FILE_FORMATS = ("bytes", "links", "list", "base64", "data-uri", "job")  # these need a file
-
-_FORMATS: dict[str, Callable[[Output, Request, ResultPublisher], Answer]] = {
-    "bytes": _bytes,
-    "links": _links,
-    "list": _list,
-    "base64": _base64,
-    "data-uri": _data_uri,
-    "job": _job,
-    "error-200": _error_200,
-    "codes-200": _codes_200,
-    "chat": _chat,
-    "premium-chat": _premium_chat,
-}
+    return {
+        "id": f"chatcmpl-{sha256(text.encode()).hexdigest()[:24]}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": getattr(request, "model", ""),
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {**usage, "total_tokens": asked + answered},
+    }

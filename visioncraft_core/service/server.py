@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar, cast
 
@@ -105,10 +104,10 @@ class Server:
         self._loop = asyncio.get_running_loop()
         listening: asyncio.Server | None = None
         await runner.setup()
-        limiter = ConnectionLimiter(limits, cast("Callable[[], asyncio.Protocol]", runner.server))
+        limiter = ConnectionLimiter(limits, cast("web.Server", runner.server))
         self.app.arrived = limiter.arrived
         try:
-            listening = await self._loop.create_server(limiter, host, port)
+            listening = await self._loop.create_server(lambda: limiter, host, port)
             bound = listening.sockets[0].getsockname()
             self.app.address = (host, bound[1])
             self.url = f"http://{_in_url(host)}:{bound[1]}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 from support.hosts import Host, picture, run
+from support.instant_engine import InstantEngine
 from support.pictures import png_of
-from support.raw_server import raw, read_request
 from visioncraft.nodes import comfy
 from visioncraft.nodes.image import ImageNode
 from visioncraft.visioncraft_core import errors
@@ -27,6 +26,8 @@ from visioncraft.visioncraft_core.api.fields import (
     field,
 )
 from visioncraft.visioncraft_core.media.images import decode
+from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.service.engine import Job, Output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,25 +50,25 @@ class Inpaint(ImageNode):
     REQUEST = InpaintRequest
 
 
+class Inpainter(InstantEngine):
+    """Inverts what the mask shows white."""
+
+    def __init__(self) -> None:
+        self.asked: list[InpaintRequest] = []
+
+    async def generate(self, request: Any, job: Job) -> Output:
+        self.asked.append(request)
+        given, mask = decode(request.image).rgb, decode(request.mask).rgb
+        return Output((png_of(np.where(mask > 127, 255 - given, given)),))
+
+
 @contextmanager
 def service() -> Iterator[list[InpaintRequest]]:
-    """A server of /inpaint that inverts what the mask shows white, and what it was asked."""
-    asked: list[InpaintRequest] = []
-
-    def talk(connection: socket.socket) -> None:
-        head, _, body = read_request(connection).partition(b"\r\n\r\n")
-        assert head.startswith(b"POST /inpaint ")
-        request = InpaintRequest.from_json(json.loads(body))
-        asked.append(request)
-        given, mask = decode(request.image).rgb, decode(request.mask).rgb
-        content = png_of(np.where(mask > 127, 255 - given, given))
-        size = b"Content-Length: %d\r\n\r\n" % len(content)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n" + size + content)
-        connection.shutdown(socket.SHUT_RDWR)
-
-    with raw(talk) as server:
-        comfy.use(Host(server.url))
-        yield asked
+    """A server of /inpaint, and what it was asked."""
+    engine = Inpainter()
+    with Sandbox(engine=engine, endpoints=[InpaintRequest]) as sandbox:
+        comfy.use(Host(sandbox.url))
+        yield engine.asked
 
 
 def masks(*sides: str) -> torch.Tensor:

@@ -439,7 +439,7 @@ def test_any_text_is_a_rule_or_a_config_error(text: str):
         assert "targets are" in str(error) or "lists the faults" in str(error)
     else:
         assert rule.target in TARGETS
-        assert rule.spec.fault in FAULTS.values()
+        assert rule.fault in FAULTS.values()
 
 
 @pytest.mark.parametrize(
@@ -456,7 +456,7 @@ def test_any_text_is_a_rule_or_a_config_error(text: str):
 )
 def test_the_number_stands_behind_the_last_star(spec: str, arg: str | None, left: int | None):
     rule = parse(spec)
-    assert (rule.spec.arg, rule.left) == (arg, left)
+    assert (rule.arg, rule.left) == (arg, left)
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 
 from aiohttp import web
 
-from ...api.endpoints import ENDPOINTS
-from ..app import APP, Handler, errors_as_json
+from ...errors import ConfigError
+from ..app import APP, Handler
 from .base import FaultContext
-from .rules import FaultRule, FaultSpec, UnknownFault, choose
+from .rules import FaultRule, parse
 
 FAULT_HEADER = "X-Sandbox-Fault"
 LOG_PATH = "/__log"
-
-_POSTED = {kind.path for kind in ENDPOINTS}
 
 
 class FaultInjector:
@@ -29,25 +27,18 @@ class FaultInjector:
         app = request.app[APP]
         if self.by_header and request.path == LOG_PATH:
             return web.json_response({"requests": app.requests, "executions": app.executions})
-        matched = self._match(request)
-        if matched is None:
+        rule = self._match(request)
+        if rule is None:
             return await handler(request)
-        if not matched.fault.early:
-            await app.read_body(request)
-        if matched.counts and request.method == "POST" and request.path in _POSTED:
-            app.executions += 1
+        body = b"" if rule.fault.early else await app.read_body(request)
+        return await rule.fault.act(FaultContext(request, rule.arg, body, handler))
 
-        def proceed(request: web.Request) -> Awaitable[web.StreamResponse]:
-            return errors_as_json(request, handler)
-
-        return await matched.fault.act(FaultContext(request, matched.arg, proceed))
-
-    def _match(self, request: web.Request) -> FaultSpec | None:
+    def _match(self, request: web.Request) -> FaultRule | None:
         own = request.headers.get(FAULT_HEADER)
         if self.by_header and own is not None:
             try:
-                return choose(own)
-            except UnknownFault:
+                return parse(f"*={own}")
+            except ConfigError:
                 raise web.HTTPBadRequest(reason="Unknown fault") from None
         matches = (rule.match(request.path) for rule in self.rules)
         return next((match for match in matches if match), None)

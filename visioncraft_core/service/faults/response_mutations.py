@@ -8,87 +8,12 @@ import gzip
 import json
 import struct
 import zlib
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
 from .base import Fault, FaultContext, body_of
-from .connection_faults import UNTYPED
-
-# The address of no file: names of results are drawn from 128 bits.
-DEAD = "/results/" + "0" * 32 + ".png"
-
-MIB = 2**20
-_CRC_OF_A_GIB_OF_ZEROS = 0x5B64C2B0
-
-
-@cache
-def bomb() -> bytes:
-    """A gzip file of about 1 MB that inflates to 1 GiB of zeros."""
-    # After a full flush the compressor knows nothing of before, so its block can be repeated.
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    block = packer.compress(bytes(MIB)) + packer.flush(zlib.Z_FULL_FLUSH)
-    size = 1024 * MIB
-    tail = _CRC_OF_A_GIB_OF_ZEROS.to_bytes(4, "little") + size.to_bytes(4, "little")
-    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + block * 1024 + packer.flush() + tail
-
-
-def _changed(real: web.Response, body: bytes, **headers: str) -> web.Response:
-    """`real` with another body; a header is given with _ for -."""
-    kept = {name: value for name, value in real.headers.items() if name != "Content-Length"}
-    kept |= {name.replace("_", "-"): value for name, value in headers.items()}
-    return web.Response(status=real.status, reason=real.reason, body=body, headers=kept)
-
-
-def _changes(change: Callable[[FaultContext, web.Response], web.Response]) -> Fault:
-    async def act(context: FaultContext) -> web.Response:
-        return change(context, await context.real())
-
-    return Fault(act, work="real")
-
-
-def _encoded(encoding: str, pack: Callable[[bytes], bytes]) -> Fault:
-    return _changes(lambda _, real: _changed(real, pack(body_of(real)), Content_Encoding=encoding))
-
-
-def _cut(body: bytes) -> bytes:
-    packed = gzip.compress(body)
-    return packed[: len(packed) // 2]
-
-
-def _nested(body: bytes) -> bytes:
-    for _ in range(4):
-        body = gzip.compress(body)
-    return body
-
-
-async def _gzip_bomb(_context: FaultContext) -> web.Response:
-    headers = {"Content-Encoding": "gzip"}
-    return web.Response(body=bomb(), content_type="application/json", headers=headers)
-
-
-def _text(change: Callable[[bytes], bytes]) -> Fault:
-    """Changes the text of an answer that is JSON; others go out as they are."""
-    return _changes(
-        lambda _, real: (
-            _changed(real, change(body_of(real))) if "json" in real.content_type else real
-        )
-    )
-
-
-def _pictures(change: Callable[[list[str], str], Sequence[str | None]]) -> Fault:
-    """Changes the list of an answer `{"images": [...]}`; `change` also gets a dead link."""
-
-    def changed(context: FaultContext, real: web.Response) -> web.Response:
-        reply: Any = json.loads(body_of(real)) if "json" in real.content_type else None
-        if not isinstance(reply, dict) or not isinstance(reply.get("images"), list):
-            return real
-        images = change(reply["images"], context.url(DEAD))
-        return _changed(real, json.dumps({**reply, "images": images}).encode())
-
-    return _changes(changed)
 
 
 def png(width: int, height: int, packed: bytes) -> bytes:
@@ -106,38 +31,66 @@ def png(width: int, height: int, packed: bytes) -> bytes:
 GARBLED = png(64, 64, b"\xff" * 400)
 
 
-def _no_pictures(_context: FaultContext, real: web.Response) -> web.Response:
-    """The real MP4, whose track of pictures calls itself one of sound."""
-    return _changed(real, body_of(real).replace(b"vide", b"soun"))
+def _changes(change: Callable[[bytes], bytes] = bytes, *, kind: str = "", **headers: str) -> Fault:
+    """Changes the body and headers of an answer whose content type holds `kind`; others go out as
+    they are. A header is given with _ for -.
+    """
+    changed = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    async def act(context: FaultContext) -> web.Response:
+        real = await context.real()
+        if kind not in real.content_type:
+            return real
+        kept = {name: value for name, value in real.headers.items() if name != "Content-Length"}
+        body = change(body_of(real))
+        return web.Response(
+            status=real.status, reason=real.reason, body=body, headers=kept | changed
+        )
+
+    return Fault(act)
 
 
-def _ends_with(entry: bytes | None) -> Fault:
-    """Puts a file, or null, in the place of the last picture."""
-    text = None if entry is None else base64.b64encode(entry).decode()
-    return _pictures(lambda links, _dead: [*links[:-1], text])
+def _pictures(change: Callable[[list[str]], list[Any]]) -> Fault:
+    """Changes the list of an answer `{"images": [...]}`."""
+
+    def changed(body: bytes) -> bytes:
+        reply = json.loads(body)
+        if not isinstance(reply, dict) or not isinstance(reply.get("images"), list):
+            return body
+        return json.dumps({**reply, "images": change(reply["images"])}).encode()
+
+    return _changes(changed, kind="json")
 
 
-ENCODINGS = {
-    "gzip": _encoded("gzip", gzip.compress),
-    "gzip-bomb": Fault(_gzip_bomb),
-    "gzip-cut": _encoded("gzip", _cut),
-    "gzip-lie": _encoded("gzip", bytes),
-    "gzip-nested": _encoded("gzip, gzip, gzip, gzip", _nested),
-    "rot13": _encoded("rot13", bytes),
-    "br": _encoded("br", bytes),
-}
+def _ends_with(entry: bytes) -> Fault:
+    """Puts a file in the place of the last picture."""
+    text = base64.b64encode(entry).decode()
+    return _pictures(lambda links: [*links[:-1], text])
 
-CHANGES = {
-    "fewer": _pictures(lambda links, _dead: links[:-1]),
-    "more": _pictures(lambda links, _dead: links + links[-1:] * 2),
-    "one-null": _ends_with(None),
+
+def _nested(body: bytes) -> bytes:
+    for _ in range(4):
+        body = gzip.compress(body)
+    return body
+
+
+FAULTS = {
+    "gzip": _changes(gzip.compress, Content_Encoding="gzip"),
+    "gzip-cut": _changes(lambda body: gzip.compress(body)[:-20], Content_Encoding="gzip"),
+    "gzip-lie": _changes(Content_Encoding="gzip"),
+    "gzip-nested": _changes(_nested, Content_Encoding="gzip, gzip, gzip, gzip"),
+    "rot13": _changes(Content_Encoding="rot13"),
+    "br": _changes(Content_Encoding="br"),
+    "fewer": _pictures(lambda links: links[:-1]),
+    "more": _pictures(lambda links: links + links[-1:] * 2),
+    "one-null": _pictures(lambda links: [*links[:-1], None]),
     "one-cut": _ends_with(GARBLED[:200]),
     "one-garbled": _ends_with(GARBLED),
-    "garbled-video": _changes(_no_pictures),
-    "garbled": _changes(lambda _, real: _changed(real, GARBLED, Content_Type="image/png")),
-    "one-dead": _pictures(lambda links, dead: [*links[:-1], dead]),
-    "wrong-type": _changes(lambda _, real: _changed(real, body_of(real), Content_Type="text/html")),
-    "untyped": UNTYPED,
-    "json-bom": _text(lambda body: codecs.BOM_UTF8 + body),
-    "json-utf16": _text(lambda body: body.decode().encode("utf-16")),
+    "one-dead": _pictures(lambda links: [*links[:-1], links[-1] + "-gone"]),
+    "garbled": _changes(lambda _: GARBLED, Content_Type="image/png"),
+    # The track of pictures of an MP4 calls itself one of sound.
+    "garbled-video": _changes(lambda body: body.replace(b"vide", b"soun")),
+    "wrong-type": _changes(Content_Type="text/html"),
+    "json-bom": _changes(lambda body: codecs.BOM_UTF8 + body, kind="json"),
+    "json-utf16": _changes(lambda body: body.decode().encode("utf-16"), kind="json"),
 }
