@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from contextvars import copy_context
 from typing import TypeVar
 
@@ -19,34 +20,25 @@ def parallel_map(function: Callable[[T], R], items: Sequence[T], max_concurrency
     Not an executor of the standard library: the interpreter waits for all of its threads at exit.
     Raises the first error by order, after all have ended.
     """
-    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    outcomes: dict[int, tuple[R | None, Exception | None]] = {}
-    for number in range(len(items)):
-        waiting.put(number)
+    futures: list[Future[R]] = [Future() for _ in items]
+    waiting = deque(zip(futures, items, strict=True))
 
     def work() -> None:
-        while True:
+        while waiting:
             try:
-                number = waiting.get_nowait()
-            except queue.Empty:
+                future, item = waiting.popleft()
+            except IndexError:  # another thread took the last one
                 return
             try:
-                outcomes[number] = function(items[number]), None
-            except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
-                outcomes[number] = None, error
+                future.set_result(function(item))
+            except BaseException as error:
+                future.set_exception(error)  # raised below, in the caller's thread
+                if not isinstance(error, Exception):
+                    raise
 
-    threads = [
-        threading.Thread(
-            target=copy_context().run, args=(work,), name="visioncraft-batch", daemon=True
-        )
-        for _ in range(min(max_concurrency, len(items)) - 1)
-    ]
-    for thread in threads:
-        thread.start()
+    for _ in range(min(max_concurrency, len(items)) - 1):
+        run = copy_context().run
+        threading.Thread(target=run, args=(work,), name="visioncraft-batch", daemon=True).start()
     work()
-    for thread in threads:
-        thread.join()
-    for number in range(len(items)):
-        if error := outcomes[number][1]:
-            raise error
-    return [outcomes[number][0] for number in range(len(items))]  # type: ignore[misc]
+    wait(futures)
+    return [future.result() for future in futures]
