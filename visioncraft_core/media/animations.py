@@ -88,16 +88,30 @@ def decode_animation(content: bytes) -> Animation:
         return _from_mp4(content) if kind == "mp4" else _from_pillow(content, kind)
 
 
-def _room_for(width: int, height: int) -> int:
-    """How many frames of this size the budget has room for."""
-    check_size(width, height)
-    return min(MOST_FRAMES, MOST_PIXELS // (width * height))
+class _Frames:
+    """Frames of one size, as many as the budget has `room` for."""
 
+    def __init__(self, width: int, height: int) -> None:
+        check_size(width, height)
+        self.room = min(MOST_FRAMES, MOST_PIXELS // (width * height))
+        # The system gives the memory only as it is written to.
+        self._array = np.empty((self.room, height, width, 3), np.uint8)
+        self._count = 0
 
-def _stacked(frames: list[Pixels]) -> Pixels:
-    if not frames:
-        raise damaged_file(NO_FRAMES)
-    return np.stack(frames)
+    @property
+    def full(self) -> bool:
+        return self._count == self.room
+
+    def append(self, pixels: Pixels) -> None:
+        self._array[self._count] = pixels
+        self._count += 1
+
+    def array(self) -> Pixels:
+        if not self._count:
+            raise damaged_file(NO_FRAMES)
+        # In place: for a moment, a copy would need the memory twice.
+        self._array.resize((self._count, *self._array.shape[1:]), refcheck=False)
+        return self._array
 
 
 def _from_pillow(content: bytes, kind: FileKind | None) -> Animation:
@@ -107,27 +121,26 @@ def _from_pillow(content: bytes, kind: FileKind | None) -> Animation:
     file = TimedFile(content)
     with Image.open(file, formats=("GIF", "WEBP", "PNG", "JPEG")) as image:
         width, height = image.size
-        room = _room_for(width, height)
-        frames: list[Pixels] = []
+        frames = _Frames(width, height)
         # Of an APNG, the picture for viewers that do not know it need not be one of its frames.
         apart = kind == "png" and bool(image.info.get("default_image"))
         for frame in islice(ImageSequence.Iterator(image), int(apart), None):
-            if len(frames) == room:
-                left_out = max(1, _frame_count(image, content) - room)
+            if frames.full:
+                left_out = max(1, _frame_count(image, content) - frames.room)
                 break
             file.deadline.check()
             check_size(*frame.size)
             shown, clear = _on_white(frame)
             transparent |= clear
             # Pillow grows a GIF for a frame that overhangs the screen; viewers cut it off.
-            frames.append(shown[:height, :width].copy())
+            frames.append(shown[:height, :width])
             # Only known once the frame is loaded, and for WebP only then.
             milliseconds = float(frame.info.get("duration") or 0)
             timed = milliseconds > (MOST_UNTIMED_GIF if kind == "gif" else 0)
             delays.append(max(milliseconds, 1.0) / 1000 if timed else UNTIMED)
             if kind == "jpeg":  # a second picture in one is another view, not a later moment
                 break
-    return Animation(_stacked(frames), tuple(delays), left_out, transparent)
+    return Animation(frames.array(), tuple(delays), left_out, transparent)
 
 
 def _on_white(frame: Image.Image) -> tuple[Pixels, bool]:
@@ -173,18 +186,23 @@ def _from_mp4(content: bytes) -> Animation:
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 1 / UNTIMED)
         width, height = stream.codec_context.width, stream.codec_context.height
-        room = _room_for(width, height)
-        frames: list[Pixels] = []
+        check_size(width, height)
+        frames: _Frames | None = None
         # A stream may change its size on the way.
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         for frame in _played(container, stream, deadline):
-            if len(frames) == room:
-                left_out = max(1, stream.frames - room)
-                break
             turns = round(frame.rotation / 90) % 4  # a phone's film lies on its side
+            if frames is None:
+                frames = _Frames(height, width) if turns % 2 else _Frames(width, height)
+            if frames.full:
+                left_out = max(1, stream.frames - frames.room)
+                break
             pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
             frames.append(np.rot90(pixels.astype(np.uint8, copy=False), turns))
-    return Animation(_stacked(frames), (1 / rate,) * len(frames), left_out)
+    if frames is None:
+        raise damaged_file(NO_FRAMES)
+    shown = frames.array()
+    return Animation(shown, (1 / rate,) * len(shown), left_out)
 
 
 def _played(

@@ -115,8 +115,6 @@ def decoding(noun: str, advice: str = "") -> Iterator[None]:
             raise
         except MemoryError:
             raise unsafe_file("does not fit into memory", advice) from None
-        except Image.DecompressionBombError:
-            raise unsafe_file("has far more pixels than is safe", advice) from None
         except Exception:  # noqa: BLE001 - they leak IndexError, SyntaxError, struct.error ...
             raise damaged_file(f"is a damaged {noun}") from None
 
@@ -128,13 +126,16 @@ def decode(content: bytes) -> DecodedImage:
     MOST_PIXELS or after MOST_SECONDS. Takes what a tolerant viewer takes; whether the file is all
     there is for `integrity.check_integrity` to say.
     """
-    file = TimedFile(content)
-    formats = ("PNG", "JPEG", "WEBP", "GIF")
-    with decoding("picture", SMALLER), Image.open(file, formats=formats) as image:
-        check_size(*image.size, SMALLER)
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        return _picture(image)
+    with decoding("picture", SMALLER):
+        try:
+            image = Image.open(TimedFile(content), formats=("PNG", "JPEG", "WEBP", "GIF"))
+        except Image.DecompressionBombError:
+            raise unsafe_file("has far more pixels than is safe", SMALLER) from None
+        with image:
+            check_size(*image.size, SMALLER)
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            return _picture(image)
 
 
 def encode(pixels: Pixels, file_format: UploadFormat = "png") -> bytes:

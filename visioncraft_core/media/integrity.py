@@ -180,11 +180,11 @@ def _boxes(
     content: bytes, start: int, end: int, parts: Iterator[None], depth: int = 1
 ) -> Iterator[_Box]:
     """The boxes from `start` to `end`, each followed by those in it."""
-    if depth > MOST_DEPTH:
-        raise damaged_file("is damaged (MP4 boxes too deep)")
     position = start
     while position < end:
         next(parts)
+        if depth > MOST_DEPTH:
+            raise damaged_file("is damaged (MP4 boxes too deep)")
         size, name = unpack_from(">I4s", content, position)
         header = 8
         if size == 1:
