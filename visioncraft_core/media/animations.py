@@ -92,7 +92,7 @@ class _Frames:
     """Frames of one size, as many as the budget has `room` for."""
 
     def __init__(self, width: int, height: int) -> None:
-        check_size(width, height)
+        check_size((width, height))
         self.room = min(MOST_FRAMES, MOST_PIXELS // (width * height))
         # The system gives the memory only as it is written to.
         self._array = np.empty((self.room, height, width, 3), np.uint8)
@@ -129,7 +129,7 @@ def _from_pillow(content: bytes, kind: FileKind | None) -> Animation:
                 left_out = max(1, _frame_count(image, content) - frames.room)
                 break
             file.deadline.check()
-            check_size(*frame.size)
+            check_size(frame.size)
             shown, clear = _on_white(frame)
             transparent |= clear
             # Pillow grows a GIF for a frame that overhangs the screen; viewers cut it off.
@@ -186,7 +186,7 @@ def _from_mp4(content: bytes) -> Animation:
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 1 / UNTIMED)
         width, height = stream.codec_context.width, stream.codec_context.height
-        check_size(width, height)
+        check_size((width, height))
         frames: _Frames | None = None
         # A stream may change its size on the way.
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}

@@ -132,7 +132,7 @@ def decode(content: bytes) -> DecodedImage:
         except Image.DecompressionBombError:
             raise unsafe_file("has far more pixels than is safe", SMALLER) from None
         with image:
-            check_size(*image.size, SMALLER)
+            check_size(image.size, SMALLER)
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
             return _picture(image)
@@ -164,9 +164,10 @@ def encode(pixels: Pixels, file_format: UploadFormat = "png") -> bytes:
     return buffer.getvalue()
 
 
-def check_size(width: int, height: int, advice: str = "") -> None:
+def check_size(size: tuple[int, int], advice: str = "") -> None:
     """Raises UnsafeContent for a picture of too many pixels."""
-    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
+    width, height = size
+    if max(size) > LONGEST_SIDE or width * height > MOST_PIXELS:
         raise unsafe_file(f"is {width} x {height} pixels, more than is safe", advice)
 
 

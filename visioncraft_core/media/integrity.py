@@ -106,7 +106,7 @@ def _check_gif(content: bytes) -> None:
         empty = False
         # The decoder makes room for a frame that overhangs the screen.
         width, height = max(width, right), max(height, bottom)
-        check_size(width, height)
+        check_size((width, height))
     if empty:
         raise damaged_file("is damaged (GIF without pixels)")
 
