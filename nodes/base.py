@@ -20,10 +20,10 @@ from ..visioncraft_core.api.fields import (
     TextField,
 )
 from ..visioncraft_core.cancellation import ShouldCancel
+from ..visioncraft_core.client import Client
 from ..visioncraft_core.errors import Cancelled, InvalidRequest, VisionCraftError
 from ..visioncraft_core.generation.context import Decoder, OnProgress
 from ..visioncraft_core.generation.results import Result
-from ..visioncraft_core.library import Client
 from ..visioncraft_core.media.images import Pixels, UploadFormat, encode
 from ..visioncraft_core.profiles.profiles import AUTO
 from . import comfy, tensors, widgets

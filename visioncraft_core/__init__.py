@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from .api.endpoints import Upscale as Upscale
     from .api.fields import InvalidFields as InvalidFields
     from .api.fields import Request as Request
+    from .client import AsyncClient as AsyncClient
+    from .client import Client as Client
     from .errors import *  # noqa: F403
     from .generation.results import File as File
     from .generation.results import Result as Result
-    from .library import AsyncClient as AsyncClient
-    from .library import Client as Client
     from .profiles.paths import default_home as default_home
     from .profiles.profile import Profile as Profile
     from .profiles.profile import Timeouts as Timeouts
@@ -47,8 +47,8 @@ _MODULES = {
         *("ImageToImage", "ImageToVideo", "PremiumChat", "Upscale"),
     ),
     "api.fields": ("InvalidFields", "Request"),
+    "client": ("AsyncClient", "Client"),
     "generation.results": ("File", "Result"),
-    "library": ("AsyncClient", "Client"),
     "profiles.paths": ("default_home",),
     "profiles.profile": ("Profile", "Timeouts"),
     "profiles.profiles": ("Profiles",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Generic, TypeVar
@@ -24,23 +25,20 @@ class Background(Generic[T]):
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
         self._loop = asyncio.get_running_loop()
-        self._result: T | None = None
-        self._error: BaseException | None = None
+        self._outcome: Future[T] = Future()
         self.done: asyncio.Future[None] = self._loop.create_future()
         run = copy_context().run
         threading.Thread(target=run, args=(self._run,), name="visioncraft", daemon=True).start()
 
     def result(self) -> T:
         """What `work` gave; raises what it raised."""
-        if self._error is not None:
-            raise self._error from None
-        return self._result  # type: ignore[return-value]
+        return self._outcome.result(0)
 
     def _run(self) -> None:
         try:
-            self._result = self._work()
+            self._outcome.set_result(self._work())
         except BaseException as error:  # noqa: BLE001 - `result` raises it where it is awaited
-            self._error = error
+            self._outcome.set_exception(error)
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._finish)
 

@@ -1,4 +1,5 @@
-"""Sends any request to one server and brings back what it made. Knows no endpoint."""
+"""The client that scripts, nodes and the command line use: it finds its server by itself, sends any
+request and brings back what it made. Knows no endpoint."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from .api.catalogs import Catalogs, CatalogSnapshot
 from .api.fields import Request
+from .background import in_event_loop, run_in_thread
 from .cancellation import CancelScope, ShouldCancel
 from .errors import Cancelled, VisionCraftError
 from .generation import replies
@@ -23,7 +25,9 @@ from .generation.results import Result, merge_results
 from .generation.retry import call_with_retries, max_get_attempts, retry_budget_of
 from .generation.run import GenerationRun
 from .http.transport import Transport
+from .profiles.paths import default_home
 from .profiles.profile import Profile
+from .profiles.profiles import AUTO, Profiles
 from .store.store import Store, key_of
 from .urls import origin_of
 
@@ -35,19 +39,28 @@ UNVERIFIED_NOTE = (
 log = logging.getLogger("visioncraft")
 
 
-class BaseClient:
-    """A client of the server that `profile` names; settings, lists and results lie in `home`.
+class Client:
+    """A client of one server. Use it in a `with` statement, or call `close`.
 
-    Safe to share between threads.
+    `server` is the name of a profile, a URL or a Profile. By default it is the server that the
+    environment or profiles.json names, else the sandbox of this process, which starts with the
+    first call. `home` is the folder for settings and results; see VISIONCRAFT_HOME. Raises
+    ConfigError. Safe to share between threads.
     """
 
-    def __init__(self, profile: Profile, home: Path) -> None:
-        self.profile = profile
-        self._home = home
+    def __init__(self, server: str | Profile = AUTO, *, home: str | Path | None = None) -> None:
+        self._home = default_home() if home is None else Path(home)
+        self.profile = server if isinstance(server, Profile) else Profiles(self._home).find(server)
         # The embedded sandbox has another port at every start, but always the same name.
-        self._catalogs = Catalogs(home, profile.base_url)
-        if not profile.verify:
+        self._catalogs = Catalogs(self._home, self.profile.base_url)
+        if not self.profile.verify:
             log.warning("%s: %s", self.describe(), UNVERIFIED_NOTE)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def send(
         self,
@@ -146,12 +159,14 @@ class BaseClient:
         if server := vars(self).pop("_server", None):
             server.close()
 
-    def _base_url(self) -> str:
-        return self.profile.base_url
-
     @cached_property
     def _server(self) -> ServerContext:
-        profile = replace(self.profile, base_url=self._base_url())
+        profile = self.profile
+        if profile.embedded:
+            # Only now: a configured server needs neither aiohttp nor the drawing code.
+            from .sandbox import embedded
+
+            profile = replace(profile, base_url=embedded().url)
         origin = origin_of(profile.base_url)
         return ServerContext(
             profile,
@@ -188,6 +203,67 @@ class BaseClient:
             keys.append(self._key_of(request, [seed, seen[key]]) if key and seen[key] else key)
             seen[key] += 1
         return keys
+
+
+class AsyncClient:
+    """A `Client` for asyncio: its calls are awaited, several at a time, and a task that is
+    cancelled cancels its call. Use it in an `async with` statement, or call `close`.
+    """
+
+    def __init__(self, server: str | Profile = AUTO, *, home: str | Path | None = None) -> None:
+        self._client = Client(server, home=home)
+
+    @property
+    def profile(self) -> Profile:
+        return self._client.profile
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def send(
+        self,
+        request: Request,
+        *,
+        seed: int | None = 0,
+        on_progress: OnProgress | None = None,
+        decoder: Decoder | None = None,
+    ) -> Result:
+        """Like `Client.send`; `on_progress` is called in the event loop."""
+        return await self.send_all([request], seed=seed, on_progress=on_progress, decoder=decoder)
+
+    async def send_all(
+        self,
+        requests: Sequence[Request],
+        *,
+        seed: int | None = 0,
+        on_progress: OnProgress | None = None,
+        decoder: Decoder | None = None,
+    ) -> Result:
+        """Like `Client.send_all`; `on_progress` is called in the event loop."""
+        report = in_event_loop(on_progress)
+        return await run_in_thread(
+            lambda should_cancel: self._client.send_all(
+                requests,
+                seed=seed,
+                on_progress=report,
+                should_cancel=should_cancel,
+                decoder=decoder,
+            )
+        )
+
+    async def catalog(self, name: str, *, stale_if_error: bool = False) -> CatalogSnapshot:
+        """Like `Client.catalog`."""
+        return await run_in_thread(
+            lambda should_cancel: self._client.catalog(
+                name, stale_if_error=stale_if_error, should_cancel=should_cancel
+            )
+        )
+
+    def close(self) -> None:
+        self._client.close()
 
 
 class _Changes:

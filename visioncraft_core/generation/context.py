@@ -11,6 +11,7 @@ from ..cancellation import CancelScope
 from ..http.transport import Transport
 from ..profiles.profile import Profile
 from ..store.store import Store
+from ..urls import origin_of
 from .downloads import Downloads
 from .rate_limiter import RateLimiter
 from .retry import RetryBudget
@@ -32,6 +33,10 @@ class ServerContext:
     limiter: RateLimiter
     retry_budget: RetryBudget
     store: Store
+
+    @property
+    def origin(self) -> str:
+        return origin_of(self.profile.base_url)
 
     def mask(self, text: str) -> str:
         return self.profile.key.mask(text) if self.profile.key else text

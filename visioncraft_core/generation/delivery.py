@@ -7,7 +7,7 @@ whether that costs another job is known only here, where it is known what is sto
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import replace
 from urllib.parse import urljoin
 
 from ..errors import (
@@ -24,13 +24,14 @@ from ..urls import origin_of
 from .context import RunContext
 from .parallel import parallel_map
 from .replies import FilesReply
-from .results import File, Part, failure_notes, failure_of, unexpected_content, whole_file
+from .results import File, Result, merge_results, unexpected_content, whole_file
 
 MAX_DOWNLOADS = 8
 MAX_DECODING = 2  # in the whole process: each picture may take half a GB for a moment
 MOST_FILES = 16  # of one answer; the API makes five at most
 GONE = (404, 410)  # what a server says of a file that it will never have again
 
+NOT_STORED_NOTE = "The result could not be stored: the disk is full or not writable."
 NOT_STORED = "It may have been charged and is not stored here; running again starts another job."
 DEAD = "It may have been charged. Run again for a new one, which is another job."
 DEAD_AMONG_OTHERS = "The others are stored. Change seed for new ones, which is another job."
@@ -42,24 +43,20 @@ LATER = (
 _decoding = threading.BoundedSemaphore(MAX_DECODING)
 
 
-@dataclass(frozen=True)
-class CollectedFiles:
-    """What came of a reply: the `parts` there are, with `notes` about those that failed.
+class FinalFailure(Exception):
+    """No run will ever get a result out of a reply, because of `error`."""
 
-    `missing` counts the failed ones that another run would fetch; `stored` is whether the disk took
-    every file. Where `error` is set there is no result, and `final` is whether there never will be.
+    def __init__(self, error: VisionCraftError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def collect_files(context: RunContext, reply: FilesReply, *, stored: bool) -> Result:
+    """The files of `reply`, with notes about those that failed; `stored` tells whether the reply
+    itself is in the store.
+
+    Raises FinalFailure, or the error of a part that may still come.
     """
-
-    parts: list[Part]
-    notes: tuple[str, ...]
-    missing: int
-    stored: bool
-    error: VisionCraftError | None
-    final: bool
-
-
-def collect_files(context: RunContext, reply: FilesReply, *, stored: bool) -> CollectedFiles:
-    """The files of `reply`; `stored` tells whether the reply itself is in the store."""
     collector = _FileCollector(context)
     sources = reply.parts[:MOST_FILES]
     outcomes = parallel_map(collector.part, sources, MAX_DOWNLOADS)
@@ -68,18 +65,18 @@ def collect_files(context: RunContext, reply: FilesReply, *, stored: bool) -> Co
         _advised(outcome, stored=stored, is_dead=is_dead, all_dead=all(dead))
         for outcome, is_dead in zip(outcomes, dead, strict=True)
     ]
-    parts = [outcome for outcome in outcomes if isinstance(outcome, Part)]
-    notes = failure_notes(outcomes)
+    errors = [outcome for outcome in outcomes if isinstance(outcome, VisionCraftError)]
+    if all(dead):
+        raise FinalFailure(errors[0])
+    if len(errors) == len(outcomes):
+        outcomes = [each for each, is_dead in zip(outcomes, dead, strict=True) if not is_dead]
+    strict = context.server.profile.fail_on_partial
+    result = merge_results(outcomes, fail_on_partial=strict)
     links = sum(
-        isinstance(source, str) and not isinstance(outcome, Part)
+        isinstance(source, str) and outcome in errors
         for outcome, source in zip(outcomes, sources, strict=True)
     )
-    strict = context.server.profile.fail_on_partial
-    # Where nothing came, one error is raised: that of a part that may still come, if there is one.
-    alive = [outcome for outcome, is_dead in zip(outcomes, dead, strict=True) if not is_dead]
-    error = failure_of(outcomes if parts else alive or outcomes, fail_on_partial=strict)
-    missing = links if stored else len(notes)
-    return CollectedFiles(parts, notes, missing, collector.stored, error, final=all(dead))
+    return replace(result, missing=links) if stored else result
 
 
 class _FileCollector:
@@ -89,9 +86,8 @@ class _FileCollector:
         self._context = context
         self._server = context.server
         self._budget = ByteBudget(context.request.output)
-        self.stored = True
 
-    def part(self, source: bytes | str | None) -> Part | VisionCraftError:
+    def part(self, source: bytes | str | None) -> Result | VisionCraftError:
         """The file that came with the reply, or that a link names; else why there is none."""
         try:
             if source is None:
@@ -106,20 +102,21 @@ class _FileCollector:
         except VisionCraftError as error:
             return error
 
-    def _linked(self, url: str) -> Part:
+    def _linked(self, url: str) -> Result:
         store, key = self._server.store, self._context.key
         content = store.file(key, url) if key else None
+        notes: tuple[str, ...] = ()
         if content is None:
             self._refuse_ended_sandbox(url)
             content = self._server.downloads.fetch(url, self._budget, self._context.scope)
             file = self._whole(content)
             if key and not store.keep_file(key, url, content):
-                self.stored = False
+                notes = (NOT_STORED_NOTE,)
         else:
             self._budget.take(len(content))
             file = self._whole(content)
         try:
-            return self._decoded(file)
+            return replace(self._decoded(file), notes=notes)
         except DamagedFile:
             if key:  # downloaded again, it may come whole
                 store.forget_file(key, url)
@@ -137,19 +134,20 @@ class _FileCollector:
     def _whole(self, content: bytes) -> File:
         return whole_file(content, self._context.request.output, self._server.label)
 
-    def _decoded(self, file: File) -> Part:
+    def _decoded(self, file: File) -> Result:
         with _decoding:
             if self._context.scope.is_cancelled():
                 raise Cancelled("Cancelled; the result was made.", phase="decode", charged="yes")
             decoder = self._context.decoder
-            return Part(file, decoder(file.content) if decoder else None)
+            decoded = (decoder(file.content),) if decoder else ()
+            return Result(self._server.origin, 0.0, (file,), decoded)
 
 
 def _advised(
-    outcome: Part | VisionCraftError, *, stored: bool, is_dead: bool, all_dead: bool
-) -> Part | VisionCraftError:
+    outcome: Result | VisionCraftError, *, stored: bool, is_dead: bool, all_dead: bool
+) -> Result | VisionCraftError:
     """`outcome`, with what another run would do about it."""
-    if isinstance(outcome, Part | UnsafeURL | UnsafeContent):
+    if isinstance(outcome, Result | UnsafeURL | UnsafeContent):
         return outcome  # other settings may let it through, and it says so
     if not stored:
         return outcome.replace(advice=NOT_STORED)
@@ -158,7 +156,7 @@ def _advised(
     return outcome.replace(advice=DEAD if all_dead else DEAD_AMONG_OTHERS)
 
 
-def _is_dead(outcome: Part | VisionCraftError, source: object) -> bool:
+def _is_dead(outcome: Result | VisionCraftError, source: object) -> bool:
     """Whether this part will never come.
 
     Of a link only a clear word counts: a proxy, a login page or a busy host say other things, too.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from ..cancellation import CancelScope
 from ..errors import Cancelled, DownloadFailed, InvalidResponse, UnsafeURL, VisionCraftError, clip
@@ -87,15 +87,14 @@ class Downloads:
         raise _unexpected(url, "redirects endlessly")
 
     def _response(self, url: str, budget: ByteBudget, scope: CancelScope) -> Response:
-        self._check(url)
-        own = origin_of(url) == origin_of(self._profile.base_url)
+        trusted = self._check(url)
         call = Call(
             "GET",
             url,
             self._profile.timeouts.for_work(FIRST_BYTE_SECONDS),
             LIST_LIMIT,
             verify=self._profile.verify,
-            public_only=not own and not self._is_named(url),
+            public_only=not trusted,
             identity_only=True,
             budget=budget,
         )
@@ -112,15 +111,17 @@ class Downloads:
             raise _blocked("leads away from https")
         return found
 
-    def _check(self, url: str) -> None:
+    def _check(self, url: str) -> bool:
+        """Whether `url` may lead into this network, too. Raises UnsafeURL."""
         if self._profile.key and self._profile.key.mask(url) != url:
             raise _blocked("contains your key")
         try:
             parts = check_url(url)
         except ValueError as error:
             raise _blocked(str(error)) from None
-        if origin_of(url) == origin_of(self._profile.base_url) or self._is_named(url):
-            return
+        own = origin_of(url) == origin_of(self._profile.base_url)
+        if own or parts.netloc.lower() in self._profile.result_hosts:
+            return True
         if parts.scheme != "https" or parts.port not in (None, 443):
             raise _blocked(
                 f"points to {clip(origin_of(url), 80)}, which is neither the API nor https"
@@ -128,13 +129,10 @@ class Downloads:
         try:
             ip_address(parts.hostname or "")
         except ValueError:
-            return  # a name: its addresses are checked when they are connected to
+            return False  # a name: its addresses are checked when they are connected to
         if not is_public(parts.hostname or ""):
             raise _blocked(f"points to {clip(origin_of(url), 80)}, which is not a public address")
-
-    def _is_named(self, url: str) -> bool:
-        """Whether the profile allows this very host (and port)."""
-        return urlsplit(url).netloc.lower() in self._profile.result_hosts
+        return False
 
 
 def _blocked(why: str) -> UnsafeURL:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from concurrent.futures import Future, wait
 from contextvars import copy_context
 from typing import TypeVar
 
@@ -20,32 +20,25 @@ def parallel_map(function: Callable[[T], R], items: Sequence[T], max_concurrency
     Not an executor of the standard library: the interpreter waits for all of its threads at exit.
     Raises the first error by order, after all have ended.
     """
-    waiting: queue.SimpleQueue[tuple[int, T]] = queue.SimpleQueue()
-    results: dict[int, R] = {}
-    errors: dict[int, Exception] = {}
-    for numbered in enumerate(items):
-        waiting.put(numbered)
+    futures: list[Future[R]] = [Future() for _ in items]
+    waiting = deque(zip(futures, items, strict=True))
 
     def work() -> None:
-        with suppress(queue.Empty):
-            while True:
-                number, item = waiting.get_nowait()
-                try:
-                    results[number] = function(item)
-                except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
-                    errors[number] = error
+        while waiting:
+            try:
+                future, item = waiting.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            try:
+                future.set_result(function(item))
+            except BaseException as error:
+                future.set_exception(error)  # raised below, in the caller's thread
+                if not isinstance(error, Exception):
+                    raise
 
-    threads = [
-        threading.Thread(
-            target=copy_context().run, args=(work,), name="visioncraft-batch", daemon=True
-        )
-        for _ in range(min(max_concurrency, len(items)) - 1)
-    ]
-    for thread in threads:
-        thread.start()
+    for _ in range(min(max_concurrency, len(items)) - 1):
+        run = copy_context().run
+        threading.Thread(target=run, args=(work,), name="visioncraft-batch", daemon=True).start()
     work()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[min(errors)]
-    return [results[number] for number in range(len(items))]
+    wait(futures)
+    return [future.result() for future in futures]

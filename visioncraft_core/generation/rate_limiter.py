@@ -106,10 +106,8 @@ def _wait_exceeded(state: WaitState, left: float) -> RateLimitWaitExceeded:
 
 
 _limiters: dict[str, RateLimiter] = {}
-_lock = threading.Lock()
 
 
 def rate_limiter_of(origin: str) -> RateLimiter:
     """The limiter that every call to `origin` in this process shares."""
-    with _lock:
-        return _limiters.setdefault(origin, RateLimiter())
+    return _limiters.setdefault(origin, RateLimiter())  # which no other thread interrupts

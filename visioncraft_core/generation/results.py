@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..api.fields import OutputKind
 from ..atomic import link_first_free, temporary_file
@@ -38,13 +38,6 @@ class File:
     def suffix(self) -> str:
         """How the name of such a file usually ends, without the dot."""
         return "jpg" if self.kind == "jpeg" else self.kind
-
-
-class Part(NamedTuple):
-    """A file and what the caller's decoder made of it."""
-
-    file: File
-    decoded: Any
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,36 +121,25 @@ def unexpected_content(server: str, content: str) -> InvalidResponse:
     )
 
 
-def failure_of(outcomes: Sequence[object], *, fail_on_partial: bool) -> VisionCraftError | None:
-    """The error to raise where nothing came, the user cancelled, or `fail_on_partial` wants all."""
-    errors = [outcome for outcome in outcomes if isinstance(outcome, VisionCraftError)]
-    cancelled = [error for error in errors if isinstance(error, Cancelled)]
-    if cancelled or fail_on_partial or len(errors) == len(outcomes):
-        return next(iter(cancelled or errors), None)
-    return None
-
-
-def failure_notes(outcomes: Sequence[object]) -> tuple[str, ...]:
-    """A note for each of the `outcomes` that is an error."""
-    return tuple(
-        f"Picture {number} of {len(outcomes)} failed: {outcome}"
-        for number, outcome in enumerate(outcomes, 1)
-        if isinstance(outcome, VisionCraftError)
-    )
-
-
 def merge_results(
     outcomes: Sequence[Result | VisionCraftError], *, fail_on_partial: bool
 ) -> Result:
-    """The results of a batch as one, in order, with a note for each that is missing.
+    """The results of several parts as one, in order, with a note for each that is missing.
 
-    Raises the error that `failure_of` finds.
+    Raises an error of the `outcomes` where nothing came, the user cancelled, or `fail_on_partial`
+    wants all.
     """
-    if error := failure_of(outcomes, fail_on_partial=fail_on_partial):
-        raise error
     results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+    errors = [outcome for outcome in outcomes if isinstance(outcome, VisionCraftError)]
+    cancelled = [error for error in errors if isinstance(error, Cancelled)]
+    if cancelled or not results or (errors and fail_on_partial):
+        raise (cancelled or errors)[0]
+    lost = [
+        f"Picture {number} of {len(outcomes)} failed: {outcome}"
+        for number, outcome in enumerate(outcomes, 1)
+        if isinstance(outcome, VisionCraftError)
+    ]
     notes = dict.fromkeys(note for result in results for note in result.notes)
-    lost = failure_notes(outcomes)
     return replace(
         results[0],
         files=tuple(file for result in results for file in result.files),

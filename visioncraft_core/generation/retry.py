@@ -16,9 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal, TypeVar
 
 from ..errors import (
-    Cancelled,
     CertificateError,
-    ConfigError,
     ConnectionFailed,
     DownloadFailed,
     HostNotFound,
@@ -66,14 +64,12 @@ class RetryBudget:
 Use = Literal["calls", "files"]
 
 _budgets: dict[tuple[str, Use], RetryBudget] = {}
-_lock = threading.Lock()
 
 
 def retry_budget_of(origin: str, use: Use = "calls") -> RetryBudget:
     """What all calls to `origin` in this process share, or all downloads of its files: links may
     be dead where the API is well."""
-    with _lock:
-        return _budgets.setdefault((origin, use), RetryBudget())
+    return _budgets.setdefault((origin, use), RetryBudget())  # no other thread interrupts this
 
 
 def max_post_attempts(error: VisionCraftError, retry_policy: RetryPolicy) -> int:
@@ -93,9 +89,7 @@ def max_post_attempts(error: VisionCraftError, retry_policy: RetryPolicy) -> int
 
 def max_get_attempts(error: VisionCraftError) -> int:
     """How often something that costs nothing may be asked for when it ends with `error`."""
-    if isinstance(error, Cancelled | ConfigError | HostNotFound | CertificateError):
-        return 1
-    if isinstance(error, TotalTimeout):
+    if isinstance(error, HostNotFound | CertificateError | TotalTimeout):
         return 1
     passing = (ConnectionFailed, OutcomeUnknown, RateLimited, ServerBusy, DownloadFailed)
     return FETCH_TRIES if isinstance(error, passing) else 1

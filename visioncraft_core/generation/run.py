@@ -6,22 +6,17 @@ decoded, and a call is repeated only where `retry` knows that it costs nothing.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..api.fields import ImageField, Request
-from ..cancellation import CancelScope
 from ..errors import Cancelled, RateLimited, ServerBusy, VisionCraftError
 from ..http.call import Response
 from ..media.images import sniff
 from ..store.store import ABOUT
-from ..urls import origin_of
 from . import replies
 from .context import RunContext
-from .delivery import MOST_FILES, collect_files
+from .delivery import MOST_FILES, NOT_STORED_NOTE, FinalFailure, collect_files
 from .jobs import is_terminal, poll_job
 from .rate_limiter import WaitState
 from .results import Result, unexpected_content
@@ -30,14 +25,6 @@ from .retry import LONGEST_RETRY_AFTER, call_with_retries, max_post_attempts
 STORED_NOTE = "Stored by an earlier run, so nothing was sent; change seed for a new one."
 JOB_STORED = "The job has started and may be charged. Run again to resume waiting."
 JOB_NOT_STORED = "The job has started and may be charged; running again starts another one."
-NOT_STORED_NOTE = "The result could not be stored: the disk is full or not writable."
-
-
-class Failure(NamedTuple):
-    """Why a reply gave no result, and whether asking again for what it names is of no use."""
-
-    error: VisionCraftError
-    final: bool
 
 
 class GenerationRun:
@@ -56,9 +43,7 @@ class GenerationRun:
         the decoder."""
         if not self._key:
             return self._from_server()
-        scope = self._context.scope
-        lock = self._server.store.request_lock(self._key, scope.is_cancelled)
-        with _process_lock(self._key, scope), lock:
+        with self._server.store.request_lock(self._key, self._context.scope.is_cancelled):
             return self._from_store() or self._from_server()
 
     def _from_store(self) -> Result | None:
@@ -71,13 +56,12 @@ class GenerationRun:
             reply = self._parsed(response)
         except VisionCraftError:
             return None
-        outcome = self._outcome(reply, announce=False)
-        if isinstance(outcome, Result):
-            return replace(outcome, notes=(STORED_NOTE, *outcome.notes))
-        if not outcome.final:
-            raise outcome.error
-        store.quarantine(self._key)
-        return None
+        try:
+            result = self._result(reply, announce=False)
+        except FinalFailure:
+            store.quarantine(self._key)
+            return None
+        return replace(result, notes=(STORED_NOTE, *result.notes))
 
     def _from_server(self) -> Result:
         """The result of a call to the server."""
@@ -98,10 +82,10 @@ class GenerationRun:
             wait=wait,
         )
         # Outside of what is repeated: whatever happens to a job, it is not begun again.
-        outcome = self._outcome(reply)
-        if isinstance(outcome, Failure):
-            raise outcome.error
-        return outcome
+        try:
+            return self._result(reply)
+        except FinalFailure as failure:
+            raise failure.error from None
 
     def _attempt(self, state: WaitState) -> replies.Reply:
         with self._server.limiter.slot(self._server.profile.max_concurrency, state):
@@ -140,55 +124,38 @@ class GenerationRun:
         elif self._key:  # paid perhaps, and of use to a person perhaps
             self._server.store.quarantine(self._key)
 
-    def _outcome(self, reply: replies.Reply, *, announce: bool = True) -> Result | Failure:
-        """What `reply` comes to; `announce` downloads."""
+    def _result(self, reply: replies.Reply, *, announce: bool = True) -> Result:
+        """What `reply` comes to; `announce` downloads. Raises FinalFailure."""
         if isinstance(reply, replies.JobReply):
-            finished = self._finished(reply)
-            if isinstance(finished, Failure):
-                return finished
-            reply = finished
-        result = Result(origin_of(self._server.profile.base_url), 0.0)
-        if isinstance(reply, replies.TextReply) and self._request.output == "text":
+            reply = self._finished(reply)
+        is_text = isinstance(reply, replies.TextReply)
+        if isinstance(reply, replies.JobReply) or is_text != (self._request.output == "text"):
+            got = "text" if is_text else "files"
+            raise unexpected_content(self._server.label, got)
+        if isinstance(reply, replies.TextReply):
             text, chat_id = self._server.mask(reply.text), self._server.mask(reply.chat_id)
-            return replace(result, text=text, chat_id=chat_id, notes=self._notes())
-        if not isinstance(reply, replies.FilesReply) or self._request.output == "text":
-            got = "text" if isinstance(reply, replies.TextReply) else "files"
-            return Failure(unexpected_content(self._server.label, got), final=False)
+            return Result(self._server.origin, 0.0, text=text, chat_id=chat_id, notes=self._notes())
         links = sum(isinstance(part, str) for part in reply.parts)
         if links and announce:
             self._context.report(f"fetching {links} file(s)")
-        collected = collect_files(self._context, reply, stored=self._stored)
-        self._stored &= collected.stored
-        if collected.error:
-            return Failure(collected.error, collected.final)
-        return replace(
-            result,
-            files=tuple(part.file for part in collected.parts),
-            decoded=tuple(part.decoded for part in collected.parts if self._context.decoder),
-            notes=(
-                *_count_note(self._request, len(reply.parts)),
-                *collected.notes,
-                *self._notes(),
-            ),
-            missing=collected.missing,
-        )
+        result = collect_files(self._context, reply, stored=self._stored)
+        notes = (*_count_note(self._request, len(reply.parts)), *result.notes, *self._notes())
+        return replace(result, notes=tuple(dict.fromkeys(notes)))
 
-    def _finished(self, job: replies.JobReply) -> replies.Reply | Failure:
-        """What a job made."""
+    def _finished(self, job: replies.JobReply) -> replies.Reply:
+        """What a job made. Raises FinalFailure."""
         try:
             response, reply = poll_job(job, self._context, self._timeouts.total)
         except Cancelled:
             message = "Cancelled here; the server may still finish the job."
-            return Failure(Cancelled(message, phase="job"), final=False)
+            raise Cancelled(message, phase="job") from None
         except VisionCraftError as error:
             if error.charged == "no":  # of the question, not of the job
                 error = error.replace(charged="maybe")
             if is_terminal(error):
                 self._discard(error)
-                return Failure(error, final=True)
-            return Failure(
-                error.replace(advice=JOB_STORED if self._stored else JOB_NOT_STORED), final=False
-            )
+                raise FinalFailure(error) from None
+            raise error.replace(advice=JOB_STORED if self._stored else JOB_NOT_STORED) from None
         if self._key:
             self._server.store.keep_job(self._key, self._masked(response))
         return reply
@@ -226,24 +193,3 @@ def _count_note(request: Request, got: int) -> tuple[str, ...]:
         return ()
     taken = f" The first {MOST_FILES} were taken." if got > MOST_FILES else ""
     return (f"The server sent {got} picture(s) where {asked} were asked for.{taken}",)
-
-
-_running: set[str] = set()
-_changed = threading.Condition()
-
-
-@contextmanager
-def _process_lock(key: str, scope: CancelScope) -> Iterator[None]:
-    """Lets one run of this process at a time work on a request, be the disk writable or not: the
-    second finds what the first brought."""
-    with _changed:
-        while key in _running:
-            scope.wait(_changed)
-            scope.raise_if_cancelled("queue")
-        _running.add(key)
-    try:
-        yield
-    finally:
-        with _changed:
-            _running.discard(key)
-            _changed.notify_all()

@@ -40,32 +40,29 @@ LIST_ADVICE = "Check that the base URL is the VisionCraft API, or try again late
 
 E = TypeVar("E", bound=VisionCraftError)
 
-_KEY = (
-    KeyRejected,
-    "did not accept the key{quote}.",
-    "Check the key; it also stops working when its Telegram account leaves the VisionCraft "
-    "channel.",
-)
-_PREMIUM = (
-    PremiumRequired,
-    "requires a premium account for this, or found the upload too large{quote}.",
-    "Choose a free model, use a premium key, or send a smaller picture.",
-)
-_PATH = (
-    EndpointNotFound,
-    "has no such path ({status}).",
-    "Check the base URL of this server; it is most likely wrong.",
-)
-_OPEN = (  # statuses that leave open whether the work was begun
-    OutcomeUnknown,
-    "answered with status {status}{quote}.",
-    "The job may have been charged. Check your account before you run it again.",
-)
+_SAME_AS: dict[int | str, int] = {403: 401, 413: 402, 405: 404, 409: 408, 425: 408}
 _BY_STATUS: dict[int | str, tuple[type[VisionCraftError], str, str]] = {
-    **dict.fromkeys((401, 403), _KEY),
-    **dict.fromkeys((402, 413), _PREMIUM),
-    **dict.fromkeys((404, 405), _PATH),
-    **dict.fromkeys((408, 409, 425), _OPEN),
+    401: (
+        KeyRejected,
+        "did not accept the key{quote}.",
+        "Check the key; it also stops working when its Telegram account leaves the VisionCraft "
+        "channel.",
+    ),
+    402: (
+        PremiumRequired,
+        "requires a premium account for this, or found the upload too large{quote}.",
+        "Choose a free model, use a premium key, or send a smaller picture.",
+    ),
+    404: (
+        EndpointNotFound,
+        "has no such path ({status}).",
+        "Check the base URL of this server; it is most likely wrong.",
+    ),
+    408: (  # which leaves open whether the work was begun
+        OutcomeUnknown,
+        "answered with status {status}{quote}.",
+        "The job may have been charged. Check your account before you run it again.",
+    ),
     422: (FieldRejected, "refused a value{quote}.", "Change the value and run again."),
     "too large": (UploadTooLarge, "found the upload too large{quote}.", "Send a smaller picture."),
     "busy": (ServerBusy, "is busy{quote}.", "Run again a little later."),
@@ -116,7 +113,13 @@ class ErrorResponse:
             return error
         if not 200 <= self._status < 300:
             return self.invalid(f"returned unexpected status {self._status}")
-        return self.invalid(*self._looks())
+        if not self._response.body.strip():
+            return self.invalid("sent an empty answer")
+        title = self._title()
+        if title is None:
+            return self.invalid("sent an answer that is neither a file nor JSON")
+        called = f' called "{self._quote(title)}"' if title else ""
+        return self.invalid(f"sent a web page{called} instead of an answer", HTMLResponse)
 
     def invalid(
         self, message: str, kind: type[InvalidResponse] = InvalidResponse
@@ -160,16 +163,6 @@ class ErrorResponse:
     def _quote(self, words: str) -> str:
         return clip(words, EXCERPT).rstrip(".") or f"status {self._status}"
 
-    def _looks(self) -> tuple[str, type[InvalidResponse]]:
-        body = self._response.body
-        if not body.strip():
-            return "sent an empty answer", InvalidResponse
-        title = self._title()
-        if title is not None:
-            called = f' called "{self._quote(title)}"' if title else ""
-            return f"sent a web page{called} instead of an answer", HTMLResponse
-        return "sent an answer that is neither a file nor JSON", InvalidResponse
-
     def _title(self) -> str | None:
         """The title of a web page, "" if it has none; None for anything else."""
         start = self._mask(self._response.body[:LONGEST].decode("utf-8", "replace"))[:4096]
@@ -205,9 +198,10 @@ class ErrorResponse:
         elif status == 413 and (self._title() is not None or _SIZE.search(words)):
             # The service's own 413 means a paid account; a proxy's means the size of a picture.
             status = "too large"
-        if status not in _BY_STATUS:
+        found = _BY_STATUS.get(_SAME_AS.get(status, status))
+        if not found:
             return None
-        kind, message, advice = _BY_STATUS[status]
+        kind, message, advice = found
         quote = f": {self._quote(words)}" if words else ""
         message = message.format(quote=quote, status=self._status)
         return self._error(kind, message, advice, wait if status == "busy" else None)

@@ -6,7 +6,6 @@ Every frame is composed as a viewer would show it (disposal, offsets), with the 
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from PIL import Image, ImageSequence
 
 from ..errors import DamagedFile, UnsafeContent
 from .images import (
-    LONGEST_SIDE,
     MOST_PIXELS,
     Deadline,
     FileKind,
@@ -27,10 +25,11 @@ from .images import (
     Size,
     TimedFile,
     bands,
+    check_size,
     damaged_file,
+    decoding,
     rgb_of,
     sniff,
-    unsafe_file,
 )
 from .integrity import gif_frames
 
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 MOST_FRAMES = 512
+NO_FRAMES = "is a video without pictures"
 # Viewers show a frame that names no time for a tenth of a second.
 UNTIMED = 0.1
 MOST_UNTIMED_GIF = 10  # milliseconds, which viewers of GIF take for none
@@ -84,23 +84,16 @@ def decode_animation(content: bytes) -> Animation:
     frames that are too large or after MOST_SECONDS.
     """
     kind = sniff(content)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's own size warnings; the budget is ours
-        try:
-            return _from_mp4(content) if kind == "mp4" else _from_pillow(content, kind)
-        except (DamagedFile, UnsafeContent):
-            raise
-        except MemoryError:
-            raise unsafe_file("does not fit into memory") from None
-        except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, av errors ...
-            raise damaged_file("is a damaged or unknown moving picture") from None
+    with decoding("moving picture"):
+        return _from_mp4(content) if kind == "mp4" else _from_pillow(content, kind)
 
 
 class _Frames:
     """Frames of one size, as many as the budget has `room` for."""
 
     def __init__(self, width: int, height: int) -> None:
-        self.room = min(MOST_FRAMES, MOST_PIXELS // _pixels(width, height))
+        check_size((width, height))
+        self.room = min(MOST_FRAMES, MOST_PIXELS // (width * height))
         # The system gives the memory only as it is written to.
         self._array = np.empty((self.room, height, width, 3), np.uint8)
         self._count = 0
@@ -115,16 +108,10 @@ class _Frames:
 
     def array(self) -> Pixels:
         if not self._count:
-            raise damaged_file("has no pictures")
+            raise damaged_file(NO_FRAMES)
         # In place: for a moment, a copy would need the memory twice.
         self._array.resize((self._count, *self._array.shape[1:]), refcheck=False)
         return self._array
-
-
-def _pixels(width: int, height: int) -> int:
-    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
-        raise unsafe_file(f"has frames of {width} x {height} pixels, more than is safe")
-    return width * height
 
 
 def _from_pillow(content: bytes, kind: FileKind | None) -> Animation:
@@ -142,7 +129,7 @@ def _from_pillow(content: bytes, kind: FileKind | None) -> Animation:
                 left_out = max(1, _frame_count(image, content) - frames.room)
                 break
             file.deadline.check()
-            _pixels(*frame.size)
+            check_size(frame.size)
             shown, clear = _on_white(frame)
             transparent |= clear
             # Pillow grows a GIF for a frame that overhangs the screen; viewers cut it off.
@@ -195,12 +182,12 @@ def _from_mp4(content: bytes) -> Animation:
     # The named format keeps FFmpeg from following playlists and the like.
     with av.open(io.BytesIO(content), format="mp4") as container:
         if not container.streams.video:
-            raise damaged_file("is a video without pictures")
+            raise damaged_file(NO_FRAMES)
         stream = container.streams.video[0]
         rate = float(stream.average_rate or stream.guessed_rate or 1 / UNTIMED)
         width, height = stream.codec_context.width, stream.codec_context.height
+        check_size((width, height))
         frames: _Frames | None = None
-        _pixels(width, height)
         # A stream may change its size on the way.
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         for frame in _played(container, stream, deadline):
@@ -213,7 +200,7 @@ def _from_mp4(content: bytes) -> Animation:
             pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
             frames.append(np.rot90(pixels.astype(np.uint8, copy=False), turns))
     if frames is None:
-        raise damaged_file("is a video without pictures")
+        raise damaged_file(NO_FRAMES)
     shown = frames.array()
     return Animation(shown, (1 / rate,) * len(shown), left_out)
 

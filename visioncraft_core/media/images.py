@@ -10,12 +10,13 @@ import io
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
 from ..errors import DamagedFile, InvalidRequest, UnsafeContent
 
@@ -33,6 +34,7 @@ MOST_SECONDS = 30.0  # for one file
 BAND = 1 << 22
 # What else the MP4 family's signature may open: still pictures, which no video node can play.
 STILL_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+RUN_AGAIN = "Run again. If it persists, the server is returning damaged files."
 SMALLER = "Ask for a smaller one; an upscaled picture is four times as wide and high."
 
 
@@ -102,6 +104,21 @@ class TimedFile(io.BytesIO):
         return super().read(size)
 
 
+@contextmanager
+def decoding(noun: str, advice: str = "") -> Iterator[None]:
+    """Raises DamagedFile or UnsafeContent for whatever decoding a `noun` raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own size warnings; the budget is ours
+        try:
+            yield
+        except (DamagedFile, UnsafeContent):
+            raise
+        except MemoryError:
+            raise unsafe_file("does not fit into memory", advice) from None
+        except Exception:  # noqa: BLE001 - they leak IndexError, SyntaxError, struct.error ...
+            raise damaged_file(f"is a damaged {noun}") from None
+
+
 def decode(content: bytes) -> DecodedImage:
     """The (first) picture in a PNG, JPEG, WebP or GIF file, upright and in sRGB's RGB.
 
@@ -109,24 +126,16 @@ def decode(content: bytes) -> DecodedImage:
     MOST_PIXELS or after MOST_SECONDS. Takes what a tolerant viewer takes; whether the file is all
     there is for `integrity.check_integrity` to say.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's own size warnings; the budget is ours
+    with decoding("picture", SMALLER):
         try:
-            with Image.open(TimedFile(content), formats=("PNG", "JPEG", "WEBP", "GIF")) as image:
-                _check_budget(image)
-                image.load()
-                ImageOps.exif_transpose(image, in_place=True)
-                return _picture(image)
-        except (DamagedFile, UnsafeContent):
-            raise
-        except MemoryError:
-            raise unsafe_file("does not fit into memory", SMALLER) from None
+            image = Image.open(TimedFile(content), formats=("PNG", "JPEG", "WEBP", "GIF"))
         except Image.DecompressionBombError:
             raise unsafe_file("has far more pixels than is safe", SMALLER) from None
-        except UnidentifiedImageError:
-            raise damaged_file("is not a PNG, JPEG, WebP or GIF picture") from None
-        except Exception:  # noqa: BLE001 - decoders leak IndexError, SyntaxError, struct.error ...
-            raise damaged_file("is a damaged picture") from None
+        with image:
+            check_size(image.size, SMALLER)
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            return _picture(image)
 
 
 def encode(pixels: Pixels, file_format: UploadFormat = "png") -> bytes:
@@ -155,10 +164,11 @@ def encode(pixels: Pixels, file_format: UploadFormat = "png") -> bytes:
     return buffer.getvalue()
 
 
-def _check_budget(image: Image.Image) -> None:
-    width, height = image.size
-    if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
-        raise unsafe_file(f"is {width} x {height} pixels, more than is safe", SMALLER)
+def check_size(size: tuple[int, int], advice: str = "") -> None:
+    """Raises UnsafeContent for a picture of too many pixels."""
+    width, height = size
+    if max(size) > LONGEST_SIDE or width * height > MOST_PIXELS:
+        raise unsafe_file(f"is {width} x {height} pixels, more than is safe", advice)
 
 
 def _picture(image: Image.Image) -> DecodedImage:
@@ -220,16 +230,11 @@ def _in_srgb(image: Image.Image) -> Image.Image:
 
 def unsafe_file(why: str, advice: str = "") -> UnsafeContent:
     """The error for a file that cannot be shown; `why` completes "A file from the server ..."."""
-    return UnsafeContent(*_sentences(why, advice), phase="decode", charged="yes")
+    return UnsafeContent(
+        f"A file from the server {why}.", advice or RUN_AGAIN, phase="decode", charged="yes"
+    )
 
 
 def damaged_file(why: str) -> DamagedFile:
     """The error for a file that is incomplete or does not decode; `why` as in `unsafe_file`."""
-    return DamagedFile(*_sentences(why), phase="decode", charged="yes")
-
-
-def _sentences(why: str, advice: str = "") -> tuple[str, str]:
-    return (
-        f"A file from the server {why}.",
-        advice or "Run again. If it persists, the server is returning damaged files.",
-    )
+    return DamagedFile(f"A file from the server {why}.", RUN_AGAIN, phase="decode", charged="yes")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import repeat
 from struct import error as StructError
 from struct import unpack_from
 from typing import NamedTuple
 
-from .images import LONGEST_SIDE, MOST_PIXELS, FileKind, damaged_file, unsafe_file
+from .images import FileKind, check_size, damaged_file, unsafe_file
 
 MOST_PARTS = 100_000  # chunks, segments, blocks or boxes of one file
 # Encoders write about ten; each one can cost a pass over all pixels with hardly a byte.
@@ -33,16 +33,7 @@ _CUT_OFF = "is cut off"
 def check_integrity(content: bytes, kind: FileKind) -> None:
     """Raises DamagedFile if `content` is incomplete, UnsafeContent if it is larger than is safe."""
     try:
-        if kind == "png":
-            _check_png(content)
-        elif kind == "jpeg":
-            _check_jpeg(content)
-        elif kind == "webp":
-            _check_webp(content)
-        elif kind == "gif":
-            _check_gif(content)
-        else:
-            _check_mp4(content)
+        _CHECKS[kind](content)
     except (StructError, IndexError):  # a number was read past the end
         raise damaged_file(_CUT_OFF) from None
 
@@ -115,8 +106,7 @@ def _check_gif(content: bytes) -> None:
         empty = False
         # The decoder makes room for a frame that overhangs the screen.
         width, height = max(width, right), max(height, bottom)
-        if max(width, height) > LONGEST_SIDE or width * height > MOST_PIXELS:
-            raise unsafe_file(f"is {width} x {height} pixels, more than is safe")
+        check_size((width, height))
     if empty:
         raise damaged_file("is damaged (GIF without pixels)")
 
@@ -161,27 +151,17 @@ _FOLDERS = {
     *(b"moov", b"trak", b"edts", b"mdia", b"minf", b"dinf", b"stbl"),
     *(b"mvex", b"moof", b"traf"),
 }
+_NEEDED = {b"moov", b"mdat", b"mvhd", b"trak"}
 
 
 def _check_mp4(content: bytes) -> None:
     parts = _parts()
-    top = list(_boxes(content, 0, len(content), parts))
-    names = [box.name for box in top]
-    if names[0] != b"ftyp" or names.count(b"moov") != 1 or b"mdat" not in names:
-        raise damaged_file("is damaged (MP4 without its parts)")
-    samples = tracks = headers = 0
-    waiting = [(box, 1) for box in top]
-    while waiting:
-        box, depth = waiting.pop()
-        if depth > MOST_DEPTH:
-            raise damaged_file("is damaged (MP4 boxes too deep)")
-        if box.name in _FOLDERS:
-            inner = _boxes(content, box.start, box.end, parts)
-            waiting += [(each, depth + 1) for each in inner]
+    names: list[bytes] = []
+    samples = 0
+    for box in _boxes(content, 0, len(content), parts):
+        names.append(box.name)
         payload = content[box.start : min(box.end, box.start + 128)]
-        tracks += box.name == b"trak"
         samples += _samples(box.name, payload)
-        headers += box.name == b"mvhd"
         if box.name == b"mvhd":
             _check_duration(payload)
         elif box.name == b"tkhd":
@@ -190,16 +170,21 @@ def _check_mp4(content: bytes) -> None:
             raise unsafe_file("is a video with more edits than is safe")
         elif box.name == b"dref":
             _check_references(content, box, parts)
-    if tracks > MOST_TRACKS or samples > MOST_SAMPLES:
+    if names.count(b"trak") > MOST_TRACKS or samples > MOST_SAMPLES:
         raise unsafe_file("is a video with more frames than is safe")
-    if not headers or not tracks:
+    if names[0] != b"ftyp" or not _NEEDED.issubset(names):
         raise damaged_file("is damaged (MP4 without its parts)")
 
 
-def _boxes(content: bytes, start: int, end: int, parts: Iterator[None]) -> Iterator[_Box]:
+def _boxes(
+    content: bytes, start: int, end: int, parts: Iterator[None], depth: int = 1
+) -> Iterator[_Box]:
+    """The boxes from `start` to `end`, each followed by those in it."""
     position = start
     while position < end:
         next(parts)
+        if depth > MOST_DEPTH:
+            raise damaged_file("is damaged (MP4 boxes too deep)")
         size, name = unpack_from(">I4s", content, position)
         header = 8
         if size == 1:
@@ -208,12 +193,11 @@ def _boxes(content: bytes, start: int, end: int, parts: Iterator[None]) -> Itera
         if size < header:
             raise damaged_file("is damaged (MP4 box)")
         if size > end - position:
-            raise (
-                damaged_file(_CUT_OFF)
-                if end == len(content)
-                else damaged_file("is damaged (MP4 box)")
-            )
-        yield _Box(name, position + header, position + size)
+            raise damaged_file(_CUT_OFF if end == len(content) else "is damaged (MP4 box)")
+        box = _Box(name, position + header, position + size)
+        yield box
+        if name in _FOLDERS:
+            yield from _boxes(content, box.start, box.end, parts, depth + 1)
         position += size
 
 
@@ -243,3 +227,12 @@ def _check_references(content: bytes, box: _Box, parts: Iterator[None]) -> None:
         (flags,) = unpack_from(">I", content, entry.start)
         if not flags & 1:
             raise unsafe_file("is a video that refers to another file")
+
+
+_CHECKS: dict[FileKind, Callable[[bytes], None]] = {
+    "png": _check_png,
+    "jpeg": _check_jpeg,
+    "webp": _check_webp,
+    "gif": _check_gif,
+    "mp4": _check_mp4,
+}

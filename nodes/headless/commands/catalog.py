@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from ....visioncraft_core.api.endpoints import CATALOGS
-from ....visioncraft_core.library import Client
+from ....visioncraft_core.client import Client
 from .console import DONE, Subparsers, add_server_option, print_line
 
 

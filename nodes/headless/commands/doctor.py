@@ -19,6 +19,7 @@ from typing import Literal
 
 from ....visioncraft_core.api.endpoints import CATALOGS
 from ....visioncraft_core.atomic import temporary_file
+from ....visioncraft_core.client import Client
 from ....visioncraft_core.errors import (
     CertificateError,
     ConnectionFailed,
@@ -30,7 +31,6 @@ from ....visioncraft_core.errors import (
     TLSError,
     VisionCraftError,
 )
-from ....visioncraft_core.library import Client
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import FILE, Profiles
 from ....visioncraft_core.store.store import Store

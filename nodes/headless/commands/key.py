@@ -7,8 +7,8 @@ import sys
 from getpass import getpass
 
 from ....visioncraft_core.api.endpoints import Chat
+from ....visioncraft_core.client import Client
 from ....visioncraft_core.errors import ConnectionFailed, KeyMissing, KeyRejected, VisionCraftError
-from ....visioncraft_core.library import Client
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import Profiles
 from ....visioncraft_core.profiles.secret import Secret
