@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
-from visioncraft.nodes.headless import cli, workflow
+from visioncraft.nodes.headless import cli
+from visioncraft.nodes.headless.canvas import workflow
 from visioncraft.nodes.headless.canvas.input_specs import (
     declared_inputs,
     lost_values,
