@@ -11,7 +11,6 @@ import inspect
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,17 +34,6 @@ class Report(Protocol):
     def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None: ...
 
     def failed(self, node: Node) -> None: ...
-
-
-@dataclass
-class Outcome:
-    """What the output nodes showed, by node id and ComfyUI's own keys (images, text ...)."""
-
-    shown: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
-
-    def files(self) -> list[Saved]:
-        entries = (e for shown in self.shown.values() for found in shown.values() for e in found)
-        return [entry for entry in entries if isinstance(entry, Saved)]
 
 
 class HeadlessHost(comfy.QuietHost):
@@ -90,7 +78,8 @@ class Run:
         self._tasks: dict[str, asyncio.Task[list[list[Any]]]] = {}
         self._failures: list[VisionCraftError] = []
         self.needed: list[str] = []
-        self.outcome = Outcome()
+        self.shown: dict[str, dict[str, list[Any]]] = {}
+        """What the output nodes showed, by node id and ComfyUI's own keys (images, text ...)."""
 
     def check(self) -> None:
         """Raises WorkflowError or SaveFailed for all that can be known before the first call."""
@@ -99,7 +88,7 @@ class Run:
         self._folders.prepare()
         prefixes.refuse_unusable(self._workflow, self.needed, self._folders)
 
-    async def execute(self) -> Outcome:
+    async def execute(self) -> None:
         """Runs everything needed. A failure stops what depends on it; the rest, which may be paid,
         still ends and is saved. Then the first failure is raised."""
         for node_id in self.needed:
@@ -114,9 +103,8 @@ class Run:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             # In file order, not in the order in which they happened to end.
-            shown = self.outcome.shown
-            self.outcome.shown = {node: shown[node] for node in self.needed if node in shown}
-        return self.outcome
+            shown = self.shown
+            self.shown = {node: shown[node] for node in self.needed if node in shown}
 
     async def _node(self, node: Node) -> list[list[Any]]:
         """The outputs of `node`: a list of values for each slot."""
@@ -134,7 +122,7 @@ class Run:
             raise self._failures[-1] from None
         shown = _joined_shown(results)
         if shown:
-            self.outcome.shown[node.id] = shown
+            self.shown[node.id] = shown
         self._report.finished(node, time.monotonic() - started, shown)
         return _joined_outputs(self._classes[node.class_type], results)
 

@@ -7,7 +7,7 @@ import sys
 
 from ....visioncraft_core.api.endpoints import CATALOGS
 from ....visioncraft_core.library import Client
-from .console import DONE, Subparsers, add_server_option, line
+from .console import DONE, Subparsers, add_server_option, print_line
 
 
 def register(commands: Subparsers) -> None:
@@ -19,5 +19,5 @@ def register(commands: Subparsers) -> None:
 
 def _list(options: argparse.Namespace) -> int:
     for name in Client(options.server).catalog(options.name).names:
-        line(sys.stdout, name)
+        print_line(sys.stdout, name)
     return DONE

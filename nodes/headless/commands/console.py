@@ -26,11 +26,11 @@ def add_server_option(parser: argparse.ArgumentParser) -> None:
 
 
 def print_error(error: VisionCraftError, status: int) -> int:
-    line(sys.stderr, f"Error: {error}" if status != CANCELLED else str(error))
+    print_line(sys.stderr, f"Error: {error}" if status != CANCELLED else str(error))
     return status
 
 
-def line(stream: TextIO | None, text: str) -> bool:
+def print_line(stream: TextIO | None, text: str) -> bool:
     """Prints, and tells whether that could be done or nobody wants to read it any more: a reader
     that went away, or a full disk, must not stop what is already paid."""
     if stream is None:

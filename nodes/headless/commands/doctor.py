@@ -34,7 +34,7 @@ from ....visioncraft_core.library import Client
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import FILE, Profiles
 from ....visioncraft_core.store.store import Store
-from .console import DONE, FAILED, Subparsers, add_server_option, line
+from .console import DONE, FAILED, Subparsers, add_server_option, print_line
 from .key import check_key
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
@@ -70,7 +70,7 @@ def _report(options: argparse.Namespace) -> int:
     verdicts: set[Verdict] = set()
     for check in checks(options.server):
         verdicts.add(check.verdict)
-        line(sys.stdout, f"{check.verdict:<8} {check.name:<11} {check.words}")
+        print_line(sys.stdout, f"{check.verdict:<8} {check.name:<11} {check.words}")
     return FAILED if "failed" in verdicts else DONE
 
 

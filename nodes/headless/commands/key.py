@@ -12,7 +12,7 @@ from ....visioncraft_core.library import Client
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import Profiles
 from ....visioncraft_core.profiles.secret import Secret
-from .console import DONE, FAILED, Subparsers, line
+from .console import DONE, FAILED, Subparsers, print_line
 
 
 def register(commands: Subparsers) -> None:
@@ -44,7 +44,7 @@ def _set(options: argparse.Namespace) -> int:
     typed = getpass(f"Key for {options.name}: ") if asked else sys.stdin.readline()
     profiles = Profiles(default_home())
     profile = profiles.store_key(options.name, Secret(typed), options.base_url)
-    line(sys.stdout, f"The key for {profile.base_url} is kept as {profile.name}.")
+    print_line(sys.stdout, f"The key for {profile.base_url} is kept as {profile.name}.")
     return DONE
 
 
@@ -60,5 +60,5 @@ def _test(options: argparse.Namespace) -> int:
         verdict = f"unreachable: {error}"
     except VisionCraftError as error:
         verdict = f"not certain: {error}"
-    line(sys.stdout, f"The key of {options.name} is {verdict}")
+    print_line(sys.stdout, f"The key of {options.name} is {verdict}")
     return status

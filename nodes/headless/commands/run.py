@@ -20,7 +20,7 @@ from ... import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, comfy
 from ...base import SANDBOX_NOTE
 from .. import folders, prefixes
 from ..canvas.workflow import Node, load
-from ..execution import HeadlessHost, Outcome, Run
+from ..execution import HeadlessHost, Run
 from ..folders import Folders, Saved
 from ..hostnodes import NODE_CLASSES
 from .console import (
@@ -29,8 +29,8 @@ from .console import (
     FAILED,
     Subparsers,
     add_server_option,
-    line,
     print_error,
+    print_line,
 )
 
 LONGEST_TITLE = 60
@@ -77,8 +77,8 @@ def _run(options: argparse.Namespace) -> int:
     except VisionCraftError as failed:
         status, error = FAILED, failed
     if options.json:
-        summary = json.dumps(_summary(task.outcome, status, error, started), indent=2)
-        if not line(sys.stdout, summary) and status == DONE:
+        summary = json.dumps(_summary(task, status, error, started), indent=2)
+        if not print_line(sys.stdout, summary) and status == DONE:
             status, error = (
                 FAILED,
                 SaveFailed(
@@ -113,7 +113,7 @@ def _leave_now(run_folders: Folders) -> None:
 
 
 def _summary(
-    outcome: Outcome, status: int, error: VisionCraftError | None, started: float
+    run: Run, status: int, error: VisionCraftError | None, started: float
 ) -> dict[str, Any]:
     words = {DONE: "done", FAILED: "failed", CANCELLED: "cancelled"}
     summary: dict[str, Any] = {
@@ -121,7 +121,7 @@ def _summary(
         "seconds": round(time.monotonic() - started, 3),
         "outputs": {
             node_id: {key: [_plain(entry) for entry in entries] for key, entries in shown.items()}
-            for node_id, shown in outcome.shown.items()
+            for node_id, shown in run.shown.items()
         },
     }
     if error:
@@ -144,28 +144,28 @@ class _Progress:
 
     def said(self, node: Node, text: str) -> None:
         if text != SANDBOX_NOTE:
-            line(self._stream, f"      {_title(node)}: {text}")
+            print_line(self._stream, f"      {_title(node)}: {text}")
         elif not self._noted:
             self._noted = True
             self.note(text)
 
     def note(self, text: str) -> None:
-        line(self._stream, f"Note: {text}")
+        print_line(self._stream, f"Note: {text}")
 
     def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None:
         self._count(node, f"done in {seconds:.1f} s")
         for entry in (entry for entries in shown.values() for entry in entries):
             if isinstance(entry, Saved):
-                line(self._stream, f"Saved {_short(entry.path)}")
+                print_line(self._stream, f"Saved {_short(entry.path)}")
         for text in shown.get("text", []):
-            line(self._stream, str(text))
+            print_line(self._stream, str(text))
 
     def failed(self, node: Node) -> None:
         self._count(node, "stopped")
 
     def _count(self, node: Node, what: str) -> None:
         self._ended += 1
-        line(self._stream, f"[{self._ended}/{self.total}] {_title(node)}: {what}")
+        print_line(self._stream, f"[{self._ended}/{self.total}] {_title(node)}: {what}")
 
 
 def _title(node: Node) -> str:

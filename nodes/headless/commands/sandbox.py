@@ -9,7 +9,7 @@ import sys
 import threading
 
 from ....visioncraft_core.errors import ConfigError
-from .console import DONE, Subparsers, line
+from .console import DONE, Subparsers, print_line
 
 
 class _HelpWithFaults(argparse.RawDescriptionHelpFormatter):
@@ -62,7 +62,7 @@ def _serve(options: argparse.Namespace) -> int:
         shapes=shapes,
         inject=options.faults,
     ) as sandbox:
-        line(sys.stdout, f"VisionCraft sandbox on {sandbox.url}")
+        print_line(sys.stdout, f"VisionCraft sandbox on {sandbox.url}")
         stop = threading.Event()
 
         def end(*_: object) -> None:

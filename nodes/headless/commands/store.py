@@ -8,7 +8,7 @@ import time
 
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.store.store import MAX_BYTES, Store
-from .console import DONE, FAILED, Subparsers, line
+from .console import DONE, FAILED, Subparsers, print_line
 
 
 def register(commands: Subparsers) -> None:
@@ -25,7 +25,7 @@ def register(commands: Subparsers) -> None:
 
 def _size(_options: argparse.Namespace) -> int:
     files, size = _store().size()
-    line(sys.stdout, f"{files} files, {_mebibytes(size)} of at most {_mebibytes(MAX_BYTES)}")
+    print_line(sys.stdout, f"{files} files, {_mebibytes(size)} of at most {_mebibytes(MAX_BYTES)}")
     return DONE
 
 
@@ -33,24 +33,24 @@ def _list(_options: argparse.Namespace) -> int:
     for entry in _store().entries():
         made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.made))
         text = f"{made}  {_mebibytes(entry.size):>9}  {entry.path:<13}  {entry.about}"
-        line(sys.stdout, f"{text}  ({entry.server})")
+        print_line(sys.stdout, f"{text}  ({entry.server})")
         if entry.unparsed:
-            line(sys.stdout, f"{'':18}gave no result; its answer is in {entry.unparsed}")
+            print_line(sys.stdout, f"{'':18}gave no result; its answer is in {entry.unparsed}")
     return DONE
 
 
 def _clear(_options: argparse.Namespace) -> int:
-    line(sys.stdout, f"{_mebibytes(_store().clear())} are free again.")
+    print_line(sys.stdout, f"{_mebibytes(_store().clear())} are free again.")
     return DONE
 
 
 def _verify(_options: argparse.Namespace) -> int:
     health = _store().verify()
-    line(sys.stdout, f"{health.good} files are whole.")
+    print_line(sys.stdout, f"{health.good} files are whole.")
     if not health.damaged:
         return DONE
     removed = f"{health.damaged} damaged files were removed"
-    line(sys.stdout, f"{removed}; such results are asked for anew.")
+    print_line(sys.stdout, f"{removed}; such results are asked for anew.")
     return FAILED
 
 

@@ -10,5 +10,5 @@ NODE_CLASSES: dict[str, type] = {
     name: found
     for module in (pictures, saving, videos, texts, collages)
     for name, found in vars(module).items()
-    if hasattr(found, "INPUT_TYPES") and not name.startswith("_")
+    if hasattr(found, "run") and not name.startswith("_")
 }

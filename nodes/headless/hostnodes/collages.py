@@ -8,11 +8,13 @@ import numpy as np
 from PIL import Image
 
 from ....visioncraft_core.errors import WorkflowError
-from .pixels import UI, eight_bit, scaled, stacked
+from .base import HostNode
+from .pixels import eight_bit, scaled, stacked
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+CELL = {"default": 256, "min": 32, "max": 2048}  # pixels
 COLOURS = {
     "white": (1.0, 1.0, 1.0),
     "black": (0.0, 0.0, 0.0),
@@ -22,24 +24,17 @@ COLOURS = {
 }
 
 
-class ImageStitch:
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "stitch"
+class ImageStitch(HostNode):
+    REQUIRED = {
+        "image1": ("IMAGE", {}),
+        "direction": (["right", "down", "left", "up"], {"default": "right"}),
+        "match_image_size": ("BOOLEAN", {"default": True}),
+        "spacing_width": ("INT", {"default": 0, "min": 0, "max": 1024, "step": 2}),
+        "spacing_color": (list(COLOURS), {"default": "white"}),
+    }
+    OPTIONAL = {"image2": ("IMAGE", {})}
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {
-            "required": {
-                "image1": ("IMAGE", {}),
-                "direction": (["right", "down", "left", "up"], {"default": "right"}),
-                "match_image_size": ("BOOLEAN", {"default": True}),
-                "spacing_width": ("INT", {"default": 0, "min": 0, "max": 1024, "step": 2}),
-                "spacing_color": (list(COLOURS), {"default": "white"}),
-            },
-            "optional": {"image2": ("IMAGE", {})},
-        }
-
-    def stitch(
+    def run(
         self,
         image1: Tensor,
         direction: str,
@@ -77,27 +72,20 @@ class ImageStitch:
         return (torch.cat(pair, dim=along),)
 
 
-class ImageGrid:
+class ImageGrid(HostNode):
     """ComfyUI 0.33 has it, 0.3.64 has not. The pictures of all lists and batches share one grid."""
 
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "arrange"
     INPUT_IS_LIST = True
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        cell = {"default": 256, "min": 32, "max": 2048}
-        return {
-            "required": {
-                "images": ("IMAGE", {}),
-                "columns": ("INT", {"default": 4, "min": 1, "max": 20}),
-                "cell_width": ("INT", cell),
-                "cell_height": ("INT", cell),
-                "padding": ("INT", {"default": 4, "min": 0, "max": 50}),
-            }
-        }
+    REQUIRED = {
+        "images": ("IMAGE", {}),
+        "columns": ("INT", {"default": 4, "min": 1, "max": 20}),
+        "cell_width": ("INT", CELL),
+        "cell_height": ("INT", CELL),
+        "padding": ("INT", {"default": 4, "min": 0, "max": 50}),
+    }
 
-    def arrange(
+    def run(
         self,
         images: list[Tensor],
         columns: list[int],

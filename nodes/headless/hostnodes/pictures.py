@@ -9,18 +9,18 @@ import numpy as np
 from PIL import Image, ImageOps, ImageSequence
 
 from .. import folders
-from .pixels import UI, scaled, stacked
+from .base import UI, HostNode
+from .pixels import scaled, stacked
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 LARGEST_SIDE = 16384
+SIDE = {"default": 512, "min": 0, "max": LARGEST_SIDE, "step": 1}
+METHODS = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
 
 
-class LoadImage:
-    RETURN_TYPES = ("IMAGE", "MASK")
-    FUNCTION = "load"
-
+class _Loader(HostNode):
     @classmethod
     def INPUT_TYPES(cls) -> UI:
         names = folders.current.get().input_names()
@@ -34,7 +34,11 @@ class LoadImage:
             f"There is no input picture called {image}. Put it beside the workflow, or in input/."
         )
 
-    def load(self, image: str) -> tuple[Tensor, Tensor]:
+
+class LoadImage(_Loader):
+    RETURN_TYPES = ("IMAGE", "MASK")
+
+    def run(self, image: str) -> tuple[Tensor, Tensor]:
         with Image.open(_path(image)) as file:
             frames = [ImageOps.exif_transpose(frame) for frame in ImageSequence.Iterator(file)]
             if file.format == "MPO":  # further frames of a photo are its depth or other eye
@@ -43,16 +47,15 @@ class LoadImage:
         return stacked([_rgb(f) for f in frames]), stacked([_transparency(f) for f in frames])
 
 
-class LoadImageMask(LoadImage):
+class LoadImageMask(_Loader):
     RETURN_TYPES = ("MASK",)
-    FUNCTION = "load_mask"
 
     @classmethod
     def INPUT_TYPES(cls) -> UI:
         channels = ["alpha", "red", "green", "blue"]
         return {"required": {**super().INPUT_TYPES()["required"], "channel": (channels, {})}}
 
-    def load_mask(self, image: str, channel: str) -> tuple[Tensor]:
+    def run(self, image: str, channel: str) -> tuple[Tensor]:
         """One channel as a MASK; of alpha the opposite, so that 1 is transparent."""
         with Image.open(_path(image)) as file:
             picture = ImageOps.exif_transpose(file)
@@ -63,25 +66,16 @@ class LoadImageMask(LoadImage):
         return (stacked([1.0 - mask if channel == "alpha" else mask]),)
 
 
-class ImageScale:
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "scale"
+class ImageScale(HostNode):
+    REQUIRED = {
+        "image": ("IMAGE", {}),
+        "upscale_method": (METHODS, {}),
+        "width": ("INT", SIDE),
+        "height": ("INT", SIDE),
+        "crop": (["disabled", "center"], {}),
+    }
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        side = {"default": 512, "min": 0, "max": LARGEST_SIDE, "step": 1}
-        methods = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
-        return {
-            "required": {
-                "image": ("IMAGE", {}),
-                "upscale_method": (methods, {}),
-                "width": ("INT", side),
-                "height": ("INT", side),
-                "crop": (["disabled", "center"], {}),
-            }
-        }
-
-    def scale(
+    def run(
         self, image: Tensor, upscale_method: str, width: int, height: int, crop: str
     ) -> tuple[Tensor]:
         """A side of 0 follows from the other one; both 0 keep the picture."""
@@ -93,15 +87,10 @@ class ImageScale:
         return (scaled(image, width, height, upscale_method, centred=crop == "center"),)
 
 
-class ImageBatch:
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "batch"
+class ImageBatch(HostNode):
+    REQUIRED = {"image1": ("IMAGE", {}), "image2": ("IMAGE", {})}
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {"required": {"image1": ("IMAGE", {}), "image2": ("IMAGE", {})}}
-
-    def batch(self, image1: Tensor, image2: Tensor) -> tuple[Tensor]:
+    def run(self, image1: Tensor, image2: Tensor) -> tuple[Tensor]:
         """Both as one batch; the second is fitted to the size of the first."""
         import torch
 
@@ -111,23 +100,15 @@ class ImageBatch:
         return (torch.cat((image1, image2)),)
 
 
-class ImageFromBatch:
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "pick"
-
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
+class ImageFromBatch(HostNode):
+    REQUIRED = {
+        "image": ("IMAGE", {}),
         # ComfyUI 0.33 takes its largest side for this limit, too.
-        index = {"default": 0, "min": -LARGEST_SIDE, "max": LARGEST_SIDE}
-        return {
-            "required": {
-                "image": ("IMAGE", {}),
-                "batch_index": ("INT", index),
-                "length": ("INT", {"default": 1, "min": 1, "max": 4096}),
-            }
-        }
+        "batch_index": ("INT", {"default": 0, "min": -LARGEST_SIDE, "max": LARGEST_SIDE}),
+        "length": ("INT", {"default": 1, "min": 1, "max": 4096}),
+    }
 
-    def pick(self, image: Tensor, batch_index: int, length: int) -> tuple[Tensor]:
+    def run(self, image: Tensor, batch_index: int, length: int) -> tuple[Tensor]:
         """Up to `length` pictures from `batch_index` on, which counts from the end below 0;
         beyond either end it is the one there."""
         if batch_index < 0:  # since ComfyUI 0.33
@@ -136,52 +117,35 @@ class ImageFromBatch:
         return (image[first : first + length].clone(),)
 
 
-class RepeatImageBatch:
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "repeat"
+class RepeatImageBatch(HostNode):
+    REQUIRED = {
+        "image": ("IMAGE", {}),
+        "amount": ("INT", {"default": 1, "min": 1, "max": 4096}),
+    }
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        amount = {"default": 1, "min": 1, "max": 4096}
-        return {"required": {"image": ("IMAGE", {}), "amount": ("INT", amount)}}
-
-    def repeat(self, image: Tensor, amount: int) -> tuple[Tensor]:
+    def run(self, image: Tensor, amount: int) -> tuple[Tensor]:
         return (image.repeat((amount, 1, 1, 1)),)
 
 
-class ImageInvert:
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "invert"
+class ImageInvert(HostNode):
+    REQUIRED = {"image": ("IMAGE", {})}
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {"required": {"image": ("IMAGE", {})}}
-
-    def invert(self, image: Tensor) -> tuple[Tensor]:
+    def run(self, image: Tensor) -> tuple[Tensor]:
         return (1.0 - image,)
 
 
-class InvertMask:
+class InvertMask(HostNode):
     RETURN_TYPES = ("MASK",)
-    FUNCTION = "invert"
+    REQUIRED = {"mask": ("MASK", {})}
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {"required": {"mask": ("MASK", {})}}
-
-    def invert(self, mask: Tensor) -> tuple[Tensor]:
+    def run(self, mask: Tensor) -> tuple[Tensor]:
         return (1.0 - mask,)
 
 
-class MaskToImage:
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "show"
+class MaskToImage(HostNode):
+    REQUIRED = {"mask": ("MASK", {})}
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {"required": {"mask": ("MASK", {})}}
-
-    def show(self, mask: Tensor) -> tuple[Tensor]:
+    def run(self, mask: Tensor) -> tuple[Tensor]:
         """A grey IMAGE, batch x height x width x 3, of a MASK with or without batch."""
         grey = mask.reshape((-1, mask.shape[-2], mask.shape[-1], 1))
         return (grey.expand(-1, -1, -1, 3),)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-UI = dict[str, Any]
 
 
 def stacked(arrays: list[np.ndarray]) -> Tensor:

@@ -15,7 +15,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from .. import folders
-from .pixels import UI, eight_bit
+from .base import METADATA, UI, HostNode
+from .pixels import eight_bit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,31 +24,21 @@ if TYPE_CHECKING:
     from ..folders import FolderType
 
 PREFIX = {"filename_prefix": ("STRING", {"default": "ComfyUI"})}
-HIDDEN = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
 FPS = {"default": 6.0, "min": 0.01, "max": 1000.0, "step": 0.01}
+ANIMATION = {"images": ("IMAGE", {}), **PREFIX, "fps": ("FLOAT", FPS)}
 METHODS = {"default": 4, "fastest": 0, "slowest": 6}
 EXIF_PROMPT = 0x0110  # further members count down from the next lower number
 
 
-class SaveImage:
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "save"
+class SaveImage(HostNode):
     OUTPUT_NODE = True
+    REQUIRED = {"images": ("IMAGE", {}), **PREFIX}
+    HIDDEN = METADATA
     FOLDER: FolderType = "output"
     COMPRESSION = 4
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {"required": {"images": ("IMAGE", {}), **PREFIX}, "hidden": HIDDEN}
-
-    def save(
-        self,
-        images: Tensor,
-        filename_prefix: str = "ComfyUI",
-        prompt: UI | None = None,
-        extra_pnginfo: UI | None = None,
-    ) -> UI:
-        chunks = _metadata(prompt, extra_pnginfo)
+    def run(self, images: Tensor, filename_prefix: str = "ComfyUI", **metadata: UI | None) -> UI:
+        chunks = _chunks(**metadata)
         contents = [_png(image, chunks, self.COMPRESSION) for image in images]
         size = (images.shape[2], images.shape[1])
         saved = folders.current.get().save(contents, filename_prefix, "png", self.FOLDER, size)
@@ -55,35 +46,18 @@ class SaveImage:
 
 
 class PreviewImage(SaveImage):
+    REQUIRED = {"images": ("IMAGE", {})}
     FOLDER = "temp"
     COMPRESSION = 1
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {"required": {"images": ("IMAGE", {})}, "hidden": HIDDEN}
-
-    def save(
-        self,
-        images: Tensor,
-        filename_prefix: str = "ComfyUI",
-        prompt: UI | None = None,
-        extra_pnginfo: UI | None = None,
-    ) -> UI:
+    def run(self, images: Tensor, filename_prefix: str = "ComfyUI", **metadata: UI | None) -> UI:
         marks = "".join(random.choices(string.ascii_lowercase, k=5))  # noqa: S311 - a file name
-        prefix = f"{filename_prefix}_temp_{marks}"
-        return super().save(images, prefix, prompt, extra_pnginfo)
+        return super().run(images, f"{filename_prefix}_temp_{marks}", **metadata)
 
 
-class _SaveAnimated:
-    RETURN_TYPES = ("IMAGE",)
-    FUNCTION = "save"
+class _SaveAnimated(HostNode):
     OUTPUT_NODE = True
-    OPTIONS: UI = {}
-
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        required = {"images": ("IMAGE", {}), **PREFIX, "fps": ("FLOAT", FPS), **cls.OPTIONS}
-        return {"required": required, "hidden": HIDDEN}
+    HIDDEN = METADATA
 
     def _save(
         self, images: Tensor, prefix: str, fps: float, form: str, *, moves: bool, **options: Any
@@ -99,13 +73,14 @@ class _SaveAnimated:
 
 
 class SaveAnimatedWEBP(_SaveAnimated):
-    OPTIONS = {
+    REQUIRED = {
+        **ANIMATION,
         "lossless": ("BOOLEAN", {"default": True}),
         "quality": ("INT", {"default": 80, "min": 0, "max": 100}),
         "method": (list(METHODS), {}),
     }
 
-    def save(
+    def run(
         self,
         images: Tensor,
         filename_prefix: str,
@@ -113,32 +88,38 @@ class SaveAnimatedWEBP(_SaveAnimated):
         lossless: bool,  # noqa: FBT001 - ComfyUI passes inputs by name
         quality: int,
         method: str,
-        prompt: UI | None = None,
-        extra_pnginfo: UI | None = None,
+        **metadata: UI | None,
     ) -> UI:
-        options = {"lossless": lossless, "quality": quality, "method": METHODS[method]}
-        options["exif"] = _exif(prompt, extra_pnginfo)
-        # ComfyUI 0.3.64 calls a single picture still here, and moving in SaveAnimatedPNG.
-        moves = len(images) > 1
-        return self._save(images, filename_prefix, fps, "WEBP", moves=moves, **options)
+        return self._save(
+            images,
+            filename_prefix,
+            fps,
+            "WEBP",
+            # ComfyUI 0.3.64 calls a single picture still here, and moving in SaveAnimatedPNG.
+            moves=len(images) > 1,
+            exif=_exif(**metadata),
+            lossless=lossless,
+            quality=quality,
+            method=METHODS[method],
+        )
 
 
 class SaveAnimatedPNG(_SaveAnimated):
-    OPTIONS = {"compress_level": ("INT", {"default": 4, "min": 0, "max": 9})}
+    REQUIRED = {
+        **ANIMATION,
+        "compress_level": ("INT", {"default": 4, "min": 0, "max": 9}),
+    }
 
-    def save(
+    def run(
         self,
         images: Tensor,
         filename_prefix: str,
         fps: float,
         compress_level: int,
-        prompt: UI | None = None,
-        extra_pnginfo: UI | None = None,
+        **metadata: UI | None,
     ) -> UI:
-        options = {
-            "pnginfo": _chunks_after_pixels(prompt, extra_pnginfo),
-            "compress_level": compress_level,
-        }
+        chunks = _chunks_after_pixels(**metadata)
+        options: UI = {"pnginfo": chunks, "compress_level": compress_level}
         return self._save(images, filename_prefix, fps, "PNG", moves=True, **options)
 
 
@@ -148,28 +129,28 @@ def _png(image: Tensor, chunks: PngInfo, compression: int) -> bytes:
     return buffer.getvalue()
 
 
-def _metadata(prompt: UI | None, extra: UI | None) -> PngInfo:
+def _chunks(prompt: UI | None = None, extra_pnginfo: UI | None = None) -> PngInfo:
     chunks = PngInfo()
     if prompt is not None:
         chunks.add_text("prompt", json.dumps(prompt))
-    for name, content in (extra or {}).items():
+    for name, content in (extra_pnginfo or {}).items():
         chunks.add_text(name, json.dumps(content))
     return chunks
 
 
-def _exif(prompt: UI | None, extra: UI | None) -> Image.Exif:
+def _exif(prompt: UI | None = None, extra_pnginfo: UI | None = None) -> Image.Exif:
     exif = Image.Exif()
     if prompt is not None:
         exif[EXIF_PROMPT] = f"prompt:{json.dumps(prompt)}"
-    for number, (name, content) in enumerate((extra or {}).items(), 1):
+    for number, (name, content) in enumerate((extra_pnginfo or {}).items(), 1):
         exif[EXIF_PROMPT - number] = f"{name}:{json.dumps(content)}"
     return exif
 
 
-def _chunks_after_pixels(prompt: UI | None, extra: UI | None) -> PngInfo:
+def _chunks_after_pixels(prompt: UI | None = None, extra_pnginfo: UI | None = None) -> PngInfo:
     chunks = PngInfo()
     members = {} if prompt is None else {"prompt": prompt}
-    for name, content in {**members, **(extra or {})}.items():
+    for name, content in {**members, **(extra_pnginfo or {})}.items():
         text = f"{name}\0{json.dumps(content)}"
         chunks.add(b"comf", text.encode("latin-1"), after_idat=True)
     return chunks

@@ -7,19 +7,17 @@ import sys
 from typing import Any
 
 from .. import folders
-from .pixels import UI
+from .base import UI, HostNode
+
+NUMBER = {"min": -sys.maxsize, "max": sys.maxsize}
 
 
-class PreviewAny:
+class PreviewAny(HostNode):
     RETURN_TYPES = ("STRING",)
-    FUNCTION = "show"
     OUTPUT_NODE = True
+    REQUIRED = {"source": ("*", {})}
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {"required": {"source": ("*", {})}}
-
-    def show(self, source: Any = None) -> UI:
+    def run(self, source: Any = None) -> UI:
         if isinstance(source, str):
             text = source
         elif isinstance(source, int | float | bool):
@@ -32,73 +30,55 @@ class PreviewAny:
         return {"ui": {"text": [text]}, "result": (text,)}
 
 
-class _Primitive:
-    FUNCTION = "give"
-    OPTIONS: UI = {}
-    RETURN_TYPES: tuple[str, ...] = ("STRING",)
+class _Primitive(HostNode):
+    RETURN_TYPES = ("STRING",)
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {"required": {"value": (cls.RETURN_TYPES[0], cls.OPTIONS)}}
-
-    def give(self, value: Any) -> tuple[Any]:
+    def run(self, value: Any) -> tuple[Any]:
         return (value,)
 
 
 class PrimitiveString(_Primitive):
-    OPTIONS = {"multiline": False}
+    REQUIRED = {"value": ("STRING", {"multiline": False})}
 
 
 class PrimitiveStringMultiline(_Primitive):
-    OPTIONS = {"multiline": True}
+    REQUIRED = {"value": ("STRING", {"multiline": True})}
 
 
 class PrimitiveInt(_Primitive):
     RETURN_TYPES = ("INT",)
-    OPTIONS = {"min": -sys.maxsize, "max": sys.maxsize, "control_after_generate": True}
+    REQUIRED = {"value": ("INT", {**NUMBER, "control_after_generate": True})}
 
 
 class PrimitiveFloat(_Primitive):
     RETURN_TYPES = ("FLOAT",)
-    OPTIONS = {"min": -sys.maxsize, "max": sys.maxsize}
+    REQUIRED = {"value": ("FLOAT", NUMBER)}
 
 
-class StringConcatenate:
+class StringConcatenate(HostNode):
     RETURN_TYPES = ("STRING",)
-    FUNCTION = "join"
+    REQUIRED = {
+        "string_a": ("STRING", {"multiline": True}),
+        "string_b": ("STRING", {"multiline": True}),
+        "delimiter": ("STRING", {"multiline": False, "default": ""}),
+    }
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {
-            "required": {
-                "string_a": ("STRING", {"multiline": True}),
-                "string_b": ("STRING", {"multiline": True}),
-                "delimiter": ("STRING", {"multiline": False, "default": ""}),
-            }
-        }
-
-    def join(self, string_a: str, string_b: str, delimiter: str) -> tuple[str]:
+    def run(self, string_a: str, string_b: str, delimiter: str) -> tuple[str]:
         return (delimiter.join((string_a, string_b)),)
 
 
-class SaveText:
+class SaveText(HostNode):
     """ComfyUI has it since 0.28."""
 
     RETURN_TYPES = ("STRING",)
-    FUNCTION = "save"
     OUTPUT_NODE = True
+    REQUIRED = {
+        "text": ("STRING", {"forceInput": True}),
+        "filename_prefix": ("STRING", {"default": "ComfyUI"}),
+        "format": (["txt", "csv", "md", "json"], {"default": "txt"}),
+    }
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {
-            "required": {
-                "text": ("STRING", {"forceInput": True}),
-                "filename_prefix": ("STRING", {"default": "ComfyUI"}),
-                "format": (["txt", "csv", "md", "json"], {"default": "txt"}),
-            }
-        }
-
-    def save(self, text: str, filename_prefix: str, format: str) -> UI:
+    def run(self, text: str, filename_prefix: str, format: str) -> UI:
         content = _pretty(text) if format == "json" else text
         # Its names have no "_" at the end; there ComfyUI always counts 1 and writes over it.
         saved = folders.current.get().save(

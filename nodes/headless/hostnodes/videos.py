@@ -9,25 +9,21 @@ from typing import TYPE_CHECKING, Any
 from ....visioncraft_core.errors import WorkflowError
 from ...video_input import Video
 from .. import folders
-from .pixels import UI
+from .base import METADATA, UI, HostNode
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class CreateVideo:
+class CreateVideo(HostNode):
     RETURN_TYPES = ("VIDEO",)
-    FUNCTION = "create"
+    REQUIRED = {
+        "images": ("IMAGE", {}),
+        "fps": ("FLOAT", {"default": 30.0, "min": 1.0, "max": 120.0, "step": 1.0}),
+    }
+    OPTIONAL = {"audio": ("AUDIO", {})}
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        fps = {"default": 30.0, "min": 1.0, "max": 120.0, "step": 1.0}
-        return {
-            "required": {"images": ("IMAGE", {}), "fps": ("FLOAT", fps)},
-            "optional": {"audio": ("AUDIO", {})},
-        }
-
-    def create(self, images: Tensor, fps: float, audio: None = None) -> tuple[Video]:
+    def run(self, images: Tensor, fps: float, audio: None = None) -> tuple[Video]:
         if audio is not None:
             raise WorkflowError(
                 "Create Video was given sound, which a run without ComfyUI cannot add.",
@@ -36,37 +32,27 @@ class CreateVideo:
         return (Video(images, Fraction(fps)),)
 
 
-class GetVideoComponents:
+class GetVideoComponents(HostNode):
     RETURN_TYPES = ("IMAGE", "AUDIO", "FLOAT")
-    FUNCTION = "take_apart"
+    REQUIRED = {"video": ("VIDEO", {})}
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {"required": {"video": ("VIDEO", {})}}
-
-    def take_apart(self, video: Any) -> tuple[Tensor, None, float]:
+    def run(self, video: Any) -> tuple[Tensor, None, float]:
         components = video.get_components()
         return components.images, None, float(components.frame_rate)
 
 
-class SaveVideo:
+class SaveVideo(HostNode):
     RETURN_TYPES = ("VIDEO",)  # as in ComfyUI 0.33; in 0.3.64 it has none
-    FUNCTION = "save"
     OUTPUT_NODE = True
+    REQUIRED = {
+        "video": ("VIDEO", {}),
+        "filename_prefix": ("STRING", {"default": "video/ComfyUI"}),
+        "format": (["auto", "mp4"], {"default": "auto"}),
+        "codec": (["auto", "h264"], {"default": "auto"}),
+    }
+    HIDDEN = METADATA
 
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        return {
-            "required": {
-                "video": ("VIDEO", {}),
-                "filename_prefix": ("STRING", {"default": "video/ComfyUI"}),
-                "format": (["auto", "mp4"], {"default": "auto"}),
-                "codec": (["auto", "h264"], {"default": "auto"}),
-            },
-            "hidden": {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"},
-        }
-
-    def save(
+    def run(
         self,
         video: Any,
         filename_prefix: str,

@@ -146,8 +146,9 @@ def prepared(tmp_path: Path, graph: dict[str, Any], log: Log | None = None) -> R
 
 
 def shown(tmp_path: Path, graph: dict[str, Any], node_id: str = "9") -> list[Any]:
-    outcome = asyncio.run(prepared(tmp_path, graph).execute())
-    return outcome.shown[node_id]["text"]
+    run = prepared(tmp_path, graph)
+    asyncio.run(run.execute())
+    return run.shown[node_id]["text"]
 
 
 def test_a_value_travels_along_a_link(tmp_path: Path):
@@ -175,8 +176,8 @@ def test_the_items_of_a_list_and_independent_nodes_run_at_the_same_time(tmp_path
         "9": {"type": "Meet", "text": ["1", 1]},
     }
     run = prepared(tmp_path, graph)
-    outcome = asyncio.run(run.execute())
-    assert outcome.shown["9"]["text"] == ["a", "b", "c"]
+    asyncio.run(run.execute())
+    assert run.shown["9"]["text"] == ["a", "b", "c"]
 
 
 def test_a_plain_node_takes_the_items_of_a_list_one_after_the_other(tmp_path: Path):
@@ -188,8 +189,9 @@ def test_a_plain_node_takes_the_items_of_a_list_one_after_the_other(tmp_path: Pa
 
 def test_results_are_told_in_the_order_of_the_file(tmp_path: Path):
     graph = {"1": {"type": "Slow", "text": "x"}, "2": {"type": "Show", "text": "y"}}
-    outcome = asyncio.run(prepared(tmp_path, graph).execute())
-    assert list(outcome.shown) == ["1", "2"]
+    run = prepared(tmp_path, graph)
+    asyncio.run(run.execute())
+    assert list(run.shown) == ["1", "2"]
 
 
 def test_only_what_a_result_needs_is_run(tmp_path: Path):

@@ -1,0 +1,24 @@
+"""What all host nodes have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+UI = dict[str, Any]
+
+METADATA = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+
+
+class HostNode:
+    """A node class in ComfyUI's form, whose `run` takes its inputs by name."""
+
+    FUNCTION = "run"
+    RETURN_TYPES: tuple[str, ...] = ("IMAGE",)
+    OUTPUT_NODE = False
+    REQUIRED: UI = {}
+    OPTIONAL: UI = {}
+    HIDDEN: UI = {}
+
+    @classmethod
+    def INPUT_TYPES(cls) -> UI:
+        return {"required": cls.REQUIRED, "optional": cls.OPTIONAL, "hidden": cls.HIDDEN}
