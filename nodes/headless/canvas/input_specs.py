@@ -115,8 +115,10 @@ class NodeTypes:
         return class_type in self._classes
 
     def inputs(self, class_type: str) -> dict[str, Input]:
+        """What the class declares; nothing where it is unknown."""
         if class_type not in self._inputs:
-            self._inputs[class_type] = declared_inputs(self._classes[class_type])
+            known = self._classes.get(class_type)
+            self._inputs[class_type] = declared_inputs(known) if known else {}
         return self._inputs[class_type]
 
     def outputs(self, class_type: str) -> tuple[str, ...]:
