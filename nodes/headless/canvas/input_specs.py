@@ -44,7 +44,6 @@ class WidgetSlot:
 class Input:
     name: str
     type: str
-    optional: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     choices: Sequence[Any] = ()
 
@@ -130,7 +129,7 @@ def declared_inputs(node_class: Any) -> dict[str, Input]:
     """Required, then optional inputs, each in declaration order. Hidden ones are no inputs."""
     groups = node_class.INPUT_TYPES()
     return {
-        name: _input(name, spec, optional=group == "optional")
+        name: _input(name, spec)
         for group in ("required", "optional")
         for name, spec in groups.get(group, {}).items()
     }
@@ -161,9 +160,18 @@ def lost_values(inputs: Mapping[str, Input], saved: object) -> list[str]:
 
 
 def _by_position(inputs: list[Input], saved: list[Any]) -> dict[str, Any]:
-    places = _positions(inputs)
+    positions = _positions(inputs)
+    places = [place for place in positions if place is not SOCKET]
+    # What is left over at the end is ignored, as in the front end.
+    values = saved[: len(places)]
+    if len(saved) == len(positions) > len(places):
+        # Before front end 1.16 an input with forceInput saved a dummy value (migrateWidgetsValues).
+        # A status text at the end makes a list as long.
+        paired = zip(saved, positions, strict=True)
+        of_widgets = [value for value, place in paired if place is not SOCKET]
+        values = min((of_widgets, values), key=lambda each: _misfits(each, places))
     found: dict[str, Any] = {}
-    rest = list(reversed(_restored(_without_sockets(inputs, saved, places), places)))
+    rest = list(reversed(_restored(values, places)))
     for place in places:
         if not rest:
             break
@@ -175,18 +183,6 @@ def _by_position(inputs: list[Input], saved: list[Any]) -> dict[str, Any]:
             if place.input:
                 found[place.input.name] = value
     return found
-
-
-def _without_sockets(inputs: list[Input], saved: list[Any], places: list[WidgetSlot]) -> list[Any]:
-    """The values of widgets. What is left over at the end is ignored, as in the front end."""
-    plain = saved[: len(places)]
-    legacy = _positions(inputs, with_sockets=True)
-    if len(legacy) == len(places) or len(saved) != len(legacy):
-        return plain
-    # Before front end 1.16 an input with forceInput saved a dummy value (migrateWidgetsValues).
-    # A status text at the end makes a list as long.
-    of_widgets = [value for value, place in zip(saved, legacy, strict=True) if place != SOCKET]
-    return min((of_widgets, plain), key=lambda values: _misfits(values, places))
 
 
 def _restored(values: list[Any], places: list[WidgetSlot]) -> list[Any]:
@@ -209,24 +205,24 @@ def _misfits(values: list[Any], places: list[WidgetSlot]) -> int:
     return sum(not place.fits(value) for value, place in zip(values, places, strict=True))
 
 
-def _positions(inputs: list[Input], *, with_sockets: bool = False) -> list[WidgetSlot]:
-    places = {False: [], True: []}
-    for each in inputs:
-        if each.is_widget:
-            places[each.optional] += [WidgetSlot(each), *each.followers()]
-        elif with_sockets and each.options.get("forceInput"):
-            places[each.optional].append(SOCKET)
+def _positions(inputs: list[Input]) -> list[WidgetSlot]:
     # An upload button comes after all of these: the backend's input_order does not list it
     # (getOrderedInputSpecs).
-    return [*places[False], *places[True]]
+    places: list[WidgetSlot] = []
+    for each in inputs:
+        if each.is_widget:
+            places += [WidgetSlot(each), *each.followers()]
+        elif each.options.get("forceInput"):
+            places.append(SOCKET)
+    return places
 
 
-def _input(name: str, spec: Any, *, optional: bool) -> Input:
+def _input(name: str, spec: Any) -> Input:
     kind = spec[0]
     options = spec[1] if len(spec) > 1 else {}
     if isinstance(kind, list | tuple):
-        return Input(name, "COMBO", optional, options, kind)
-    return Input(name, str(kind), optional, options, options.get("options") or ())
+        return Input(name, "COMBO", options, kind)
+    return Input(name, str(kind), options, options.get("options") or ())
 
 
 def _integer(text: str) -> int:

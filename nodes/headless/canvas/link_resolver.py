@@ -208,7 +208,7 @@ def _control(inputs: Mapping[str, Input], node: CanvasNode) -> dict[str, str]:
         shown[name] = each
         if CONTROL not in shown and any(it.usual == CONTROL_MODES for it in each.followers()):
             shown[name] = replace(each, options={**each.options, CONTROL: False})
-            shown[CONTROL] = Input(CONTROL, "COMBO", each.optional)
+            shown[CONTROL] = Input(CONTROL, "COMBO")
     if CONTROL not in shown:
         return {}
     mode = widget_values(shown, node.saved, node.named)[CONTROL]
