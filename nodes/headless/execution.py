@@ -21,7 +21,7 @@ from .. import comfy
 from . import folders, prefixes
 from .canvas.workflow import Link, Node, Workflow
 from .folders import Folders, Saved
-from .validation import needed_for, output_nodes, validate
+from .validation import needed_nodes, validate
 
 _running: ContextVar[Node] = ContextVar("node")
 
@@ -83,7 +83,7 @@ class Run:
 
     def check(self) -> None:
         """Raises WorkflowError or SaveFailed for all that can be known before the first call."""
-        self.needed = needed_for(self._workflow, output_nodes(self._workflow, self._classes))
+        self.needed = needed_nodes(self._workflow, self._classes)
         validate(self._workflow, self._classes, self.needed)
         self._folders.prepare()
         prefixes.refuse_unusable(self._workflow, self.needed, self._folders)
@@ -93,18 +93,14 @@ class Run:
         still ends and is saved. Then the first failure is raised."""
         for node_id in self.needed:
             self._tasks[node_id] = asyncio.ensure_future(self._node(self._workflow.nodes[node_id]))
-        tasks = list(self._tasks.values())
         try:
-            await asyncio.wait(tasks)
-            if self._failures:
-                raise self._failures[0]
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             # In file order, not in the order in which they happened to end.
             shown = self.shown
             self.shown = {node: shown[node] for node in self.needed if node in shown}
+        if self._failures:
+            raise self._failures[0]
 
     async def _node(self, node: Node) -> list[list[Any]]:
         """The outputs of `node`: a list of values for each slot."""
