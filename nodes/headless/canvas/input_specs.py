@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,11 +90,20 @@ class Input:
     def read(self, text: str) -> Any:
         """`text` as a value of this input; ValueError says what would have been right."""
         if self.type == "INT":
-            return _integer(text)
+            # Twenty digits hold every 64-bit seed.
+            if re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", text):
+                return int(text)
+            raise ValueError("a whole number")
         if self.type == "FLOAT":
-            return _decimal(text)
+            with suppress(ValueError):
+                if math.isfinite(float(text)) and "_" not in text:
+                    return float(text)
+            raise ValueError("a number")
         if self.type == "BOOLEAN":
-            return _truth(text)
+            word = text.strip().lower()
+            if word in TRUE_WORDS + FALSE_WORDS:
+                return word in TRUE_WORDS
+            raise ValueError("true or false")
         if self.type in TEXT_TYPES:
             # A combo may list numbers; then its own entry is meant, not the text.
             return next((choice for choice in self.choices if str(choice) == text), text)
@@ -223,27 +233,3 @@ def _input(name: str, spec: Any) -> Input:
     if isinstance(kind, list | tuple):
         return Input(name, "COMBO", options, kind)
     return Input(name, str(kind), options, options.get("options") or ())
-
-
-def _integer(text: str) -> int:
-    # Twenty digits hold every 64-bit seed.
-    if not re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", text):
-        raise ValueError("a whole number")
-    return int(text)
-
-
-def _decimal(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError("a number") from None
-    if not math.isfinite(number) or "_" in text:
-        raise ValueError("a number")
-    return number
-
-
-def _truth(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in TRUE_WORDS + FALSE_WORDS:
-        raise ValueError("true or false")
-    return word in TRUE_WORDS
