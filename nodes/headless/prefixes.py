@@ -19,18 +19,11 @@ PREFIX = "filename_prefix"
 LONGEST_SHOWN = 60
 
 # What a node is called whose title nobody changed; a file does not say it. Where two are given,
-# ComfyUI 0.3.64 had the first and 0.33 has the second.
+# ComfyUI 0.3.64 had the first and 0.33 has the second. Any other has the words of its type.
 TITLES: dict[str, tuple[str, ...]] = {
     **{class_type: (title,) for class_type, title in NODE_DISPLAY_NAME_MAPPINGS.items()},
     "PrimitiveNode": ("Primitive",),
-    "LoadImage": ("Load Image",),
     "LoadImageMask": ("Load Image (as Mask)",),
-    "SaveImage": ("Save Image",),
-    "PreviewImage": ("Preview Image",),
-    "SaveAnimatedWEBP": ("Save Animated WEBP",),
-    "SaveAnimatedPNG": ("Save Animated PNG",),
-    "SaveVideo": ("Save Video",),
-    "SaveText": ("Save Text",),
     "PreviewAny": ("Preview Any", "Preview as Text"),
     "PrimitiveString": ("String", "Text"),
     "PrimitiveStringMultiline": ("String (Multiline)", "Text (Multiline)"),
@@ -40,14 +33,10 @@ TITLES: dict[str, tuple[str, ...]] = {
     "ImageScale": ("Upscale Image",),
     "ImageBatch": ("Batch Images", "Batch Images (DEPRECATED)"),
     "ImageFromBatch": ("Get Image from Batch",),
-    "RepeatImageBatch": ("Repeat Image Batch",),
     "ImageStitch": ("Image Stitch", "Stitch Images"),
     "ImageGrid": ("Make Image Grid",),
     "ImageInvert": ("Invert Image", "Invert Image Colors"),
-    "InvertMask": ("Invert Mask",),
     "MaskToImage": ("Convert Mask to Image",),
-    "CreateVideo": ("Create Video",),
-    "GetVideoComponents": ("Get Video Components",),
 }
 
 _FORBIDDEN = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
@@ -121,7 +110,8 @@ def _called(name: str, states: Sequence[CanvasNodeState]) -> list[CanvasNodeStat
 
 
 def _titles(state: CanvasNodeState) -> tuple[str, ...]:
-    return (state.title,) if state.title else TITLES.get(state.class_type, ())
+    words = re.sub("(?<=[a-z])(?=[A-Z])", " ", state.class_type)
+    return (state.title,) if state.title else TITLES.get(state.class_type, (words,))
 
 
 def _spelled(value: Any) -> str:
