@@ -62,7 +62,9 @@ class ImageStitch(HostNode):
             fill = colour[0] if len(set(colour)) == 1 else 0.0
             pair = [_padded(image, across, length, fill) for image in pair]
         channels = max(image.shape[-1] for image in pair)
-        pair = [_with_alpha(image, channels) for image in pair]
+        pad = torch.nn.functional.pad
+        # The channels that a picture lacks are 1, which is opaque.
+        pair = [pad(image, (0, channels - image.shape[-1]), value=1.0) for image in pair]
         if direction in ("left", "up"):
             pair.reverse()
         if spacing_width:
@@ -132,10 +134,3 @@ def _padded(image: Tensor, across: int, length: int, fill: float) -> Tensor:
     after = length - image.shape[across] - before
     sides = (0, 0, 0, 0, before, after) if across == 1 else (0, 0, before, after)
     return torch.nn.functional.pad(image, sides, value=fill)
-
-
-def _with_alpha(image: Tensor, channels: int) -> Tensor:
-    """`image` with as many channels: those that it lacks are 1, which is opaque."""
-    import torch
-
-    return torch.nn.functional.pad(image, (0, channels - image.shape[-1]), value=1.0)
