@@ -11,7 +11,6 @@ import inspect
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any, Protocol
 
 from ...visioncraft_core.background import Background
@@ -39,10 +38,9 @@ class Report(Protocol):
 class HeadlessHost(comfy.QuietHost):
     """What the nodes see instead of ComfyUI."""
 
-    def __init__(self, report: Report, server: str, home: Path) -> None:
+    def __init__(self, report: Report, server: str) -> None:
         self._report = report
         self._server = server
-        self._home = home
 
     def progress_callback(self) -> OnProgress:
         node = _running.get(None)
@@ -52,9 +50,6 @@ class HeadlessHost(comfy.QuietHost):
 
     def default_server(self) -> str:
         return self._server
-
-    def home(self) -> Path:
-        return self._home
 
     def save(self, content: bytes, prefix: str, suffix: str) -> Saved:
         return folders.current.get().save([content], prefix, suffix, "output", (0, 0))[0]
@@ -130,10 +125,7 @@ class Run:
 
     async def _mapped(self, node: Node, inputs: dict[str, list[Any]]) -> list[Any]:
         cls: Any = self._classes[node.class_type]
-        declared = cls.INPUT_TYPES()
-        known = {*declared.get("required", {}), *declared.get("optional", {})}
-        inputs = {name: values for name, values in inputs.items() if name in known}
-        for name, kind in declared.get("hidden", {}).items():
+        for name, kind in cls.INPUT_TYPES().get("hidden", {}).items():
             inputs[name] = [self._hidden(kind, node)]
         function = getattr(cls(), cls.FUNCTION)
         if getattr(cls, "INPUT_IS_LIST", False):

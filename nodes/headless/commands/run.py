@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace) -> int:
     folders.current.set(run_folders)
     Profiles(default_home()).find(options.server)  # complains before anything is read or run
     report = _Progress(sys.stderr if options.json else sys.stdout)
-    comfy.use(HeadlessHost(report, options.server, default_home()))
+    comfy.use(HeadlessHost(report, options.server))
     node_classes = {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}
     workflow = load(options.workflow, node_classes)
     for note in workflow.notes:
