@@ -11,7 +11,6 @@ import inspect
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any, Protocol
 
 from ...visioncraft_core.background import Background
@@ -21,7 +20,7 @@ from .. import comfy
 from . import folders, prefixes
 from .canvas.workflow import Link, Node, Workflow
 from .folders import Folders, Saved
-from .validation import needed_for, output_nodes, validate
+from .validation import needed_nodes, validate
 
 _running: ContextVar[Node] = ContextVar("node")
 
@@ -39,10 +38,9 @@ class Report(Protocol):
 class HeadlessHost(comfy.QuietHost):
     """What the nodes see instead of ComfyUI."""
 
-    def __init__(self, report: Report, server: str, home: Path) -> None:
+    def __init__(self, report: Report, server: str) -> None:
         self._report = report
         self._server = server
-        self._home = home
 
     def progress_callback(self) -> OnProgress:
         node = _running.get(None)
@@ -52,9 +50,6 @@ class HeadlessHost(comfy.QuietHost):
 
     def default_server(self) -> str:
         return self._server
-
-    def home(self) -> Path:
-        return self._home
 
     def save(self, content: bytes, prefix: str, suffix: str) -> Saved:
         return folders.current.get().save([content], prefix, suffix, "output", (0, 0))[0]
@@ -83,7 +78,7 @@ class Run:
 
     def check(self) -> None:
         """Raises WorkflowError or SaveFailed for all that can be known before the first call."""
-        self.needed = needed_for(self._workflow, output_nodes(self._workflow, self._classes))
+        self.needed = needed_nodes(self._workflow, self._classes)
         validate(self._workflow, self._classes, self.needed)
         self._folders.prepare()
         prefixes.refuse_unusable(self._workflow, self.needed, self._folders)
@@ -93,18 +88,14 @@ class Run:
         still ends and is saved. Then the first failure is raised."""
         for node_id in self.needed:
             self._tasks[node_id] = asyncio.ensure_future(self._node(self._workflow.nodes[node_id]))
-        tasks = list(self._tasks.values())
         try:
-            await asyncio.wait(tasks)
-            if self._failures:
-                raise self._failures[0]
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             # In file order, not in the order in which they happened to end.
             shown = self.shown
             self.shown = {node: shown[node] for node in self.needed if node in shown}
+        if self._failures:
+            raise self._failures[0]
 
     async def _node(self, node: Node) -> list[list[Any]]:
         """The outputs of `node`: a list of values for each slot."""
@@ -134,10 +125,7 @@ class Run:
 
     async def _mapped(self, node: Node, inputs: dict[str, list[Any]]) -> list[Any]:
         cls: Any = self._classes[node.class_type]
-        declared = cls.INPUT_TYPES()
-        known = {*declared.get("required", {}), *declared.get("optional", {})}
-        inputs = {name: values for name, values in inputs.items() if name in known}
-        for name, kind in declared.get("hidden", {}).items():
+        for name, kind in cls.INPUT_TYPES().get("hidden", {}).items():
             inputs[name] = [self._hidden(kind, node)]
         function = getattr(cls(), cls.FUNCTION)
         if getattr(cls, "INPUT_IS_LIST", False):

@@ -179,17 +179,9 @@ class Folders:
 
 
 def _filled(prefix: str, size: tuple[int, int]) -> str:
-    now = time.localtime()
-    values = {
-        "width": str(size[0]),
-        "height": str(size[1]),
-        "year": str(now.tm_year),
-        "month": f"{now.tm_mon:02}",
-        "day": f"{now.tm_mday:02}",
-        "hour": f"{now.tm_hour:02}",
-        "minute": f"{now.tm_min:02}",
-        "second": f"{now.tm_sec:02}",
-    }
+    now = time.strftime("%Y %m %d %H %M %S").split()
+    values = dict(zip(("year", "month", "day", "hour", "minute", "second"), now, strict=True))
+    values |= {"width": str(size[0]), "height": str(size[1])}
     return re.sub(r"%(\w+)%", lambda m: values.get(m[1], m[0]), prefix) or "ComfyUI"
 
 

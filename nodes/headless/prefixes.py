@@ -19,18 +19,11 @@ PREFIX = "filename_prefix"
 LONGEST_SHOWN = 60
 
 # What a node is called whose title nobody changed; a file does not say it. Where two are given,
-# ComfyUI 0.3.64 had the first and 0.33 has the second.
+# ComfyUI 0.3.64 had the first and 0.33 has the second. Any other has the words of its type.
 TITLES: dict[str, tuple[str, ...]] = {
     **{class_type: (title,) for class_type, title in NODE_DISPLAY_NAME_MAPPINGS.items()},
     "PrimitiveNode": ("Primitive",),
-    "LoadImage": ("Load Image",),
     "LoadImageMask": ("Load Image (as Mask)",),
-    "SaveImage": ("Save Image",),
-    "PreviewImage": ("Preview Image",),
-    "SaveAnimatedWEBP": ("Save Animated WEBP",),
-    "SaveAnimatedPNG": ("Save Animated PNG",),
-    "SaveVideo": ("Save Video",),
-    "SaveText": ("Save Text",),
     "PreviewAny": ("Preview Any", "Preview as Text"),
     "PrimitiveString": ("String", "Text"),
     "PrimitiveStringMultiline": ("String (Multiline)", "Text (Multiline)"),
@@ -40,14 +33,10 @@ TITLES: dict[str, tuple[str, ...]] = {
     "ImageScale": ("Upscale Image",),
     "ImageBatch": ("Batch Images", "Batch Images (DEPRECATED)"),
     "ImageFromBatch": ("Get Image from Batch",),
-    "RepeatImageBatch": ("Repeat Image Batch",),
     "ImageStitch": ("Image Stitch", "Stitch Images"),
     "ImageGrid": ("Make Image Grid",),
     "ImageInvert": ("Invert Image", "Invert Image Colors"),
-    "InvertMask": ("Invert Mask",),
     "MaskToImage": ("Convert Mask to Image",),
-    "CreateVideo": ("Create Video",),
-    "GetVideoComponents": ("Get Video Components",),
 }
 
 _FORBIDDEN = re.compile(r'[/?<>\\:*|"\x00-\x1f\x7f]')
@@ -74,8 +63,7 @@ def refuse_unusable(workflow: Workflow, needed: Iterable[str], folders: Folders)
         prefix = node.inputs.get(PREFIX)
         if isinstance(prefix, str) and (problem := folders.prefix_problem(prefix)):
             raise WorkflowError(
-                f"{node.title or node.class_type} (#{node.id}): "
-                f'{PREFIX} "{clip(prefix, LONGEST_SHOWN)}" {problem}.',
+                f'{node.label}: {PREFIX} "{clip(prefix, LONGEST_SHOWN)}" {problem}.',
                 "Nothing was run; use a plain name, with folders in front at most.",
             )
 
@@ -83,28 +71,21 @@ def refuse_unusable(workflow: Workflow, needed: Iterable[str], folders: Folders)
 def _states(workflow: Workflow) -> list[CanvasNodeState]:
     """What is named in prefixes. In the API form a linked input has lost its widget's value."""
     nodes = workflow.nodes
-    states = workflow.states or [
-        CanvasNodeState(node.id, node.class_type, node.title, node.class_type, _links(node))
-        for node in nodes.values()
+    if not workflow.states:
+        return [
+            CanvasNodeState(node.id, node.class_type, node.title, node.class_type, node.inputs)
+            for node in nodes.values()
+        ]
+    return [
+        replace(state, widgets={**state.widgets, **_constants(nodes.get(state.id))})
+        for state in workflow.states
     ]
-    return [replace(state, widgets=_widgets(state, nodes.get(state.id))) for state in states]
 
 
-def _widgets(state: CanvasNodeState, node: Node | None) -> dict[str, Any]:
+def _constants(node: Node | None) -> dict[str, Any]:
     # --set, a primitive and a subgraph's input put a value into the widget. A link does not.
-    given = node.inputs if node else {}
-    return {
-        **state.widgets,
-        **{
-            name: value
-            for name, value in given.items()
-            if value is not None and not isinstance(value, Link)
-        },
-    }
-
-
-def _links(node: Node) -> dict[str, Any]:
-    return {name: value for name, value in node.inputs.items() if isinstance(value, Link)}
+    given = node.inputs.items() if node else ()
+    return {n: value for n, value in given if value is not None and not isinstance(value, Link)}
 
 
 def _filled(prefix: str, states: Sequence[CanvasNodeState], now: datetime) -> str:
@@ -116,8 +97,7 @@ def _filled(prefix: str, states: Sequence[CanvasNodeState], now: datetime) -> st
         for state in _called(title, states):
             if widget in state.widgets:
                 found = state.widgets[widget]
-                known = not isinstance(found, Link)
-                return _FORBIDDEN.sub("_", _spelled(found)) if known else match[0]
+                return match[0] if isinstance(found, Link) else _FORBIDDEN.sub("_", _spelled(found))
         return match[0]
 
     return re.sub("%([^%]+)%", value, prefix)
@@ -130,7 +110,8 @@ def _called(name: str, states: Sequence[CanvasNodeState]) -> list[CanvasNodeStat
 
 
 def _titles(state: CanvasNodeState) -> tuple[str, ...]:
-    return (state.title,) if state.title else TITLES.get(state.class_type, ())
+    words = re.sub("(?<=[a-z])(?=[A-Z])", " ", state.class_type)
+    return (state.title,) if state.title else TITLES.get(state.class_type, (words,))
 
 
 def _spelled(value: Any) -> str:

@@ -8,8 +8,8 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...visioncraft_core.errors import WorkflowError, clip
-from .canvas.workflow import LONGEST_NAME, Link, Node, Workflow
+from ...visioncraft_core.errors import WorkflowError
+from .canvas.workflow import Link, Node, Workflow
 
 _CONVERSIONS: dict[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 _NO_TEXT: dict[type, str] = {type(None): "null", list: "a list", dict: "an object"}
@@ -20,7 +20,7 @@ NodeClasses = Mapping[str, type]
 def validate(workflow: Workflow, node_classes: NodeClasses, needed: list[str]) -> None:
     """Converts the constants of the `needed` nodes; raises WorkflowError with what is wrong."""
     problems = [
-        f"{_name(workflow.nodes[node_id])}: {problem}"
+        f"{workflow.nodes[node_id].label}: {problem}"
         for node_id in needed
         for problem in _problems(workflow.nodes[node_id], workflow, node_classes)
     ]
@@ -31,34 +31,28 @@ def validate(workflow: Workflow, node_classes: NodeClasses, needed: list[str]) -
         )
 
 
-def output_nodes(workflow: Workflow, node_classes: NodeClasses) -> list[str]:
-    """The nodes that make a run worth while. Raises WorkflowError when there is none."""
-    outputs = [
+def needed_nodes(workflow: Workflow, node_classes: NodeClasses) -> list[str]:
+    """The ids of the output nodes and all they depend on, in file order.
+
+    Raises WorkflowError where no node saves or shows a result.
+    """
+    waiting = [
         node_id
         for node_id, node in workflow.nodes.items()
         if getattr(node_classes[node.class_type], "OUTPUT_NODE", False)
     ]
-    if not outputs:
+    if not waiting:
         raise WorkflowError(
             "The workflow has no node that saves or shows a result.",
             "Add a Save Image, Preview Image or Preview Any node.",
         )
-    return outputs
-
-
-def needed_for(workflow: Workflow, outputs: list[str]) -> list[str]:
-    """The ids of `outputs` and all they depend on, in file order."""
-    wanted, waiting = set(outputs), list(outputs)
+    wanted = set(waiting)
     while waiting:
         for value in workflow.nodes[waiting.pop()].inputs.values():
             if isinstance(value, Link) and value.node not in wanted:
                 wanted.add(value.node)
                 waiting.append(value.node)
     return [node_id for node_id in workflow.nodes if node_id in wanted]
-
-
-def _name(node: Node) -> str:
-    return f"{clip(node.title or node.class_type, LONGEST_NAME)} (#{node.id})"
 
 
 def _problems(node: Node, workflow: Workflow, node_classes: NodeClasses) -> Iterator[str]:
@@ -75,7 +69,8 @@ def _problems(node: Node, workflow: Workflow, node_classes: NodeClasses) -> Iter
             if name not in node.inputs:
                 problem = f"{name} is missing" if category == "required" else ""
             elif isinstance(node.inputs[name], Link):
-                received[name] = _type_from(node.inputs[name], workflow, node_classes)
+                origin: Any = node_classes[workflow.nodes[node.inputs[name].node].class_type]
+                received[name] = origin.RETURN_TYPES[node.inputs[name].slot]
                 if "input_types" not in asked and not _fits(received[name], type_name):
                     problem = f"{name} cannot take a {received[name]}"
             else:
@@ -83,11 +78,8 @@ def _problems(node: Node, workflow: Workflow, node_classes: NodeClasses) -> Iter
             if problem:
                 sound = False
                 yield problem
-    if sound and own:
-        yield from _own_problem(own, asked, node, received)
-
-
-def _own_problem(own: Any, asked: list[str], node: Node, received: dict[str, str]) -> Iterator[str]:
+    if not sound or not own:
+        return
     # As in ComfyUI, a linked input arrives as None: its value is not known yet.
     values = {n: None if isinstance(v, Link) else v for n, v in node.inputs.items() if n in asked}
     if "input_types" in asked:
@@ -120,11 +112,6 @@ def _constant_problem(
     if (low is not None and value < low) or (high is not None and value > high):
         return f"{name} is {value}, but must be {low} to {high}"
     return ""
-
-
-def _type_from(link: Link, workflow: Workflow, node_classes: NodeClasses) -> str:
-    types = getattr(node_classes[workflow.nodes[link.node].class_type], "RETURN_TYPES", ())
-    return types[link.slot] if link.slot < len(types) else "nothing"
 
 
 def _fits(received: Any, wanted: Any) -> bool:

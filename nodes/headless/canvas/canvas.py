@@ -39,7 +39,6 @@ class CanvasLink:
     origin: str
     origin_slot: int
     target: str
-    target_slot: int
 
 
 @dataclass(frozen=True)
@@ -62,10 +61,6 @@ class CanvasNode:
     saved: object
     named: object
     properties: dict[str, Any]
-
-    @property
-    def is_off(self) -> bool:
-        return self.mode in (MUTED, BYPASSED)
 
 
 @dataclass(frozen=True)
@@ -198,31 +193,20 @@ def _links(links: object) -> dict[str, CanvasLink]:
 
 
 def _link(link: object) -> tuple[str, CanvasLink]:
+    # The number of the target slot is unreliable in files (compressWidgetInputSlots renumbers
+    # it); the input's own `link` member decides.
     if isinstance(link, dict):
-        members = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
-        parts = [link.get(member) for member in members]
-    elif isinstance(link, list) and len(link) >= len(("id", "from", "slot", "to", "slot")):
-        parts = link[:5]
+        parts = [link.get(each) for each in ("id", "origin_id", "origin_slot", "target_id")]
+    elif isinstance(link, list) and len(link) >= 4:
+        parts = link[:4]
     else:
         raise WorkflowProblem("a link is neither an array nor an object.")
     name = key(parts[0], "a link")
     owner = f"an end of link {name}"
-    read = CanvasLink(
-        key(parts[1], owner), slot_number(parts[2], name), key(parts[3], owner), _any_slot(parts[4])
-    )
-    return name, read
-
-
-def slot_number(value: object, link: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**6:
-        return value
-    raise WorkflowProblem(f"link {link} starts at a slot that does not exist.")
-
-
-def _any_slot(value: object) -> int:
-    # The number of the target slot is unreliable in files (compressWidgetInputSlots renumbers
-    # it); the input's own `link` member decides.
-    return value if isinstance(value, int) else -1
+    slot = parts[2]
+    if not isinstance(slot, int) or isinstance(slot, bool) or not 0 <= slot < 10**6:
+        raise WorkflowProblem(f"link {name} starts at a slot that does not exist.")
+    return name, CanvasLink(key(parts[1], owner), slot, key(parts[3], owner))
 
 
 def _members(value: object, owner: str) -> list[dict[str, Any]]:

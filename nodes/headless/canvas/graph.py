@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from ....visioncraft_core.errors import clip
+
+LONGEST_NAME = 40
 SAVE_AGAIN = "Open it in ComfyUI, repair it there and save it again."
 
 
@@ -39,6 +42,11 @@ class Node:
     class_type: str
     inputs: dict[str, Any]
     title: str
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"{clip(self.title or self.class_type, LONGEST_NAME)} (#{self.id})"
 
 
 def listed(words: Iterable[str], room: int = 150) -> str:

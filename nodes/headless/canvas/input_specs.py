@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +45,6 @@ class WidgetSlot:
 class Input:
     name: str
     type: str
-    optional: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     choices: Sequence[Any] = ()
 
@@ -90,11 +90,20 @@ class Input:
     def read(self, text: str) -> Any:
         """`text` as a value of this input; ValueError says what would have been right."""
         if self.type == "INT":
-            return _integer(text)
+            # Twenty digits hold every 64-bit seed.
+            if re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", text):
+                return int(text)
+            raise ValueError("a whole number")
         if self.type == "FLOAT":
-            return _decimal(text)
+            with suppress(ValueError):
+                if math.isfinite(float(text)) and "_" not in text:
+                    return float(text)
+            raise ValueError("a number")
         if self.type == "BOOLEAN":
-            return _truth(text)
+            word = text.strip().lower()
+            if word in TRUE_WORDS + FALSE_WORDS:
+                return word in TRUE_WORDS
+            raise ValueError("true or false")
         if self.type in TEXT_TYPES:
             # A combo may list numbers; then its own entry is meant, not the text.
             return next((choice for choice in self.choices if str(choice) == text), text)
@@ -115,8 +124,10 @@ class NodeTypes:
         return class_type in self._classes
 
     def inputs(self, class_type: str) -> dict[str, Input]:
+        """What the class declares; nothing where it is unknown."""
         if class_type not in self._inputs:
-            self._inputs[class_type] = declared_inputs(self._classes[class_type])
+            known = self._classes.get(class_type)
+            self._inputs[class_type] = declared_inputs(known) if known else {}
         return self._inputs[class_type]
 
     def outputs(self, class_type: str) -> tuple[str, ...]:
@@ -128,7 +139,7 @@ def declared_inputs(node_class: Any) -> dict[str, Input]:
     """Required, then optional inputs, each in declaration order. Hidden ones are no inputs."""
     groups = node_class.INPUT_TYPES()
     return {
-        name: _input(name, spec, optional=group == "optional")
+        name: _input(name, spec)
         for group in ("required", "optional")
         for name, spec in groups.get(group, {}).items()
     }
@@ -159,9 +170,18 @@ def lost_values(inputs: Mapping[str, Input], saved: object) -> list[str]:
 
 
 def _by_position(inputs: list[Input], saved: list[Any]) -> dict[str, Any]:
-    places = _positions(inputs)
+    positions = _positions(inputs)
+    places = [place for place in positions if place is not SOCKET]
+    # What is left over at the end is ignored, as in the front end.
+    values = saved[: len(places)]
+    if len(saved) == len(positions) > len(places):
+        # Before front end 1.16 an input with forceInput saved a dummy value (migrateWidgetsValues).
+        # A status text at the end makes a list as long.
+        paired = zip(saved, positions, strict=True)
+        of_widgets = [value for value, place in paired if place is not SOCKET]
+        values = min((of_widgets, values), key=lambda each: _misfits(each, places))
     found: dict[str, Any] = {}
-    rest = list(reversed(_restored(_without_sockets(inputs, saved, places), places)))
+    rest = list(reversed(_restored(values, places)))
     for place in places:
         if not rest:
             break
@@ -173,18 +193,6 @@ def _by_position(inputs: list[Input], saved: list[Any]) -> dict[str, Any]:
             if place.input:
                 found[place.input.name] = value
     return found
-
-
-def _without_sockets(inputs: list[Input], saved: list[Any], places: list[WidgetSlot]) -> list[Any]:
-    """The values of widgets. What is left over at the end is ignored, as in the front end."""
-    plain = saved[: len(places)]
-    legacy = _positions(inputs, with_sockets=True)
-    if len(legacy) == len(places) or len(saved) != len(legacy):
-        return plain
-    # Before front end 1.16 an input with forceInput saved a dummy value (migrateWidgetsValues).
-    # A status text at the end makes a list as long.
-    of_widgets = [value for value, place in zip(saved, legacy, strict=True) if place != SOCKET]
-    return min((of_widgets, plain), key=lambda values: _misfits(values, places))
 
 
 def _restored(values: list[Any], places: list[WidgetSlot]) -> list[Any]:
@@ -207,45 +215,21 @@ def _misfits(values: list[Any], places: list[WidgetSlot]) -> int:
     return sum(not place.fits(value) for value, place in zip(values, places, strict=True))
 
 
-def _positions(inputs: list[Input], *, with_sockets: bool = False) -> list[WidgetSlot]:
-    places = {False: [], True: []}
-    for each in inputs:
-        if each.is_widget:
-            places[each.optional] += [WidgetSlot(each), *each.followers()]
-        elif with_sockets and each.options.get("forceInput"):
-            places[each.optional].append(SOCKET)
+def _positions(inputs: list[Input]) -> list[WidgetSlot]:
     # An upload button comes after all of these: the backend's input_order does not list it
     # (getOrderedInputSpecs).
-    return [*places[False], *places[True]]
+    places: list[WidgetSlot] = []
+    for each in inputs:
+        if each.is_widget:
+            places += [WidgetSlot(each), *each.followers()]
+        elif each.options.get("forceInput"):
+            places.append(SOCKET)
+    return places
 
 
-def _input(name: str, spec: Any, *, optional: bool) -> Input:
+def _input(name: str, spec: Any) -> Input:
     kind = spec[0]
     options = spec[1] if len(spec) > 1 else {}
     if isinstance(kind, list | tuple):
-        return Input(name, "COMBO", optional, options, kind)
-    return Input(name, str(kind), optional, options, options.get("options") or ())
-
-
-def _integer(text: str) -> int:
-    # Twenty digits hold every 64-bit seed.
-    if not re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", text):
-        raise ValueError("a whole number")
-    return int(text)
-
-
-def _decimal(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError("a number") from None
-    if not math.isfinite(number) or "_" in text:
-        raise ValueError("a number")
-    return number
-
-
-def _truth(text: str) -> bool:
-    word = text.strip().lower()
-    if word not in TRUE_WORDS + FALSE_WORDS:
-        raise ValueError("true or false")
-    return word in TRUE_WORDS
+        return Input(name, "COMBO", options, kind)
+    return Input(name, str(kind), options, options.get("options") or ())

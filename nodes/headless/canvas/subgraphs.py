@@ -6,12 +6,14 @@ Knows instances, promoted widgets and their saved forms; link_resolver.py follow
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeGuard
 
-from .canvas import PRIMITIVE, VIRTUAL, Canvas, CanvasNode, Slot, SubgraphPort
+from .canvas import BYPASSED, MUTED, PRIMITIVE, VIRTUAL, Canvas, CanvasNode, Slot, SubgraphPort
 from .graph import WorkflowProblem, cycle_problem
-from .input_specs import NO_VALUE, NodeTypes, widget_values
+from .input_specs import Input, NodeTypes, widget_values
 
 # Files of real people have 3 levels and a few hundred nodes. The limits stop a small file from
 # growing into millions of nodes, which ComfyUI could not show either.
@@ -27,232 +29,190 @@ OWN_INPUT = "-1"
 
 @dataclass(eq=False)
 class Scope:
-    """The workflow itself, or one subgraph instance. `prefix` is what ComfyUI puts before ids."""
+    """The workflow itself, or the inside of one subgraph instance, which is its `host`."""
 
     canvas: Canvas
-    prefix: str = ""
-    parent: Scope | None = None
-    host: CanvasNode | None = None
-    children: dict[str, Scope] = field(default_factory=dict)
+    types: NodeTypes
+    host: PlacedNode | None = None
+    nodes: dict[str, PlacedNode] = field(default_factory=dict)
 
-    def full_id(self, node: CanvasNode) -> str:
-        return f"{self.prefix}{node.id}"
+    @cached_property
+    def prefix(self) -> str:
+        """What ComfyUI puts before the ids of the nodes."""
+        return f"{self.host.id}:" if self.host else ""
+
+    @cached_property
+    def promoted(self) -> dict[str, tuple[PlacedNode, str]]:
+        """For every input of the instance the first inner widget it leads to, if there is one."""
+        found = {port.name: self._first_widget(port) for port in self.canvas.inputs}
+        return {name: source for name, source in found.items() if source}
+
+    @cached_property
+    def host_values(self) -> dict[str, Any]:
+        """What the inputs of the instance give to the nodes behind them where they are unlinked."""
+        host, sources = self.host, self.promoted
+        if host is None:
+            return {}
+        values = {
+            port: node.widgets[name]
+            for port, (node, name) in sources.items()
+            if name in node.widgets
+        }
+        saved = host.node.saved
+        if isinstance(saved, list):
+            # By position over the inputs that have a widget, linked or not (1.27 configure,
+            # 1.58 _applyPromotedWidgetValues).
+            values |= dict(zip(sources, saved, strict=False))
+        named = saved if isinstance(saved, dict) else {}
+        for given in (named, _quarantined(host.node)):
+            values |= {name: value for name, value in given.items() if name in sources}
+        for node, name, value in self._proxied():
+            values |= dict.fromkeys(self._ports(node, name), value)
+        for (owner, name), value in host.scope.overrides.items():
+            if owner == host.node.id:
+                values |= {port: value for port, (_, own) in sources.items() if name in (port, own)}
+        return values
+
+    @cached_property
+    def overrides(self) -> dict[tuple[str, str], Any]:
+        """Values that the instance keeps for inner widgets which are no inputs of the subgraph."""
+        found = {
+            (node, name): value
+            for node, name, value in self._proxied()
+            if not self._ports(node, name)
+        }
+        if self.host:
+            # An outer instance may show a widget that this one only passes on.
+            for (owner, name), value in self.host.scope.overrides.items():
+                if owner == self.host.node.id:
+                    found |= {entry: value for entry in self._proxies if entry[1] == name}
+        return found
+
+    @cached_property
+    def _proxies(self) -> list[tuple[str, str]]:
+        """`properties.proxyWidgets` as front ends 1.28 to 1.45 wrote it: (inner node id, name)."""
+        entries = self.host.node.properties.get("proxyWidgets") if self.host else None
+        # Like the front end's schema: one broken entry and the list is none.
+        if not isinstance(entries, list) or not all(_is_proxy(entry) for entry in entries):
+            return []
+        found: list[tuple[str, str]] = []
+        for node, name, *_ in entries:
+            inner = self.nodes.get(node)
+            found.append((node, LEGACY_PREFIX.sub("", name) if inner and inner.child else name))
+        return found
+
+    def _proxied(self) -> Iterator[tuple[str, str, Any]]:
+        """Promoted widgets with a value that the instance saved: (inner node id, name, value).
+
+        Front end 1.58 reads the n-th saved value as that of the n-th entry; where there is none the
+        inner node's own value holds (proxyWidgetMigration.ts).
+        """
+        saved = self.host.node.saved if self.host else None
+        for (node, name), value in zip(
+            self._proxies, saved if isinstance(saved, list) else (), strict=False
+        ):
+            yield node, name, value
+
+    def _ports(self, node: str, name: str) -> list[str]:
+        """The inputs of the instance that a proxy stands for."""
+        return [
+            port
+            for port, (inner, widget) in self.promoted.items()
+            if (node, name) in ((OWN_INPUT, port), (inner.node.id, widget))
+        ]
+
+    def _first_widget(self, port: SubgraphPort) -> tuple[PlacedNode, str] | None:
+        for name in port.links:
+            link = self.canvas.links.get(name)
+            target = self.nodes.get(link.target) if link else None
+            for slot in target.slots if target else ():
+                if target and slot.link == name and slot.is_widget:
+                    return target, slot.name
+        return None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class PlacedNode:
     """A node and where it stands. Virtual nodes and instances do not run themselves."""
 
     scope: Scope
     node: CanvasNode
     runs: bool
+    child: Scope | None = None
+    """What an instance of a subgraph holds."""
 
     @property
     def id(self) -> str:
-        return self.scope.full_id(self.node)
+        return f"{self.scope.prefix}{self.node.id}"
+
+    @property
+    def inputs(self) -> Mapping[str, Input]:
+        """What its class declares; nothing where the type is unknown."""
+        return self.scope.types.inputs(self.node.type)
+
+    @cached_property
+    def slots(self) -> tuple[Slot, ...]:
+        """Its inputs in the order that counts for bypassing."""
+        if self.child:
+            promoted = self.child.promoted
+            ports = self.child.canvas.inputs
+            declared = [(port.name, port.type, port.name in promoted) for port in ports]
+        else:
+            # The front end adds all sockets first, then all widgets (litegraphService addInputs).
+            ordered = sorted(self.inputs.values(), key=lambda each: each.is_widget)
+            declared = [(each.name, each.type, each.is_widget) for each in ordered]
+        links = {slot.name: slot.link for slot in self.node.inputs}
+        known = {name for name, _, _ in declared}
+        extra = [slot for slot in self.node.inputs if slot.name not in known]
+        return (*(Slot(name, kind, links.get(name), w) for name, kind, w in declared), *extra)
+
+    @cached_property
+    def widgets(self) -> dict[str, Any]:
+        """The values of its widgets, without what links bring."""
+        node = self.node
+        if self.child:
+            return self.child.host_values
+        given = self.scope.overrides.items()
+        set_outside = {name: value for (owner, name), value in given if owner == node.id}
+        if node.type == PRIMITIVE:
+            saved = node.saved if isinstance(node.saved, list) else []
+            found = [*set_outside.values(), *saved]
+            return {"value": found[0]} if found else {}
+        values = widget_values(self.inputs, node.saved, node.named)
+        return values | {name: value for name, value in set_outside.items() if name in values}
 
 
-def flatten(root: Canvas) -> list[PlacedNode]:
+def flatten(root: Canvas, types: NodeTypes) -> list[PlacedNode]:
     """Every node in file order, the ones inside an instance before it (mapAllNodes)."""
-    return _Flattener(root).placed
+    found: list[PlacedNode] = []
 
-
-class _Flattener:
-    def __init__(self, root: Canvas) -> None:
-        self.placed: list[PlacedNode] = []
-        self._root = root
-        self._count = 0
-        self._enter(Scope(root), [], active=True)
-
-    def _enter(self, scope: Scope, chain: list[str], *, active: bool) -> None:
+    def enter(scope: Scope, chain: list[str], *, active: bool) -> None:
         for node in scope.canvas.nodes.values():
-            self._count += 1
-            if self._count > MAX_NODES:
+            if len(found) >= MAX_NODES:
                 raise WorkflowProblem(
                     f"it has more than {MAX_NODES} nodes once its subgraphs are unfolded."
                 )
-            runs = active and not node.is_off
-            if node.type in self._root.subgraphs:
-                # Nothing inside a muted or bypassed instance runs, so it is entered only for the
-                # types and values of its own inputs, never deeper. (Front end 1.58 does run what
-                # is inside a muted instance inside another one; nobody can mean that.)
-                if active:
-                    self._enter_instance(scope, node, chain, runs=runs)
-                runs = False
-            self.placed.append(PlacedNode(scope, node, runs and node.type not in VIRTUAL))
+            placed = PlacedNode(scope, node, active and node.mode not in (MUTED, BYPASSED))
+            scope.nodes[node.id] = placed
+            # Nothing inside a muted or bypassed instance runs, so it is entered only for the types
+            # and values of its own inputs, never deeper. (Front end 1.58 does run what is inside a
+            # muted instance inside another one; nobody can mean that.)
+            if node.type in root.subgraphs and active:
+                if node.type in chain:
+                    raise cycle_problem(placed.id.split(":")[chain.index(node.type) :])
+                if len(chain) >= MAX_DEPTH:
+                    raise WorkflowProblem(f"its subgraphs are nested more than {MAX_DEPTH} deep.")
+                placed.child = Scope(root.subgraphs[node.type], types, placed)
+                enter(placed.child, [*chain, node.type], active=placed.runs)
+            if node.type in root.subgraphs or node.type in VIRTUAL:
+                placed.runs = False
+            found.append(placed)
 
-    def _enter_instance(
-        self, scope: Scope, node: CanvasNode, chain: list[str], *, runs: bool
-    ) -> None:
-        full_id = scope.full_id(node)
-        if node.type in chain:
-            raise cycle_problem(full_id.split(":")[chain.index(node.type) :])
-        if len(chain) >= MAX_DEPTH:
-            raise WorkflowProblem(f"its subgraphs are nested more than {MAX_DEPTH} deep.")
-        child = Scope(self._root.subgraphs[node.type], f"{full_id}:", scope, node)
-        scope.children[node.id] = child
-        self._enter(child, [*chain, node.type], active=runs)
+    enter(Scope(root, types), [], active=True)
+    return found
 
 
-class PromotedWidgets:
-    """Widget values as each scope sees them: saved in a node, or set on an instance around it."""
-
-    def __init__(self, types: NodeTypes) -> None:
-        self._types = types
-        self._slots: dict[tuple[Scope, str], tuple[Slot, ...]] = {}
-        self._sources: dict[Scope, dict[str, tuple[CanvasNode, str]]] = {}
-        self._overrides: dict[Scope, dict[tuple[str, str], Any]] = {}
-        self._hosts: dict[Scope, dict[str, Any]] = {}
-
-    def slots(self, scope: Scope, node: CanvasNode) -> tuple[Slot, ...]:
-        """A node's inputs in the order that counts for bypassing."""
-        key = (scope, node.id)
-        if key not in self._slots:
-            self._slots[key] = self._find_slots(scope, node)
-        return self._slots[key]
-
-    def own_values(self, scope: Scope, node: CanvasNode) -> dict[str, Any]:
-        """The widgets of a node of a known type, without what links bring."""
-        values = widget_values(self._types.inputs(node.type), node.saved, node.named)
-        for (owner, name), value in self._set_from_outside(scope).items():
-            if owner == node.id and name in values:
-                values[name] = value
-        return values
-
-    def primitive(self, scope: Scope, node: CanvasNode) -> Any:
-        for (owner, _), value in self._set_from_outside(scope).items():
-            if owner == node.id:
-                return value
-        return node.saved[0] if isinstance(node.saved, list) and node.saved else NO_VALUE
-
-    def of_input(self, scope: Scope, port: SubgraphPort) -> Any:
-        """What an unlinked input of the instance `scope` gives to the nodes behind it."""
-        return self._host_values(scope).get(port.name, NO_VALUE)
-
-    def _find_slots(self, scope: Scope, node: CanvasNode) -> tuple[Slot, ...]:
-        child = scope.children.get(node.id)
-        if child is not None:
-            declared = [(port.name, port.type, False) for port in child.canvas.inputs]
-        elif node.type in self._types:
-            # The front end adds all sockets first, then all widgets (litegraphService addInputs).
-            inputs = self._types.inputs(node.type).values()
-            ordered = sorted(inputs, key=lambda each: each.is_widget)
-            declared = [(each.name, each.type, each.is_widget) for each in ordered]
-        else:
-            return node.inputs
-        links = {slot.name: slot.link for slot in node.inputs}
-        known = {name for name, _, _ in declared}
-        extra = [slot for slot in node.inputs if slot.name not in known]
-        return (*(Slot(name, kind, links.get(name), w) for name, kind, w in declared), *extra)
-
-    def _host_values(self, scope: Scope) -> dict[str, Any]:
-        if scope not in self._hosts:
-            self._hosts[scope] = self._find_host_values(scope)
-        return self._hosts[scope]
-
-    def _find_host_values(self, scope: Scope) -> dict[str, Any]:
-        sources = self._promoted(scope)
-        values = {name: self._inner(scope, *source) for name, source in sources.items()}
-        host, parent = scope.host, scope.parent
-        if host is None or parent is None:
-            return {}
-        if isinstance(host.saved, list):
-            # By position over the inputs that have a widget, linked or not (1.27 configure,
-            # 1.58 _applyPromotedWidgetValues).
-            values |= dict(zip(sources, host.saved, strict=False))
-        elif isinstance(host.saved, dict):
-            values |= {name: host.saved[name] for name in sources if name in host.saved}
-        values |= {name: value for name, value in _quarantined(host).items() if name in sources}
-        values |= self._proxied_inputs(scope, sources)
-        for (owner, name), value in self._set_from_outside(parent).items():
-            if owner == host.id:
-                values |= {port: value for port in _named(sources, name)}
-        return values
-
-    def _promoted(self, scope: Scope) -> dict[str, tuple[CanvasNode, str]]:
-        """For every input of an instance the first inner widget it leads to, if there is one."""
-        if scope not in self._sources:
-            found = {port.name: self._first_widget(scope, port) for port in scope.canvas.inputs}
-            self._sources[scope] = {name: source for name, source in found.items() if source}
-        return self._sources[scope]
-
-    def _first_widget(self, scope: Scope, port: SubgraphPort) -> tuple[CanvasNode, str] | None:
-        for name in port.links:
-            link = scope.canvas.links.get(name)
-            target = scope.canvas.nodes.get(link.target) if link else None
-            for slot in self.slots(scope, target) if target else ():
-                if target and slot.link == name and self._has_widget(scope, target, slot):
-                    return target, slot.name
-        return None
-
-    def _has_widget(self, scope: Scope, node: CanvasNode, slot: Slot) -> bool:
-        child = scope.children.get(node.id)
-        return slot.is_widget if child is None else slot.name in self._promoted(child)
-
-    def _inner(self, scope: Scope, node: CanvasNode, name: str) -> Any:
-        child = scope.children.get(node.id)
-        if child is not None:
-            return self._host_values(child).get(name, NO_VALUE)
-        if node.type in self._types:
-            return self.own_values(scope, node).get(name, NO_VALUE)
-        return NO_VALUE
-
-    def _set_from_outside(self, scope: Scope) -> dict[tuple[str, str], Any]:
-        """Values that the instance keeps for inner widgets which are no inputs of the subgraph."""
-        if scope not in self._overrides:
-            sources = self._promoted(scope)
-            found = {
-                (node, name): value
-                for node, name, value in _proxied(scope)
-                if node != OWN_INPUT and not _linked(sources, node, name)
-            }
-            self._overrides[scope] = found | self._set_further_out(scope)
-        return self._overrides[scope]
-
-    def _set_further_out(self, scope: Scope) -> dict[tuple[str, str], Any]:
-        """An outer instance may show a widget that this one only passes on."""
-        host, parent = scope.host, scope.parent
-        outer = self._set_from_outside(parent) if parent else {}
-        return {
-            (node, name): outer[host.id, name]
-            for node, name in _proxy_widgets(scope)
-            if host and (host.id, name) in outer
-        }
-
-    def _proxied_inputs(
-        self, scope: Scope, sources: dict[str, tuple[CanvasNode, str]]
-    ) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for node, name, value in _proxied(scope):
-            if node == OWN_INPUT and name in sources:
-                found[name] = value
-            found |= {port: value for port in _linked(sources, node, name)}
-        return found
-
-
-def _proxied(scope: Scope) -> list[tuple[str, str, Any]]:
-    """Promoted widgets with a value that the instance saved: (inner node id, widget name, value).
-
-    Front end 1.58 reads the n-th saved value as that of the n-th entry; where there is none the
-    inner node's own value holds (proxyWidgetMigration.ts).
-    """
-    saved = scope.host.saved if scope.host else None
-    if not isinstance(saved, list):
-        return []
-    pairs = zip(_proxy_widgets(scope), saved, strict=False)
-    return [(node, name, value) for (node, name), value in pairs]
-
-
-def _proxy_widgets(scope: Scope) -> list[tuple[str, str]]:
-    """`properties.proxyWidgets` as front ends 1.28 to 1.45 wrote it: (inner node id, name)."""
-    entries = scope.host.properties.get("proxyWidgets") if scope.host else None
-    # Like the front end's schema: one broken entry and the list is none.
-    if not isinstance(entries, list) or not all(_is_proxy(entry) for entry in entries):
-        return []
-    return [(entry[0], _widget_name(scope, entry)) for entry in entries]
-
-
-def _is_proxy(entry: object) -> bool:
+def _is_proxy(entry: object) -> TypeGuard[list[str]]:
     return (
         isinstance(entry, list)
         and len(entry) in (2, 3)
@@ -260,32 +220,12 @@ def _is_proxy(entry: object) -> bool:
     )
 
 
-def _widget_name(scope: Scope, entry: list[str]) -> str:
-    node = scope.canvas.nodes.get(entry[0])
-    is_plain = node is None or node.type == PRIMITIVE or node.id not in scope.children
-    return entry[1] if is_plain else LEGACY_PREFIX.sub("", entry[1])
-
-
-def _linked(sources: dict[str, tuple[CanvasNode, str]], node: str, name: str) -> list[str]:
-    return [port for port, (inner, widget) in sources.items() if (inner.id, widget) == (node, name)]
-
-
-def _named(sources: dict[str, tuple[CanvasNode, str]], name: str) -> list[str]:
-    return [port for port, (_, widget) in sources.items() if name in (port, widget)]
-
-
 def _quarantined(host: CanvasNode) -> dict[str, Any]:
     """Values that front end 1.58 kept aside in a migration that failed halfway."""
     entries = host.properties.get("proxyWidgetErrorQuarantine")
     found: dict[str, Any] = {}
     for entry in reversed(entries) if isinstance(entries, list) else ():
-        name = _own_input(entry.get("originalEntry")) if isinstance(entry, dict) else None
-        if name is not None and entry.get("hostValue") is not None:
-            found[name] = entry["hostValue"]
+        original = entry.get("originalEntry") if isinstance(entry, dict) else None
+        if _is_proxy(original) and original[0] == OWN_INPUT and entry.get("hostValue") is not None:
+            found[original[1]] = entry["hostValue"]
     return found
-
-
-def _own_input(entry: object) -> str | None:
-    if not isinstance(entry, list) or len(entry) < 2 or entry[0] != OWN_INPUT:
-        return None
-    return entry[1] if isinstance(entry[1], str) else None

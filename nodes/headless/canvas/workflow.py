@@ -16,14 +16,13 @@ from typing import Any
 
 from ....visioncraft_core.errors import WorkflowError, clip
 from .canvas import is_canvas, key, read_canvas
-from .graph import Link, Node, WorkflowProblem, listed, refuse_cycle
+from .graph import LONGEST_NAME, Link, Node, WorkflowProblem, listed, refuse_cycle
 from .input_specs import Input, NodeTypes
 from .link_resolver import CanvasNodeState, refuse_unknown, resolve_links
 from .workflow_file import OTHER_FILE, read_json, refuse_depth
 
 __all__ = ["CanvasNodeState", "Link", "Node", "Workflow", "load", "parse"]
 
-LONGEST_NAME = 40
 WRAPPED = "__value__"
 LEFT_TO_NODE = "auto"
 
@@ -54,6 +53,7 @@ class Workflow:
 
     def set(self, assignment: str) -> None:
         """`NODE.INPUT=VALUE`: gives an input a value, whatever it had or was linked to."""
+        refusals: list[WorkflowError] = []
         for reference, name, text in _readings(assignment):
             node = self._find(reference)
             inputs = self.types.inputs(node.class_type) if node else {}
@@ -62,7 +62,13 @@ class Workflow:
                 # The file no longer says what is run; a picture must not pretend that it does.
                 self.canvas = None
                 return
-        raise self._refusal(assignment)
+            refusals.append(self._refusal(reference, name, node))
+        if not refusals:
+            raise WorkflowError(
+                f'"{clip(assignment, LONGEST_NAME)}" is not NODE.INPUT=VALUE.',
+                "Write for example 3.steps=20.",
+            )
+        raise refusals[0]  # of the plainest reading
 
     def _find(self, reference: str) -> Node | None:
         if reference in self.nodes:
@@ -76,16 +82,7 @@ class Workflow:
             )
         return titled[0] if titled else None
 
-    def _refusal(self, assignment: str) -> WorkflowError:
-        """Why no reading of an assignment fits, explained for the plainest reading."""
-        reading = next(_readings(assignment), None)
-        if reading is None:
-            return WorkflowError(
-                f'"{clip(assignment, LONGEST_NAME)}" is not NODE.INPUT=VALUE.',
-                "Write for example 3.steps=20.",
-            )
-        reference, name, _ = reading
-        node = self._find(reference)
+    def _refusal(self, reference: str, name: str, node: Node | None) -> WorkflowError:
         if node is None:
             nodes = self.nodes.values()
             have = listed([f"{each.id} {each.title or each.class_type}" for each in nodes])
@@ -120,7 +117,7 @@ def parse(data: object, node_classes: Mapping[str, type], *, name: str) -> Workf
             else (_api_nodes(data, types), [], [])
         )
         refuse_cycle(nodes)
-        _refuse_odd_values(nodes)
+        _refuse_unusable(nodes, types)
     except WorkflowProblem as problem:
         raise _named(name, problem) from None
     return Workflow(nodes, canvas, types, states, notes)
@@ -144,10 +141,7 @@ def _api_nodes(content: object, types: NodeTypes) -> dict[str, Node]:
         raise WorkflowProblem("this JSON is not a workflow.", OTHER_FILE)
     members = _by_id(content)
     refuse_unknown([(name, member["class_type"]) for name, member in members.items()], types)
-    nodes = {name: _api_node(name, member, types) for name, member in members.items()}
-    for node in nodes.values():
-        _refuse_loose_links(node, nodes, types)
-    return nodes
+    return {name: _api_node(name, member, types) for name, member in members.items()}
 
 
 def _by_id(content: dict[Any, Any]) -> dict[str, dict[str, Any]]:
@@ -217,32 +211,29 @@ def _api_value(value: Any, owner: str) -> Any:
     return Link(key(value[0], owner), value[1])
 
 
-def _refuse_loose_links(node: Node, nodes: Mapping[str, Node], types: NodeTypes) -> None:
-    for link in node.inputs.values():
-        if not isinstance(link, Link):
-            continue
-        if link.node not in nodes:
-            raise WorkflowProblem(
-                f"node {node.id[:40]} is linked to node {link.node[:40]}, which does not exist."
-            )
-        outputs = types.outputs(nodes[link.node].class_type)
-        if not 0 <= link.slot < len(outputs):
-            raise WorkflowProblem(
-                f"node {node.id[:40]} is linked to an output that node {link.node[:40]} does not "
-                f"have; it has {len(outputs)}."
-            )
-
-
-def _refuse_odd_values(nodes: Mapping[str, Node]) -> None:
-    """NaN and infinity are no JSON: ComfyUI's browser could not read the picture's metadata."""
+def _refuse_unusable(nodes: Mapping[str, Node], types: NodeTypes) -> None:
+    """Raises WorkflowProblem for links that start nowhere, and for values that are no JSON."""
     for node in nodes.values():
+        owner = f"node {node.id[:40]}"
         for name, value in node.inputs.items():
-            try:
-                json.dumps(None if isinstance(value, Link) else value, allow_nan=False)
-            except (TypeError, ValueError):
+            if not isinstance(value, Link):
+                try:
+                    # ComfyUI's browser could not read NaN and infinity in a picture's metadata.
+                    json.dumps(value, allow_nan=False)
+                except (TypeError, ValueError):
+                    raise WorkflowProblem(
+                        f"input {name} of {owner} is not a usable value."
+                    ) from None
+                continue
+            origin = f"node {value.node[:40]}"
+            if value.node not in nodes:
+                raise WorkflowProblem(f"{owner} is linked to {origin}, which does not exist.")
+            outputs = types.outputs(nodes[value.node].class_type)
+            if not 0 <= value.slot < len(outputs):
                 raise WorkflowProblem(
-                    f"input {name} of node {node.id[:40]} is not a usable value."
-                ) from None
+                    f"{owner} is linked to an output that {origin} does not have; "
+                    f"it has {len(outputs)}."
+                )
 
 
 def _for_prompt(value: Any) -> Any:

@@ -54,7 +54,7 @@ def parse_json(text: str) -> Any:
 
 def refuse_depth(content: object) -> None:
     """Raises WorkflowProblem for values nested so deep that what reads them later would recurse."""
-    level = [content]
+    level = [content] if isinstance(content, dict | list) else []
     for _ in range(MAX_DEPTH):
         # By identity, because the same list may be reachable on many ways, even through itself.
         level = list({id(inner): inner for outer in level for inner in _inside(outer)}.values())
@@ -63,12 +63,9 @@ def refuse_depth(content: object) -> None:
     raise WorkflowProblem("its JSON is nested too deep to be a workflow.", OTHER_FILE)
 
 
-def _inside(value: object) -> list[Any]:
-    if isinstance(value, dict):
-        return [inner for inner in value.values() if isinstance(inner, dict | list)]
-    if isinstance(value, list):
-        return [inner for inner in value if isinstance(inner, dict | list)]
-    return []
+def _inside(value: dict[Any, Any] | list[Any]) -> list[Any]:
+    members = value.values() if isinstance(value, dict) else value
+    return [inner for inner in members if isinstance(inner, dict | list)]
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -97,11 +94,11 @@ def _bytes(path: Path) -> bytes:
         raise WorkflowProblem(
             "there is no such file.", "Check the path and the spelling."
         ) from None
-    except PermissionError:
-        raise WorkflowProblem("this file may not be read.", "Change its permissions.") from None
     except (OSError, ValueError):
         # ValueError: a path with a null character.
-        raise WorkflowProblem("this file cannot be read.", "Check the path and the disk.") from None
+        raise WorkflowProblem(
+            "this file cannot be read.", "Check the path, its permissions and the disk."
+        ) from None
 
 
 def _embedded(content: bytes) -> str:

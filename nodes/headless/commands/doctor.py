@@ -11,7 +11,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -77,7 +77,8 @@ def _report(options: argparse.Namespace) -> int:
 def checks(server: str) -> Iterator[Check]:
     """Each check as it ends. Raises nothing."""
     home = default_home()
-    yield Check("ok", "visioncraft", f"{version('visioncraft')} on Python {_python()}")
+    computer = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
+    yield Check("ok", "visioncraft", f"{version('visioncraft')} on Python {computer}")
     yield _packages()
     yield _comfyui(Path(__file__).parents[3])
     yield _folder(home)
@@ -91,15 +92,16 @@ def checks(server: str) -> Iterator[Check]:
     yield Check("ok", "base URL", f"{client.describe()} ({profile.name})")
     if not profile.verify:
         yield Check("warning", "TLS", "certificates are not checked (verify is off)")
-    reached = True
-    for check in _connection(client):
-        reached = reached and check.verdict != "failed"
-        yield check
-    yield _key(client) if reached else Check("skipped", "key", "the server is not reached")
-
-
-def _python() -> str:
-    return f"{platform.python_version()}, {platform.system()} {platform.machine()}"
+    connection = _connection(client)
+    yield from connection
+    if any(check.verdict == "failed" for check in connection):
+        yield Check("skipped", "key", "the server is not reached")
+        return
+    try:
+        check_key(client)
+        yield Check("ok", "key", "accepted")
+    except VisionCraftError as error:
+        yield Check("failed", "key", str(error))
 
 
 def _packages() -> Check:
@@ -136,18 +138,15 @@ def _folder(home: Path) -> Check:
         return Check("failed", "settings", f"cannot be read ({error.strerror})")
     if readable:
         return Check("warning", "settings", f"{FILE} can be read by other users of this computer")
-    if wrong := dict.fromkeys(_wrong(home, names)):
-        return Check("warning", "settings", " ".join(wrong))
-    return Check("ok", "settings", f"servers: {', '.join(names)}")
-
-
-def _wrong(home: Path, names: Iterable[str]) -> Iterator[str]:
-    """What is wrong with each server, also with those that nobody asked for."""
+    wrong: dict[str, None] = {}  # also of servers that nobody asked for, each message once
     for name in names:
         try:
             Profiles(home).find(name)
         except VisionCraftError as error:
-            yield str(error)
+            wrong[str(error)] = None
+    if wrong:
+        return Check("warning", "settings", " ".join(wrong))
+    return Check("ok", "settings", f"servers: {', '.join(names)}")
 
 
 def _store(home: Path) -> Check:
@@ -166,7 +165,7 @@ def _store(home: Path) -> Check:
     return Check("ok", "store", words)
 
 
-def _connection(client: Client) -> Iterator[Check]:
+def _connection(client: Client) -> list[Check]:
     """DNS, connection, TLS and catalogs; one request tells of the first three."""
     started = time.monotonic()
     answered, problem = 0, None
@@ -177,24 +176,15 @@ def _connection(client: Client) -> Iterator[Check]:
         if isinstance(listing.error, ConnectionFailed):
             break
     seconds = time.monotonic() - started
+    found: list[Check] = []
     for step, classes in _STEPS:
         if step == "TLS" and not client.profile.base_url.startswith("https:"):
             continue
         if isinstance(problem, classes):
-            yield Check("failed", step, str(problem))
-            return
-        yield Check("ok", step, "fine")
-    verdict: Verdict = (
-        "ok" if answered == len(CATALOGS) else "failed" if not answered else "warning"
-    )
+            return [*found, Check("failed", step, str(problem))]
+        found.append(Check("ok", step, "fine"))
     words = f"{answered} of {len(CATALOGS)} answered in {seconds:.1f} s"
-    words = f"{words}. {problem}" if problem else words
-    yield Check(verdict if answered else "failed", "catalogs", words)
-
-
-def _key(client: Client) -> Check:
-    try:
-        check_key(client)
-    except VisionCraftError as error:
-        return Check("failed", "key", str(error))
-    return Check("ok", "key", "accepted")
+    words += f". {problem}" if problem else ""
+    whole = answered == len(CATALOGS)
+    verdict: Verdict = "ok" if whole else "warning" if answered else "failed"
+    return [*found, Check(verdict, "catalogs", words)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import signal
 import sys
 import time
@@ -23,15 +22,7 @@ from ..canvas.workflow import Node, load
 from ..execution import HeadlessHost, Run
 from ..folders import Folders, Saved
 from ..hostnodes import NODE_CLASSES
-from .console import (
-    CANCELLED,
-    DONE,
-    FAILED,
-    Subparsers,
-    add_server_option,
-    print_error,
-    print_line,
-)
+from .console import CANCELLED, DONE, FAILED, Subparsers, add_server_option, print_error, print_line
 
 LONGEST_TITLE = 60
 
@@ -57,7 +48,7 @@ def _run(options: argparse.Namespace) -> int:
     folders.current.set(run_folders)
     Profiles(default_home()).find(options.server)  # complains before anything is read or run
     report = _Progress(sys.stderr if options.json else sys.stdout)
-    comfy.use(HeadlessHost(report, options.server, default_home()))
+    comfy.use(HeadlessHost(report, options.server))
     node_classes = {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}
     workflow = load(options.workflow, node_classes)
     for note in workflow.notes:
@@ -77,19 +68,17 @@ def _run(options: argparse.Namespace) -> int:
     except VisionCraftError as failed:
         status, error = FAILED, failed
     if options.json:
-        summary = json.dumps(_summary(task, status, error, started), indent=2)
-        if not print_line(sys.stdout, summary) and status == DONE:
-            status, error = (
-                FAILED,
-                SaveFailed(
-                    "The result was made and saved, but could not be printed.",
-                    "Make room where standard output goes; running again sends nothing.",
-                ),
+        summary = _summary(task, status, error, time.monotonic() - started)
+        if not print_line(sys.stdout, json.dumps(summary, indent=2)) and status == DONE:
+            status = FAILED
+            error = SaveFailed(
+                "The result was made and saved, but could not be printed.",
+                "Make room where standard output goes; running again sends nothing.",
             )
     if error:
         print_error(error, status)
     if status == CANCELLED:
-        _leave_now(run_folders)
+        run_folders.writing.acquire()  # only a file that is being written is waited for
     return status
 
 
@@ -105,20 +94,13 @@ async def _until_interrupted(run: Run) -> None:
         raise Cancelled("Cancelled.", "Files that were already saved are kept.") from None
 
 
-def _leave_now(run_folders: Folders) -> None:
-    # Threads that draw or compress cannot be stopped, and the interpreter would wait for some of
-    # them. Only a file that is being written is waited for.
-    with run_folders.writing:
-        os._exit(CANCELLED)
-
-
 def _summary(
-    run: Run, status: int, error: VisionCraftError | None, started: float
+    run: Run, status: int, error: VisionCraftError | None, seconds: float
 ) -> dict[str, Any]:
     words = {DONE: "done", FAILED: "failed", CANCELLED: "cancelled"}
     summary: dict[str, Any] = {
         "status": words[status],
-        "seconds": round(time.monotonic() - started, 3),
+        "seconds": round(seconds, 3),
         "outputs": {
             node_id: {key: [_plain(entry) for entry in entries] for key, entries in shown.items()}
             for node_id, shown in run.shown.items()

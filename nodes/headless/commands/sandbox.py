@@ -74,8 +74,6 @@ def _serve(options: argparse.Namespace) -> int:
             signal.signal(number, end)
         while not stop.wait(0.5):  # Windows delivers signals only between waits
             pass
-    if threading.active_count() > 1:  # a drawing cannot be stopped, and Python would wait for it
-        os._exit(DONE)
     return DONE
 
 

@@ -9,6 +9,11 @@ UI = dict[str, Any]
 METADATA = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
 
 
+def metadata(prompt: UI | None = None, extra_pnginfo: UI | None = None) -> UI:
+    """What ComfyUI writes into a file of how it was made, by name."""
+    return {**({} if prompt is None else {"prompt": prompt}), **(extra_pnginfo or {})}
+
+
 class HostNode:
     """A node class in ComfyUI's form, whose `run` takes its inputs by name."""
 

@@ -51,7 +51,8 @@ class ImageStitch(HostNode):
         along = 2 if direction in ("left", "right") else 1
         across = 3 - along
         size = max(image1.shape[0], image2.shape[0])
-        pair = [_as_many(image1, size), _as_many(image2, size)]
+        # The shorter batch repeats its last picture.
+        pair = [image[[min(n, len(image) - 1) for n in range(size)]] for image in (image1, image2)]
         colour = COLOURS[spacing_color]
         if match_image_size:
             pair[1] = _matched(pair[1], image1, across)
@@ -61,7 +62,9 @@ class ImageStitch(HostNode):
             fill = colour[0] if len(set(colour)) == 1 else 0.0
             pair = [_padded(image, across, length, fill) for image in pair]
         channels = max(image.shape[-1] for image in pair)
-        pair = [_with_alpha(image, channels) for image in pair]
+        pad = torch.nn.functional.pad
+        # The channels that a picture lacks are 1, which is opaque.
+        pair = [pad(image, (0, channels - image.shape[-1]), value=1.0) for image in pair]
         if direction in ("left", "up"):
             pair.reverse()
         if spacing_width:
@@ -99,11 +102,13 @@ class ImageGrid(HostNode):
         of the numbers is a list of several.
         """
         pictures = [eight_bit(picture) for batch in images for picture in batch]
-        across, width, height, gap = (
-            _single(v) for v in (columns, cell_width, cell_height, padding)
-        )
-        if not pictures:
-            raise WorkflowError("Make Image Grid was given no picture.", "Connect one to images.")
+        numbers = (columns, cell_width, cell_height, padding)
+        if not pictures or any(len(values) != 1 for values in numbers):
+            raise WorkflowError(
+                "Make Image Grid was given no picture, or several values for one of its numbers.",
+                "Connect pictures to images, and a single value to each of the others.",
+            )
+        across, width, height, gap = (values[0] for values in numbers)
         down = -(-len(pictures) // across)
         size = (across * (width + gap) - gap, down * (height + gap) - gap)
         grid = Image.new("RGB", size)
@@ -112,14 +117,6 @@ class ImageGrid(HostNode):
             cell = picture.resize((width, height), Image.Resampling.LANCZOS)
             grid.paste(cell, (column * (width + gap), row * (height + gap)))
         return (stacked([np.asarray(grid, np.float32) / 255.0]),)
-
-
-def _as_many(image: Tensor, size: int) -> Tensor:
-    """`image` with `size` pictures: the last one is repeated."""
-    import torch
-
-    missing = size - image.shape[0]
-    return torch.cat((image, image[-1:].repeat(missing, 1, 1, 1))) if missing else image
 
 
 def _matched(image: Tensor, other: Tensor, across: int) -> Tensor:
@@ -137,19 +134,3 @@ def _padded(image: Tensor, across: int, length: int, fill: float) -> Tensor:
     after = length - image.shape[across] - before
     sides = (0, 0, 0, 0, before, after) if across == 1 else (0, 0, before, after)
     return torch.nn.functional.pad(image, sides, value=fill)
-
-
-def _with_alpha(image: Tensor, channels: int) -> Tensor:
-    """`image` with as many channels: those that it lacks are 1, which is opaque."""
-    import torch
-
-    return torch.nn.functional.pad(image, (0, channels - image.shape[-1]), value=1.0)
-
-
-def _single(values: list[int]) -> int:
-    if len(values) != 1:
-        raise WorkflowError(
-            "Make Image Grid was given several values for one of its numbers.",
-            "Connect a single one.",
-        )
-    return values[0]

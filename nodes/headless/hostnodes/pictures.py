@@ -24,7 +24,7 @@ class _Loader(HostNode):
     @classmethod
     def INPUT_TYPES(cls) -> UI:
         names = folders.current.get().input_names()
-        return {"required": {"image": (names, {"image_upload": True})}}
+        return {"required": {"image": (names, {"image_upload": True}), **cls.REQUIRED}}
 
     @classmethod
     def VALIDATE_INPUTS(cls, image: str | None = None) -> bool | str:
@@ -49,18 +49,12 @@ class LoadImage(_Loader):
 
 class LoadImageMask(_Loader):
     RETURN_TYPES = ("MASK",)
-
-    @classmethod
-    def INPUT_TYPES(cls) -> UI:
-        channels = ["alpha", "red", "green", "blue"]
-        return {"required": {**super().INPUT_TYPES()["required"], "channel": (channels, {})}}
+    REQUIRED = {"channel": (["alpha", "red", "green", "blue"], {})}
 
     def run(self, image: str, channel: str) -> tuple[Tensor]:
         """One channel as a MASK; of alpha the opposite, so that 1 is transparent."""
         with Image.open(_path(image)) as file:
-            picture = ImageOps.exif_transpose(file)
-        if picture.mode == "I":
-            picture = picture.point(lambda i: i * (1 / 255))
+            picture = _eight_bit_levels(ImageOps.exif_transpose(file))
         levels = picture.convert("RGBA").getchannel(channel[0].upper())
         mask = np.asarray(levels, np.float32) / 255.0
         return (stacked([1.0 - mask if channel == "alpha" else mask]),)
@@ -159,9 +153,11 @@ def _path(name: str) -> Path:
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
-    if image.mode == "I":
-        image = image.point(lambda i: i * (1 / 255))
-    return np.asarray(image.convert("RGB"), np.float32) / 255.0
+    return np.asarray(_eight_bit_levels(image).convert("RGB"), np.float32) / 255.0
+
+
+def _eight_bit_levels(image: Image.Image) -> Image.Image:
+    return image.point(lambda i: i * (1 / 255)) if image.mode == "I" else image
 
 
 def _transparency(image: Image.Image) -> np.ndarray:

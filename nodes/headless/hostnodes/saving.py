@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from .. import folders
-from .base import METADATA, UI, HostNode
+from .base import METADATA, UI, HostNode, metadata
 from .pixels import eight_bit
 
 if TYPE_CHECKING:
@@ -37,8 +37,10 @@ class SaveImage(HostNode):
     FOLDER: FolderType = "output"
     COMPRESSION = 4
 
-    def run(self, images: Tensor, filename_prefix: str = "ComfyUI", **metadata: UI | None) -> UI:
-        chunks = _chunks(**metadata)
+    def run(self, images: Tensor, filename_prefix: str = "ComfyUI", **hidden: Any) -> UI:
+        chunks = PngInfo()
+        for name, content in metadata(**hidden).items():
+            chunks.add_text(name, json.dumps(content))
         contents = [_png(image, chunks, self.COMPRESSION) for image in images]
         size = (images.shape[2], images.shape[1])
         saved = folders.current.get().save(contents, filename_prefix, "png", self.FOLDER, size)
@@ -50,9 +52,9 @@ class PreviewImage(SaveImage):
     FOLDER = "temp"
     COMPRESSION = 1
 
-    def run(self, images: Tensor, filename_prefix: str = "ComfyUI", **metadata: UI | None) -> UI:
+    def run(self, images: Tensor, filename_prefix: str = "ComfyUI", **hidden: Any) -> UI:
         marks = "".join(random.choices(string.ascii_lowercase, k=5))  # noqa: S311 - a file name
-        return super().run(images, f"{filename_prefix}_temp_{marks}", **metadata)
+        return super().run(images, f"{filename_prefix}_temp_{marks}", **hidden)
 
 
 class _SaveAnimated(HostNode):
@@ -88,37 +90,27 @@ class SaveAnimatedWEBP(_SaveAnimated):
         lossless: bool,  # noqa: FBT001 - ComfyUI passes inputs by name
         quality: int,
         method: str,
-        **metadata: UI | None,
+        **hidden: Any,
     ) -> UI:
-        return self._save(
-            images,
-            filename_prefix,
-            fps,
-            "WEBP",
-            # ComfyUI 0.3.64 calls a single picture still here, and moving in SaveAnimatedPNG.
-            moves=len(images) > 1,
-            exif=_exif(**metadata),
-            lossless=lossless,
-            quality=quality,
-            method=METHODS[method],
-        )
+        exif = Image.Exif()
+        for number, (name, content) in enumerate(metadata(**hidden).items()):
+            exif[EXIF_PROMPT - number] = f"{name}:{json.dumps(content)}"
+        options = {"lossless": lossless, "quality": quality, "method": METHODS[method]}
+        # ComfyUI 0.3.64 calls a single picture still here, and moving in SaveAnimatedPNG.
+        moves = len(images) > 1
+        return self._save(images, filename_prefix, fps, "WEBP", moves=moves, exif=exif, **options)
 
 
 class SaveAnimatedPNG(_SaveAnimated):
-    REQUIRED = {
-        **ANIMATION,
-        "compress_level": ("INT", {"default": 4, "min": 0, "max": 9}),
-    }
+    REQUIRED = {**ANIMATION, "compress_level": ("INT", {"default": 4, "min": 0, "max": 9})}
 
     def run(
-        self,
-        images: Tensor,
-        filename_prefix: str,
-        fps: float,
-        compress_level: int,
-        **metadata: UI | None,
+        self, images: Tensor, filename_prefix: str, fps: float, compress_level: int, **hidden: Any
     ) -> UI:
-        chunks = _chunks_after_pixels(**metadata)
+        chunks = PngInfo()
+        for name, content in metadata(**hidden).items():
+            text = f"{name}\0{json.dumps(content)}"
+            chunks.add(b"comf", text.encode("latin-1"), after_idat=True)
         options: UI = {"pnginfo": chunks, "compress_level": compress_level}
         return self._save(images, filename_prefix, fps, "PNG", moves=True, **options)
 
@@ -127,30 +119,3 @@ def _png(image: Tensor, chunks: PngInfo, compression: int) -> bytes:
     buffer = io.BytesIO()
     eight_bit(image).save(buffer, "PNG", pnginfo=chunks, compress_level=compression)
     return buffer.getvalue()
-
-
-def _chunks(prompt: UI | None = None, extra_pnginfo: UI | None = None) -> PngInfo:
-    chunks = PngInfo()
-    if prompt is not None:
-        chunks.add_text("prompt", json.dumps(prompt))
-    for name, content in (extra_pnginfo or {}).items():
-        chunks.add_text(name, json.dumps(content))
-    return chunks
-
-
-def _exif(prompt: UI | None = None, extra_pnginfo: UI | None = None) -> Image.Exif:
-    exif = Image.Exif()
-    if prompt is not None:
-        exif[EXIF_PROMPT] = f"prompt:{json.dumps(prompt)}"
-    for number, (name, content) in enumerate((extra_pnginfo or {}).items(), 1):
-        exif[EXIF_PROMPT - number] = f"{name}:{json.dumps(content)}"
-    return exif
-
-
-def _chunks_after_pixels(prompt: UI | None = None, extra_pnginfo: UI | None = None) -> PngInfo:
-    chunks = PngInfo()
-    members = {} if prompt is None else {"prompt": prompt}
-    for name, content in {**members, **(extra_pnginfo or {})}.items():
-        text = f"{name}\0{json.dumps(content)}"
-        chunks.add(b"comf", text.encode("latin-1"), after_idat=True)
-    return chunks

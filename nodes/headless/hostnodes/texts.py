@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import Any
 
 from .. import folders
@@ -18,15 +19,10 @@ class PreviewAny(HostNode):
     REQUIRED = {"source": ("*", {})}
 
     def run(self, source: Any = None) -> UI:
-        if isinstance(source, str):
-            text = source
-        elif isinstance(source, int | float | bool):
-            text = str(source)
-        else:
-            try:
-                text = "None" if source is None else json.dumps(source)
-            except (TypeError, ValueError):
-                text = str(source)
+        text = str(source)
+        if not isinstance(source, str | int | float | None):
+            with suppress(TypeError, ValueError):
+                text = json.dumps(source)
         return {"ui": {"text": [text]}, "result": (text,)}
 
 
@@ -79,16 +75,12 @@ class SaveText(HostNode):
     }
 
     def run(self, text: str, filename_prefix: str, format: str) -> UI:
-        content = _pretty(text) if format == "json" else text
+        content = text
+        if format == "json":
+            with suppress(ValueError, RecursionError):
+                content = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
         # Its names have no "_" at the end; there ComfyUI always counts 1 and writes over it.
         saved = folders.current.get().save(
             [content.encode()], filename_prefix, format, "output", (1, 1), tail=""
         )
         return {"ui": {"text": [text], "files": saved}, "result": (text,)}
-
-
-def _pretty(text: str) -> str:
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text

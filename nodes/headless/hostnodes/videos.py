@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ....visioncraft_core.errors import WorkflowError
 from ...video_input import Video
 from .. import folders
-from .base import METADATA, UI, HostNode
+from .base import METADATA, UI, HostNode, metadata
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,19 +52,10 @@ class SaveVideo(HostNode):
     }
     HIDDEN = METADATA
 
-    def run(
-        self,
-        video: Any,
-        filename_prefix: str,
-        format: str,
-        codec: str,
-        prompt: UI | None = None,
-        extra_pnginfo: UI | None = None,
-    ) -> UI:
-        del format  # "auto" is MP4 as well: every video here is one
-        metadata = {**(extra_pnginfo or {}), **({} if prompt is None else {"prompt": prompt})}
+    def run(self, video: Any, filename_prefix: str, format: str, codec: str, **hidden: Any) -> UI:
+        del format  # "auto" is MP4 as well: every film here is one
         buffer = io.BytesIO()
-        video.save_to(buffer, metadata=metadata, codec=codec)
+        video.save_to(buffer, metadata=metadata(**hidden), codec=codec)
         size = video.get_dimensions()
         saved = folders.current.get().save(
             [buffer.getvalue()], filename_prefix, "mp4", "output", size

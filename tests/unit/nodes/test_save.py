@@ -32,7 +32,7 @@ def test_the_very_bytes_are_saved_under_the_suffix_of_their_kind(
     kind: Any, name: str, tmp_path: Path
 ):
     folders.current.set(Folders(tmp_path, ()))
-    comfy.use(HeadlessHost(Silent(), "auto", tmp_path))
+    comfy.use(HeadlessHost(Silent(), "auto"))
     content = moving("GIF", FRAMES, 80) if kind == "gif" else b"any bytes"
     shown = SAVE().save(File(content, kind), "a/x")["ui"]
     assert (tmp_path / "a" / name).read_bytes() == content
