@@ -6,10 +6,14 @@ decoded, and a call is repeated only where `retry` knows that it costs nothing.
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from ..api.fields import ImageField, Request
+from ..cancellation import CancelScope
 from ..errors import Cancelled, RateLimited, ServerBusy, VisionCraftError
 from ..http.call import Response
 from ..media.images import sniff
@@ -43,7 +47,9 @@ class GenerationRun:
         the decoder."""
         if not self._key:
             return self._from_server()
-        with self._server.store.request_lock(self._key, self._context.scope.is_cancelled):
+        scope = self._context.scope
+        lock = self._server.store.request_lock(self._key, scope.is_cancelled)
+        with _process_lock(self._key, scope), lock:
             return self._from_store() or self._from_server()
 
     def _from_store(self) -> Result | None:
@@ -193,3 +199,24 @@ def _count_note(request: Request, got: int) -> tuple[str, ...]:
         return ()
     taken = f" The first {MOST_FILES} were taken." if got > MOST_FILES else ""
     return (f"The server sent {got} picture(s) where {asked} were asked for.{taken}",)
+
+
+_running: set[str] = set()
+_changed = threading.Condition()
+
+
+@contextmanager
+def _process_lock(key: str, scope: CancelScope) -> Iterator[None]:
+    """Lets one run of this process at a time work on a request, be the disk writable or not: the
+    second finds what the first brought."""
+    with _changed:
+        while key in _running:
+            scope.wait(_changed)
+            scope.raise_if_cancelled("queue")
+        _running.add(key)
+    try:
+        yield
+    finally:
+        with _changed:
+            _running.discard(key)
+            _changed.notify_all()
