@@ -32,6 +32,8 @@ class Background(Generic[T]):
 
     def result(self) -> T:
         """What `work` gave; raises what it raised."""
+        if error := self._outcome.exception(0):
+            raise error from None
         return self._outcome.result(0)
 
     def _run(self) -> None:
