@@ -22,9 +22,9 @@ from typing import Any
 
 import pytest
 import requests
+from support.paths import ROOT
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
-ROOT = Path(__file__).parent.parent.parent
 PACK = ("__init__.py", "nodes", "visioncraft_core", "example_workflows", "web")
 HINT = "no ComfyUI found: clone it to ~/comfy/ComfyUI with a .venv, or set COMFYUI_PATH"
 STARTS_WITHIN = 300  # seconds; the first start of an installation takes long
