@@ -14,7 +14,7 @@ from visioncraft.nodes import comfy
 from visioncraft.visioncraft_core import Client
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
-settings.register_profile("default", deadline=None, max_examples=150)
+settings.register_profile("default", deadline=None, max_examples=60)
 settings.load_profile("default")
 
 
@@ -22,6 +22,10 @@ def pytest_configure(config: pytest.Config) -> None:
     timing.strict = (
         "timed" in (config.option.markexpr or "") and "not timed" not in config.option.markexpr
     )
+
+
+def pytest_report_header() -> str:
+    return "slow tiers run when they are named: -m comfyui, browser, bench, soak or schemathesis"
 
 
 @pytest.fixture(autouse=True)
