@@ -160,7 +160,7 @@ class ApiNode:
                 self.partial_runs.note({**values, "server": server, "seed": seed})
             outputs = self.output(requests[0], result, notes)
             summary = " ".join([f"Done in {result.seconds:.1f} s.", *notes])
-            for line in [summary] if comfy.host().keeps_text else notes:
+            for line in [summary] if comfy.host().keeps_status else notes:
                 report(line)
             return outputs
 

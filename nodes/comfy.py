@@ -31,7 +31,7 @@ from .video_input import Video
 if TYPE_CHECKING:
     from torch import Tensor
 
-LOOK_EVERY = 0.1  # seconds between two looks at ComfyUI's interrupt
+POLL_INTERVAL = 0.1  # seconds between two looks at ComfyUI's interrupt
 STATUS_EVENT = "visioncraft.status"  # web/js/status.js listens
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ T = TypeVar("T")
 class QuietHost:
     """What runs the nodes; this one without ComfyUI: never interrupted, shows nothing."""
 
-    keeps_text = False
+    keeps_status = False
     """Whether the last text stays on the node, so that waits are counted and ends reported."""
 
     def interrupted(self) -> bool:
@@ -79,7 +79,7 @@ class QuietHost:
 class ComfyHost(QuietHost):
     """The ComfyUI that loaded this pack. Its modules are looked up when they are needed."""
 
-    keeps_text = True
+    keeps_status = True
 
     def interrupted(self) -> bool:
         # The variant that throws would clear the flag, and the other nodes would run on.
@@ -177,8 +177,8 @@ async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
     outcome = "Stopped."
     try:
         while not job.done.done():
-            await asyncio.wait({job.done}, timeout=LOOK_EVERY)
-            if current.keeps_text:
+            await asyncio.wait({job.done}, timeout=POLL_INTERVAL)
+            if current.keeps_status:
                 status.count()
             if current.interrupted():
                 raise current.interruption()
@@ -190,7 +190,7 @@ async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
         raise current.interruption() from None
     finally:
         cancel.set()
-        status.end(outcome if current.keeps_text else "")
+        status.end(outcome if current.keeps_status else "")
     return result
 
 

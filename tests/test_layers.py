@@ -1,4 +1,4 @@
-"""The plan of the house: which room may import which. Read it as a map, from the ground up."""
+"""The layers: which package may import which. Read the list as a map, from the bottom up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.paths import ROOT
 
-# From low to high: a room imports only rooms that stand before it. A file of its own is a room.
+# From low to high: a package imports only what stands before it. Some are single files.
 PLAN = [
     "visioncraft_core/errors.py",
     "visioncraft_core/urls.py",
@@ -66,10 +66,10 @@ def files() -> tuple[str, ...]:
 def imports(file: str) -> tuple[frozenset[str], frozenset[str]]:
     """The top-level modules that `file` imports, and the files of this pack."""
     tree = ast.parse((ROOT / file).read_text("utf-8"))
-    return arrows(file, tree)
+    return imports_in(file, tree)
 
 
-def arrows(file: str, tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
+def imports_in(file: str, tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]:
     absolute: set[str] = set()
     own: set[str] = set()
     for node in list(ast.walk(tree)):
@@ -90,20 +90,24 @@ def arrows(file: str, tree: ast.Module) -> tuple[frozenset[str], frozenset[str]]
     return frozenset(absolute), frozenset(own - {file})
 
 
-def room_of(file: str) -> str:
-    """The innermost room of the plan that holds `file`."""
-    rooms = [room for room in PLAN if file == room or (room[-1] == "/" and file.startswith(room))]
-    assert rooms, f"{file} stands in no room of the plan"
-    return max(rooms, key=len)
+def package_of(file: str) -> str:
+    """The innermost entry of PLAN that holds `file`."""
+    packages = [
+        package
+        for package in PLAN
+        if file == package or (package[-1] == "/" and file.startswith(package))
+    ]
+    assert packages, f"{file} stands in no entry of PLAN"
+    return max(packages, key=len)
 
 
-def wrong_arrows(file: str, targets: Iterable[str]) -> list[str]:
-    here = PLAN.index(room_of(file))
-    return [f"{file} -> {to}" for to in targets if PLAN.index(room_of(to)) > here]
+def wrong_imports(file: str, targets: Iterable[str]) -> list[str]:
+    here = PLAN.index(package_of(file))
+    return [f"{file} -> {to}" for to in targets if PLAN.index(package_of(to)) > here]
 
 
-def ring(graph: dict[str, Iterable[str]]) -> list[str]:
-    """The files of one circle of imports, none where there is no circle."""
+def cycle(graph: dict[str, Iterable[str]]) -> list[str]:
+    """The files of one import cycle, none where there is no cycle."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -111,21 +115,21 @@ def ring(graph: dict[str, Iterable[str]]) -> list[str]:
     return []
 
 
-def test_arrows_run_down_between_rooms():
-    wrong = [arrow for file in files() for arrow in wrong_arrows(file, imports(file)[1])]
+def test_imports_lead_down_only():
+    wrong = [target for file in files() for target in wrong_imports(file, imports(file)[1])]
     assert not wrong, "\n".join(wrong)
 
 
-def test_no_files_import_each_other_in_a_ring():
-    assert not ring({file: imports(file)[1] for file in files()})
+def test_there_is_no_import_cycle():
+    assert not cycle({file: imports(file)[1] for file in files()})
 
 
-def test_every_room_of_the_plan_exists():
-    assert [room for room in PLAN if not (ROOT / room).exists()] == []
+def test_every_entry_of_the_plan_exists():
+    assert [package for package in PLAN if not (ROOT / package).exists()] == []
 
 
 @pytest.mark.parametrize(
-    ("file", "line", "arrow"),
+    ("file", "line", "target"),
     [
         ("visioncraft_core/http/body.py", "from ..store import store", "store/store.py"),
         ("visioncraft_core/errors.py", "from .urls import origin_of", "urls.py"),
@@ -133,18 +137,18 @@ def test_every_room_of_the_plan_exists():
         ("visioncraft_core/service/app.py", "from .faults import rules", "faults/rules.py"),
     ],
 )
-def test_a_line_that_leads_upwards_is_found(file: str, line: str, arrow: str):
-    _, targets = arrows(file, ast.parse(line))
-    (wrong,) = wrong_arrows(file, targets)
-    assert wrong.endswith(arrow)
+def test_an_import_that_leads_upwards_is_found(file: str, line: str, target: str):
+    _, targets = imports_in(file, ast.parse(line))
+    (wrong,) = wrong_imports(file, targets)
+    assert wrong.endswith(target)
 
 
-def test_a_line_that_closes_a_ring_is_found():
+def test_an_import_that_closes_a_cycle_is_found():
     graph = {file: set(imports(file)[1]) for file in files()}
     below = "visioncraft_core/http/addresses.py"
-    _, targets = arrows(below, ast.parse("from . import transport"))
+    _, targets = imports_in(below, ast.parse("from . import transport"))
     graph[below] |= targets
-    assert {below, "visioncraft_core/http/transport.py"} <= set(ring(dict(graph)))
+    assert {below, "visioncraft_core/http/transport.py"} <= set(cycle(dict(graph)))
 
 
 def test_the_service_could_serve_any_client():

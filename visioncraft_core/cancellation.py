@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from .errors import Cancelled, Charged
 
-LOOK_EVERY = 0.05  # seconds; a cancelled caller is promised to be free within a quarter second
+POLL_INTERVAL = 0.05  # seconds; a cancelled caller is promised to be free within a quarter second
 
 ShouldCancel = Callable[[], bool]
 
@@ -81,7 +81,7 @@ class CancelScope:
 
     def _watch(self) -> None:
         try:
-            while not self._ended.wait(LOOK_EVERY):
+            while not self._ended.wait(POLL_INTERVAL):
                 self.is_cancelled()
                 for check in tuple(self._checks):
                     check()

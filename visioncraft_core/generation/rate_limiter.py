@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from ..cancellation import CancelScope
 from ..errors import RateLimitWaitExceeded
 
-SPREAD = 0.1  # seconds for each call that waits, so that not all come back at the same moment
-LONGEST_SPREAD = 2.0
+JITTER = 0.1  # seconds for each call that waits, so that not all come back at the same moment
+MAX_JITTER = 2.0
 
 
 @dataclass
@@ -61,25 +61,25 @@ class RateLimiter:
             self._resume = max(self._resume, time.monotonic() + seconds)
 
     def _enter(self, max_concurrency: int, state: WaitState) -> None:
-        announced, spread, paused_since, queued = 0.0, 0.0, 0.0, False
+        announced, jitter, paused_since, queued = 0.0, 0.0, 0.0, False
         with self._changed:
             self._waiting += 1
             try:
                 while True:
                     now = time.monotonic()
                     left: float | None = None
-                    if self._resume > now or (spread and self._resume + spread > now):
+                    if self._resume > now or (jitter and self._resume + jitter > now):
                         # Announced once for each pause; the host counts the seconds.
                         if self._resume > announced:
                             announced = self._resume
-                            spread = self._spread()
+                            jitter = self._jitter()
                             state.on_progress(
                                 f"waiting {announced - now:.0f} s, because the server asked for it"
                             )
                         if state.paused + announced - now > state.max_wait:
                             raise _wait_exceeded(state, announced - now)
                         paused_since = paused_since or now
-                        left = self._resume + spread - now
+                        left = self._resume + jitter - now
                     elif self._taken < max_concurrency:
                         state.paused += now - paused_since if paused_since else 0.0
                         self._taken += 1
@@ -92,8 +92,8 @@ class RateLimiter:
             finally:
                 self._waiting -= 1
 
-    def _spread(self) -> float:
-        return random.uniform(0, min(LONGEST_SPREAD, SPREAD * self._waiting))  # noqa: S311
+    def _jitter(self) -> float:
+        return random.uniform(0, min(MAX_JITTER, JITTER * self._waiting))  # noqa: S311
 
 
 def _wait_exceeded(state: WaitState, left: float) -> RateLimitWaitExceeded:

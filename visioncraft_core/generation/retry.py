@@ -29,9 +29,9 @@ from ..errors import (
 )
 from ..profiles.profile import RetryPolicy
 
-UNSENT_TRIES = 3
-REFUSED_TRIES = 4
-FETCH_TRIES = 4
+UNSENT_ATTEMPTS = 3
+REFUSED_ATTEMPTS = 4
+FETCH_ATTEMPTS = 4
 FETCH_SECONDS = 60.0  # after which a download is not repeated
 LONGEST_RETRY_AFTER = 150.0  # seconds; a longer one becomes an error that names it
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
@@ -79,11 +79,11 @@ def max_post_attempts(error: VisionCraftError, retry_policy: RetryPolicy) -> int
     if isinstance(error, ConnectionFailed) and not isinstance(
         error, HostNotFound | CertificateError
     ):
-        return UNSENT_TRIES
+        return UNSENT_ATTEMPTS
     if isinstance(error, RateLimited | ServerBusy):
-        return REFUSED_TRIES
+        return REFUSED_ATTEMPTS
     if retry_policy == "unknown" and isinstance(error, OutcomeUnknown):
-        return UNSENT_TRIES
+        return UNSENT_ATTEMPTS
     return 1
 
 
@@ -91,8 +91,8 @@ def max_get_attempts(error: VisionCraftError) -> int:
     """How often something that costs nothing may be asked for when it ends with `error`."""
     if isinstance(error, HostNotFound | CertificateError | TotalTimeout):
         return 1
-    passing = (ConnectionFailed, OutcomeUnknown, RateLimited, ServerBusy, DownloadFailed)
-    return FETCH_TRIES if isinstance(error, passing) else 1
+    transient = (ConnectionFailed, OutcomeUnknown, RateLimited, ServerBusy, DownloadFailed)
+    return FETCH_ATTEMPTS if isinstance(error, transient) else 1
 
 
 def call_with_retries(

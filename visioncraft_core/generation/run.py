@@ -17,7 +17,7 @@ from ..cancellation import CancelScope
 from ..errors import Cancelled, RateLimited, ServerBusy, VisionCraftError
 from ..http.call import Response
 from ..media.images import sniff
-from ..store.store import ABOUT
+from ..store.store import PROMPT_PREVIEW
 from . import replies
 from .context import RunContext
 from .delivery import MOST_FILES, NOT_STORED_NOTE, FinalFailure, collect_files
@@ -183,7 +183,7 @@ def _about(request: Request) -> str:
         for field in request.fields()
         if field.required and not isinstance(field.kind, ImageField)
     ]
-    return " ".join(" | ".join(texts).split())[:ABOUT]
+    return " ".join(" | ".join(texts).split())[:PROMPT_PREVIEW]
 
 
 def _words(value: Any) -> str:

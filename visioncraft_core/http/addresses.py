@@ -1,9 +1,10 @@
-"""Which addresses a stranger may send us to.
+"""Which addresses a result URL may lead to: protection against server-side request forgery.
 
-A result URL is text from a server. `check_url` judges the text, `is_public` the address that a name
-turned out to have, at the moment of dialling: between a check and a later look-up the answer could
-change. The tables are our own, because `ipaddress.is_global` calls several ways home global on
-Python up to 3.13, such as ::127.0.0.1 and 64:ff9b::7f00:1. Opens no connection.
+A result URL is text from an untrusted server. `check_url` judges the text; `is_public` judges the
+IP address at the moment of connecting, because a name may resolve to another address after a check
+(DNS rebinding). The tables are our own: up to Python 3.13 `ipaddress.is_global` calls several
+addresses global that lead back to this machine, such as ::127.0.0.1 and 64:ff9b::7f00:1. Opens no
+connection.
 """
 
 from __future__ import annotations

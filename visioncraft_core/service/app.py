@@ -68,7 +68,7 @@ class App:
         self._files = PublishedFiles(self.limits.result_bytes)
         self._jobs: dict[str, list[str]] = {}
         self._asked_jobs: set[str] = set()
-        self._at_work = 0
+        self._active = 0
 
     def build(self) -> web.Application:
         app = web.Application(
@@ -136,14 +136,14 @@ class App:
         return handle
 
     async def _generate(self, asked: Request, request: web.Request) -> web.StreamResponse:
-        if self._at_work >= self.limits.at_work:
+        if self._active >= self.limits.max_active:
             raise EngineBusy(retry_after=1.0)
-        self._at_work += 1
+        self._active += 1
         try:
             await asyncio.sleep(self.latency)
             output = await self.engine.generate(asked, Job(self._seeds.next(asked)))
         finally:
-            self._at_work -= 1
+            self._active -= 1
         self.executions += 1
 
         def publish(content: bytes) -> str:

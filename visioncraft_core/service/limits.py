@@ -15,6 +15,6 @@ class Limits:
     body_seconds: float = 60.0
     keep_alive_seconds: float = 5.0
     connections: int = 64
-    at_work: int = 16
+    max_active: int = 16
     body_bytes: int = 32 * MIB
     result_bytes: int = 256 * MIB  # the oldest are forgotten: a session may be long

@@ -14,7 +14,7 @@ from secrets import token_hex
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from ..cancellation import LOOK_EVERY, ShouldCancel
+from ..cancellation import POLL_INTERVAL, ShouldCancel
 from ..errors import Cancelled
 
 LEFT_BEHIND = 3600.0  # seconds after which a file that nobody has locked may go
@@ -34,7 +34,7 @@ def request_lock(path: Path, should_cancel: ShouldCancel) -> Iterator[None]:
             while not _acquire(lock):
                 if should_cancel():
                     raise Cancelled("Cancelled.", phase="queue", charged="no")
-                time.sleep(LOOK_EVERY)
+                time.sleep(POLL_INTERVAL)
     try:
         yield
     finally:

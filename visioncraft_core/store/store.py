@@ -35,8 +35,8 @@ from .locks import LEFT_BEHIND, remove_unused_locks, request_lock
 
 MAX_BYTES = 2 * 2**30
 MAX_REQUESTS = 50_000  # texts are so small that they would never come to so many bytes
-ABOUT = 80  # characters of a prompt in the list
-USE_NOTED_EVERY = 60.0  # seconds: to note a use writes to the disk
+PROMPT_PREVIEW = 80  # characters of a prompt in the list
+LAST_USE_PRECISION = 60.0  # seconds: to note a use writes to the disk
 
 _SETUP = (
     # Not WAL, which needs memory that all processes share: a network drive has none. Nor DELETE,
@@ -254,7 +254,7 @@ class Store:
                     now = time.time()
                     with suppress(sqlite3.Error):
                         query = "UPDATE requests SET used = ? WHERE key = ? AND used < ?"
-                        db.execute(query, (now, key, now - USE_NOTED_EVERY))
+                        db.execute(query, (now, key, now - LAST_USE_PRECISION))
                     return Response(status, {}, content, origin)
         return None
 

@@ -1,5 +1,5 @@
 // Repairs files that earlier versions of this pack damaged when they were saved after a run.
-// nodes/headless/canvas/input_specs.py reads such files by the same rule.
+// nodes/headless/canvas/widget_values.py reads such files by the same rule.
 
 import { app } from "../../../scripts/app.js"
 
@@ -12,17 +12,17 @@ const FITS = {
   COMBO: (value) => typeof value === "string",
 }
 
-const places = new Map() // by node class, what the entries of widgets_values belong to
+const widgetsByClass = new Map() // what the entries of widgets_values belong to
 
-function placesOf({ input }) {
+function widgetsOf({ input }) {
   const specs = Object.entries({ ...input?.required, ...input?.optional })
   return specs.flatMap(([name, [kind, options = {}]]) => {
     const fits = FITS[Array.isArray(kind) ? "COMBO" : kind]
     if (!fits || options.forceInput) return []
-    const first = { name, fits, usual: options.default }
+    const first = { name, fits, defaultValue: options.default }
     if (!options.control_after_generate) return [first]
     const isMode = (value) => CONTROL_MODES.includes(value)
-    return [first, { name: "control_after_generate", fits: isMode, usual: "randomize" }]
+    return [first, { name: "control_after_generate", fits: isMode, defaultValue: "randomize" }]
   })
 }
 
@@ -30,7 +30,7 @@ function placesOf({ input }) {
 // value. A list with one value too many passed for one of a much older front end: when it was
 // opened, a value in the middle was dropped and the text became the last one.
 function repair(node) {
-  const expected = places.get(node.type) ?? []
+  const expected = widgetsByClass.get(node.type) ?? []
   const values = node.widgets_values
   if (!expected.length || !Array.isArray(values)) return []
   values.splice(expected.length)
@@ -42,7 +42,7 @@ function repair(node) {
   const misfits = (list) => expected.filter(({ fits }, index) => !fits(list[index]))
   const best = gaps.reduce((a, b) => (misfits(b).length < misfits(a).length ? b : a))
   node.widgets_values = best.map((value, index) =>
-    expected[index].fits(value) ? value : expected[index].usual,
+    expected[index].fits(value) ? value : expected[index].defaultValue,
   )
   delete node.widgets_values_named
   return misfits(best).map(({ name }) => name)
@@ -70,7 +70,7 @@ app.registerExtension({
 
   beforeRegisterNodeDef(_type, definition) {
     if (definition.name.startsWith("VisionCraft")) {
-      places.set(definition.name, placesOf(definition))
+      widgetsByClass.set(definition.name, widgetsOf(definition))
     }
   },
 

@@ -58,8 +58,8 @@ class CanvasNode:
     title: str
     inputs: tuple[Slot, ...]
     outputs: tuple[str, ...]
-    saved: object
-    named: object
+    widgets_values: object
+    widgets_values_named: object
     properties: dict[str, Any]
 
 
@@ -145,8 +145,8 @@ def _node(member: dict[str, Any]) -> CanvasNode:
         title=title if isinstance(title, str) else "",
         inputs=tuple(_slot(each, owner) for each in _members(member.get("inputs"), owner)),
         outputs=tuple(_type(each) for each in _members(member.get("outputs"), owner)),
-        saved=member.get("widgets_values"),
-        named=member.get("widgets_values_named"),
+        widgets_values=member.get("widgets_values"),
+        widgets_values_named=member.get("widgets_values_named"),
         properties=properties if isinstance(properties, dict) else {},
     )
 

@@ -23,8 +23,8 @@ from .canvas import (
     SubgraphPort,
 )
 from .graph import Link, Node, WorkflowProblem, cycle_problem, listed
-from .input_specs import CONTROL_MODES, NO_VALUE, Input, NodeTypes, lost_values, widget_values
 from .subgraphs import PlacedNode, Scope, flatten
+from .widget_values import CONTROL_MODES, NO_VALUE, Input, NodeTypes, lost_values, widget_values
 
 ANYTHING = "*"
 ALIAS = "Node name for S&R"
@@ -94,7 +94,7 @@ def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
 def _node(placed: PlacedNode, notes: list[str]) -> Node:
     values = placed.widgets
     slots = {slot.name: slot for slot in placed.slots}
-    lost = lost_values(placed.inputs, placed.node.saved)
+    lost = lost_values(placed.inputs, placed.node.widgets_values)
     inputs: dict[str, Any] = {}
     for name, declared in placed.inputs.items():
         fed = _trace(InputRef(placed, slots[name]))
@@ -206,12 +206,12 @@ def _control(inputs: Mapping[str, Input], node: CanvasNode) -> dict[str, str]:
     shown: dict[str, Input] = {}
     for name, each in inputs.items():
         shown[name] = each
-        if CONTROL not in shown and any(it.usual == CONTROL_MODES for it in each.followers()):
+        if CONTROL not in shown and any(it.accepted == CONTROL_MODES for it in each.companions()):
             shown[name] = replace(each, options={**each.options, CONTROL: False})
             shown[CONTROL] = Input(CONTROL, "COMBO")
     if CONTROL not in shown:
         return {}
-    mode = widget_values(shown, node.saved, node.named)[CONTROL]
+    mode = widget_values(shown, node.widgets_values, node.widgets_values_named)[CONTROL]
     return {CONTROL: mode if mode in CONTROL_MODES else NEW_CONTROL}
 
 

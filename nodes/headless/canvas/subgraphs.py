@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 
 from .canvas import BYPASSED, MUTED, PRIMITIVE, VIRTUAL, Canvas, CanvasNode, Slot, SubgraphPort
 from .graph import WorkflowProblem, cycle_problem
-from .input_specs import Input, NodeTypes, widget_values
+from .widget_values import Input, NodeTypes, widget_values
 
 # Files of real people have 3 levels and a few hundred nodes. The limits stop a small file from
 # growing into millions of nodes, which ComfyUI could not show either.
@@ -58,7 +58,7 @@ class Scope:
             for port, (node, name) in sources.items()
             if name in node.widgets
         }
-        saved = host.node.saved
+        saved = host.node.widgets_values
         if isinstance(saved, list):
             # By position over the inputs that have a widget, linked or not (1.27 configure,
             # 1.58 _applyPromotedWidgetValues).
@@ -107,7 +107,7 @@ class Scope:
         Front end 1.58 reads the n-th saved value as that of the n-th entry; where there is none the
         inner node's own value holds (proxyWidgetMigration.ts).
         """
-        saved = self.host.node.saved if self.host else None
+        saved = self.host.node.widgets_values if self.host else None
         for (node, name), value in zip(
             self._proxies, saved if isinstance(saved, list) else (), strict=False
         ):
@@ -175,10 +175,10 @@ class PlacedNode:
         given = self.scope.overrides.items()
         set_outside = {name: value for (owner, name), value in given if owner == node.id}
         if node.type == PRIMITIVE:
-            saved = node.saved if isinstance(node.saved, list) else []
+            saved = node.widgets_values if isinstance(node.widgets_values, list) else []
             found = [*set_outside.values(), *saved]
             return {"value": found[0]} if found else {}
-        values = widget_values(self.inputs, node.saved, node.named)
+        values = widget_values(self.inputs, node.widgets_values, node.widgets_values_named)
         return values | {name: value for name, value in set_outside.items() if name in values}
 
 

@@ -17,8 +17,8 @@ from typing import Any
 from ....visioncraft_core.errors import WorkflowError, clip
 from .canvas import is_canvas, key, read_canvas
 from .graph import LONGEST_NAME, Link, Node, WorkflowProblem, listed, refuse_cycle
-from .input_specs import Input, NodeTypes
 from .link_resolver import CanvasNodeState, refuse_unknown, resolve_links
+from .widget_values import Input, NodeTypes
 from .workflow_file import OTHER_FILE, read_json, refuse_depth
 
 __all__ = ["CanvasNodeState", "Link", "Node", "Workflow", "load", "parse"]

@@ -40,7 +40,7 @@ from .key import check_key
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
 # Below these, known holes are open in what we are built on; we stay safe by our own checks.
-FLOORS = {"requests": (2, 32, 4), "urllib3": (2, 7, 0), "pillow": (12, 2, 0)}
+MIN_VERSIONS = {"requests": (2, 32, 4), "urllib3": (2, 7, 0), "pillow": (12, 2, 0)}
 
 _STEPS: list[tuple[str, tuple[type[VisionCraftError], ...]]] = [
     ("DNS", (HostNotFound, DNSLookupFailed)),
@@ -107,15 +107,15 @@ def checks(server: str) -> Iterator[Check]:
 def _packages() -> Check:
     found: list[str] = []
     old: list[str] = []
-    for name, floor in FLOORS.items():
+    for name, minimum in MIN_VERSIONS.items():
         try:
             installed = version(name)
         except PackageNotFoundError:
             continue
         found.append(f"{name} {installed}")
         numbers = tuple(int(n) for n in re.findall(r"\d+", installed)[:3])
-        if numbers < floor:
-            old.append(f"{name} below {'.'.join(map(str, floor))} has known holes")
+        if numbers < minimum:
+            old.append(f"{name} below {'.'.join(map(str, minimum))} has known holes")
     return Check("warning" if old else "ok", "packages", "; ".join([", ".join(found), *old]))
 
 

@@ -14,7 +14,7 @@ from support.timing import at_most
 from visioncraft.visioncraft_core import errors
 from visioncraft.visioncraft_core.cancellation import CancelScope
 from visioncraft.visioncraft_core.generation.retry import (
-    FETCH_TRIES,
+    FETCH_ATTEMPTS,
     LONGEST_RETRY_AFTER,
     RetryBudget,
     call_with_retries,
@@ -164,7 +164,7 @@ def test_whatever_happens_it_is_carried_out_at_most_once_and_never_waits_without
         assert type(error) is calls[-1]
     else:
         assert (result, calls[-1]) == ("done", None)
-    assert len(waits) == len(calls) - 1 <= min(tokens, FETCH_TRIES - 1)
+    assert len(waits) == len(calls) - 1 <= min(tokens, FETCH_ATTEMPTS - 1)
     perhaps_done = [ending for ending in calls if ending is None or ending not in SURE]
     assert len(perhaps_done) <= 1 or retry_policy == "unknown"
     assert sum(waits) <= 0.5 + 1 + 2

@@ -14,7 +14,7 @@ import pytest
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import cli
 from visioncraft.nodes.headless.canvas import workflow
-from visioncraft.nodes.headless.canvas.input_specs import (
+from visioncraft.nodes.headless.canvas.widget_values import (
     declared_inputs,
     lost_values,
     widget_values,
@@ -87,7 +87,7 @@ def test_no_node_takes_a_status_text_for_a_value(class_type: str):
     for name, each in inputs.items():
         if each.is_widget:
             odd = {"INT": 3, "FLOAT": 0.5, "BOOLEAN": True}.get(each.type, f"some {name}")
-            saved += [odd, *(place.usual[0] for place in each.followers())]
+            saved += [odd, *(place.accepted[0] for place in each.companions())]
     plain = widget_values(inputs, saved, None)
     assert "Done in 0.1 s." not in plain.values()
     assert widget_values(inputs, [*saved, "Done in 0.1 s."], None) == plain

@@ -174,7 +174,7 @@ def test_a_hundred_slow_visitors_do_not_keep_others_out():
 
 
 def test_more_work_than_it_can_do_is_put_off():
-    with Sandbox(latency=0.5, limits=Limits(at_work=2)) as sandbox:
+    with Sandbox(latency=0.5, limits=Limits(max_active=2)) as sandbox:
 
         def work(_number: int) -> requests.Response:
             return requests.post(sandbox.url + "/upscale", json=UPSCALE, timeout=60)

@@ -31,14 +31,14 @@ LOST: Any = object()
 
 
 @dataclass(frozen=True)
-class WidgetSlot:
-    """One place in `widgets_values`: of an input, or of a widget only the front end has."""
+class Widget:
+    """One widget in `widgets_values`: of an input, or of a widget only the front end has."""
 
     input: Input | None = None
-    usual: tuple[object, ...] = ()
+    accepted: tuple[object, ...] = ()
 
     def fits(self, value: object) -> bool:
-        return self.input.fits(value) if self.input else value in self.usual
+        return self.input.fits(value) if self.input else value in self.accepted
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,20 @@ class Input:
             return self.choices[0] if self.choices else ""
         return {"INT": 0, "FLOAT": 0, "BOOLEAN": False}.get(self.type, "")
 
-    def followers(self) -> list[WidgetSlot]:
+    def companions(self) -> list[Widget]:
         """The front-end-only widgets that come right after this one."""
         control = self.options.get("control_after_generate")
-        places = []
+        widgets = []
         if self.type == "INT" and (self.name in SEEDS if control is None else control):
-            places.append(WidgetSlot(usual=CONTROL_MODES))
+            widgets.append(Widget(accepted=CONTROL_MODES))
         if self.type == "COMBO" and self.options.get("remote"):
-            places.append(WidgetSlot(usual=(True, False)))
+            widgets.append(Widget(accepted=(True, False)))
             if self.options["remote"].get("refresh_button"):
-                places.append(WidgetSlot(usual=("refresh",)))
+                widgets.append(Widget(accepted=("refresh",)))
         if self.type == "COMBO" and control:
             # A combo gets a second one, the filter (addValueControlWidgets).
-            places += [WidgetSlot(usual=CONTROL_MODES), WidgetSlot(usual=("",))]
-        return places
+            widgets += [Widget(accepted=CONTROL_MODES), Widget(accepted=("",))]
+        return widgets
 
     def fits(self, value: object) -> bool:
         """Whether a widget of this input can hold `value`, whatever its limits."""
@@ -110,7 +110,7 @@ class Input:
         raise ValueError(f"a link from a node, because its type is {self.type}")
 
 
-SOCKET = WidgetSlot()
+SOCKET = Widget()
 
 
 class NodeTypes:
@@ -171,60 +171,60 @@ def lost_values(inputs: Mapping[str, Input], saved: object) -> list[str]:
 
 def _by_position(inputs: list[Input], saved: list[Any]) -> dict[str, Any]:
     positions = _positions(inputs)
-    places = [place for place in positions if place is not SOCKET]
+    widgets = [widget for widget in positions if widget is not SOCKET]
     # What is left over at the end is ignored, as in the front end.
-    values = saved[: len(places)]
-    if len(saved) == len(positions) > len(places):
+    values = saved[: len(widgets)]
+    if len(saved) == len(positions) > len(widgets):
         # Before front end 1.16 an input with forceInput saved a dummy value (migrateWidgetsValues).
         # A status text at the end makes a list as long.
         paired = zip(saved, positions, strict=True)
-        of_widgets = [value for value, place in paired if place is not SOCKET]
-        values = min((of_widgets, values), key=lambda each: _misfits(each, places))
+        of_widgets = [value for value, widget in paired if widget is not SOCKET]
+        values = min((of_widgets, values), key=lambda each: _misfits(each, widgets))
     found: dict[str, Any] = {}
-    rest = list(reversed(_restored(values, places)))
-    for place in places:
+    rest = list(reversed(_restored(values, widgets)))
+    for widget in widgets:
         if not rest:
             break
         # A list that is too short was written before inputs were appended, or by a tool that
         # does not know about control_after_generate. What stands there tells which.
-        missing = not place.input and len(saved) < len(places) and rest[-1] not in place.usual
+        missing = not widget.input and len(saved) < len(widgets) and rest[-1] not in widget.accepted
         if not missing:
             value = rest.pop()
-            if place.input:
-                found[place.input.name] = value
+            if widget.input:
+                found[widget.input.name] = value
     return found
 
 
-def _restored(values: list[Any], places: list[WidgetSlot]) -> list[Any]:
+def _restored(values: list[Any], widgets: list[Widget]) -> list[Any]:
     """`values` as they were before front end 1.27 opened a list with a status text at its end.
 
     It took the list for one with a dummy value in it and removed one that was none, so that all
     behind it moved up and the text became the last value.
     """
-    if len(values) < len(places) or not places or not isinstance(values[-1], str):
+    if len(values) < len(widgets) or not widgets or not isinstance(values[-1], str):
         return values
-    if places[-1].fits(values[-1]):
+    if widgets[-1].fits(values[-1]):
         return values
     gaps = [values[:at] + [LOST] + values[at:-1] for at in reversed(range(len(values)))]
-    best = min(gaps, key=lambda gap: _misfits(gap, places))
-    fitted = zip(best, places, strict=True)
-    return [value if place.fits(value) else LOST for value, place in fitted]
+    best = min(gaps, key=lambda gap: _misfits(gap, widgets))
+    fitted = zip(best, widgets, strict=True)
+    return [value if widget.fits(value) else LOST for value, widget in fitted]
 
 
-def _misfits(values: list[Any], places: list[WidgetSlot]) -> int:
-    return sum(not place.fits(value) for value, place in zip(values, places, strict=True))
+def _misfits(values: list[Any], widgets: list[Widget]) -> int:
+    return sum(not widget.fits(value) for value, widget in zip(values, widgets, strict=True))
 
 
-def _positions(inputs: list[Input]) -> list[WidgetSlot]:
+def _positions(inputs: list[Input]) -> list[Widget]:
     # An upload button comes after all of these: the backend's input_order does not list it
     # (getOrderedInputSpecs).
-    places: list[WidgetSlot] = []
+    widgets: list[Widget] = []
     for each in inputs:
         if each.is_widget:
-            places += [WidgetSlot(each), *each.followers()]
+            widgets += [Widget(each), *each.companions()]
         elif each.options.get("forceInput"):
-            places.append(SOCKET)
-    return places
+            widgets.append(SOCKET)
+    return widgets
 
 
 def _input(name: str, spec: Any) -> Input:
