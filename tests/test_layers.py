@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.paths import ROOT
+from support.timing import HANG
 
 # From low to high: a package imports only what stands before it. Some are single files.
 PLAN = [
@@ -183,4 +184,4 @@ def test_loading_the_pack_starts_nothing_and_needs_no_torch():
         "assert 'torch' not in sys.modules and 'av' not in sys.modules\n"
         "assert threading.active_count() == 1\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=HANG)

@@ -27,7 +27,7 @@ from support.raw_server import (
     read_request,
     resolving,
 )
-from support.timing import LONG, at_most
+from support.timing import HANG, LONG, at_most
 from visioncraft.visioncraft_core import (
     Client,
     GenerateXL,
@@ -439,7 +439,7 @@ def test_f18_two_calls_never_share_a_connection(sandbox: Sandbox, home: Path):
 
 
 def test_f27_a_server_that_stops_while_it_works_may_have_counted_it(home: Path):
-    with Sandbox(latency=30) as sandbox:
+    with Sandbox(latency=HANG) as sandbox:
         call = client_of(sandbox, home)
         threading.Timer(0.3, sandbox.close).start()
         error = failed(lambda: call.send(XL), errors.ConnectionLost)

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from support.timing import HANG
+
 
 def run_together(program: str, folder: Path, amount: int = 4) -> None:
     """Runs `program` in `amount` processes, whose loops begin at the same time."""
@@ -21,5 +23,5 @@ def run_together(program: str, folder: Path, amount: int = 4) -> None:
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=HANG)
         assert process.returncode == 0

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 LONG = 60.0  # how long a wait lasts that a test ends
+HANG = 500.0  # what takes so many seconds will not end; pytest-timeout ends the test later
 _ENDED = 20.0  # seconds after which such a wait must have ended, however busy the computer is
 
 strict = False  # set by conftest.py where the timed tests were asked for
@@ -22,7 +23,7 @@ def at_most(seconds: float) -> float:
     return seconds if strict else seconds + _ENDED
 
 
-def eventually(happened: Callable[[], object], seconds: float = LONG) -> bool:
+def eventually(happened: Callable[[], object], seconds: float = HANG) -> bool:
     """Whether `happened` becomes true. Waits no longer than it takes."""
     end = time.monotonic() + seconds
     while not happened():

@@ -9,7 +9,7 @@ import pytest
 from support.clients import PATIENT, body_of, client_of
 from support.instant_engine import MeetingEngine
 from support.pictures import gradient, png_of
-from support.timing import at_most
+from support.timing import HANG, at_most
 from visioncraft.visioncraft_core import (
     ENDPOINTS,
     Chat,
@@ -228,7 +228,7 @@ def test_when_nothing_arrived_the_first_error_is_raised(home: Path):
 
 
 def test_cancelling_ends_all_of_them(home: Path):
-    with Sandbox(latency=30) as sandbox:
+    with Sandbox(latency=HANG) as sandbox:
         asked = time.monotonic() + 0.4
         with pytest.raises(errors.Cancelled):
             client_of(sandbox, home).send_all(

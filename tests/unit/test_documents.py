@@ -14,6 +14,7 @@ from typing import Any
 import help_pages
 import pytest
 from support.paths import EXAMPLES, ROOT
+from support.timing import HANG
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from visioncraft.visioncraft_core import errors
 from visioncraft.visioncraft_core.api.catalogs import Catalogs
@@ -99,4 +100,4 @@ def test_every_link_in_the_documents_leads_to_a_file():
 
 @pytest.mark.parametrize("code", re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.M))
 def test_the_python_examples_of_the_readme_run(code: str, tmp_path: Path):
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=HANG)

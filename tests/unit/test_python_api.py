@@ -20,6 +20,7 @@ from PIL import Image
 from support.clients import PATIENT, XL
 from support.pictures import gradient, png_of
 from support.raw_server import raw
+from support.timing import HANG
 from visioncraft import AsyncClient, Chat, Client, File, Generate, Profile, Result, Secret, errors
 from visioncraft.visioncraft_core.api.fields import FieldError
 from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
@@ -44,7 +45,7 @@ def run(program: str, folder: Path) -> list[str]:
     """The lines that `program` prints in a Python of its own."""
     (folder / "program.py").write_text(program, "utf-8")
     command = [sys.executable, "-W", "error", "program.py"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=HANG)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 

@@ -13,6 +13,7 @@ import pytest
 from support.clients import FOUR, PATIENT, XL, client_of, posts
 from support.pictures import gradient, png_of
 from support.raw_server import raw, read_request
+from support.timing import HANG
 from visioncraft.visioncraft_core import Client, Profile, Secret, Upscale, errors
 from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
 from visioncraft.visioncraft_core.media.images import decode
@@ -129,7 +130,7 @@ except errors.Cancelled:
             [sys.executable, "-c", code, str(home), turn],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG,
             check=True,
         ).stdout.split()
         for turn in "12"

@@ -18,7 +18,7 @@ import requests
 from PIL import Image
 from support.paths import EXAMPLES
 from support.pictures import gradient, png_of
-from support.timing import LONG, at_most
+from support.timing import HANG, at_most, eventually
 from visioncraft.nodes.headless.cli import main
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
@@ -54,7 +54,7 @@ def test_a_workflow_runs_from_any_folder_without_key_and_network():
         [COMMAND, "run", str(EXAMPLES / "llm_prompt_to_image.json"), "--set", "3.width=256"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -105,7 +105,7 @@ def test_json_that_could_not_be_written_is_a_failure(home: Path):
     graph = {"1": XL, "2": SAVE}
     with open("/dev/full", "w") as full:
         run = [COMMAND, "run", written(graph), "--json"]
-        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, timeout=HANG, check=False)
     assert done.returncode == 1
     assert b"could not be printed" in done.stderr
     assert Path("output/fox_00001_.png").is_file()
@@ -126,17 +126,14 @@ def test_previews_last_until_the_next_run_and_leave_nothing_else(
     if end != "done":
         graph |= {"3": XL, "4": {**SAVE, "inputs": {**SAVE["inputs"], "images": ["3", 0]}}}
     fault = [parse("generate-xl=500")] if end == "failed" else []
-    with Sandbox(latency=30 if end == "cancelled" else 0, faults=fault) as sandbox:
+    with Sandbox(latency=HANG if end == "cancelled" else 0, faults=fault) as sandbox:
         server = ("--server", sandbox.url)
         process = start("run", written(graph), "--json", *server, env=environment)
         if end == "cancelled":
-            until = time.monotonic() + 30
-            while not (sandbox.requests and list(home.rglob("*.png"))):
-                assert time.monotonic() < until
-                time.sleep(0.02)
+            assert eventually(lambda: sandbox.requests and list(home.rglob("*.png")))
             time.sleep(0.2)
             process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=HANG)
     told = json.loads(out)
     assert told["status"] == end
     preview = Path(told["outputs"]["2"]["images"][0]["path"])
@@ -333,15 +330,13 @@ def test_a_server_that_does_not_serve_ends_with_1(
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_a_run_at_once_and_leaves_no_part_of_a_file(number: signal.Signals):
-    with Sandbox(latency=30) as sandbox:
+    with Sandbox(latency=HANG) as sandbox:
         process = start("run", written({"1": XL, "2": SAVE}), "--server", sandbox.url)
-        end = time.monotonic() + 30
-        while not sandbox.requests and time.monotonic() < end:
-            time.sleep(0.02)
+        assert eventually(lambda: sandbox.requests)
         time.sleep(0.2)
         pressed = time.monotonic()
         process.send_signal(number)
-        out, err = process.communicate(timeout=LONG)
+        out, err = process.communicate(timeout=HANG)
         took = time.monotonic() - pressed
     assert process.returncode == 130
     assert "Cancelled" in err
@@ -391,7 +386,7 @@ def test_ctrl_c_while_it_loads_prints_one_line(moment: str):
         }
     )
     command = [sys.executable, "-c", PRESSES, moment]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANG)
     assert done.returncode == 130
     assert re.fullmatch(r"Cancelled\.[^\n]*\n", done.stderr)
 
@@ -407,12 +402,12 @@ def test_a_failed_call_ends_with_1_and_keeps_what_was_saved():
         "4": {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}},
     }
     process = start("run", written(graph), "--json")
-    process.communicate(timeout=60)
+    process.communicate(timeout=HANG)
     assert process.returncode == 0
     with Sandbox(latency=0.5, faults=[]) as sandbox:
         graph["3"]["inputs"]["model"] = "no-such-model"
         process = start("run", written(graph), "--json", "--server", sandbox.url)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG)
     assert process.returncode == 1
     assert json.loads(out)["status"] == "failed"
     assert "no-such-model" in err
@@ -430,7 +425,7 @@ def test_the_sandbox_prints_its_address_first_and_ends_on_a_signal():
         assert requests.post(url + "/llm", json={}, timeout=60).status_code == 500
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=LONG)
+        process.communicate(timeout=HANG)
     assert process.returncode == 0
 
 

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from support.pictures import gradient, png_of
-from support.timing import at_most, eventually
+from support.timing import HANG, at_most, eventually
 from visioncraft.visioncraft_core.api.endpoints import CATALOGS
 from visioncraft.visioncraft_core.api.fields import ImageField
 from visioncraft.visioncraft_core.errors import ConfigError
@@ -83,7 +83,7 @@ def ask(
         f"Content-Length: {len(body)}",
     ]
     raw, end = b"", "open"
-    until = time.monotonic() + (seconds if fault in OPEN else 20)
+    until = time.monotonic() + (seconds if fault in OPEN else HANG)
     with socket.create_connection((host, int(port)), timeout=60) as connection:
         try:
             connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.timing import at_most
+from support.timing import HANG, at_most
 from visioncraft.visioncraft_core.errors import Cancelled
 from visioncraft.visioncraft_core.http.call import Response
 from visioncraft.visioncraft_core.store.store import Store
@@ -56,7 +56,7 @@ def test_one_process_at_a_time_works_on_a_request(tmp_path: Path):
     (tmp_path / "number").write_text("0")
     processes = [started(COUNTER, tmp_path) for _ in range(4)]
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=HANG)
     assert [process.returncode for process in processes] == [0] * 4
     assert (tmp_path / "number").read_text() == "160"
 

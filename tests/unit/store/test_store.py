@@ -24,6 +24,7 @@ from support.clients import FOUR, PATIENT, XL, client_of, posts
 from support.paths import EXAMPLES
 from support.pictures import gradient, png_of
 from support.processes import run_together
+from support.timing import HANG, eventually
 from visioncraft.visioncraft_core import (
     Chat,
     Client,
@@ -78,7 +79,7 @@ def test_a_process_that_starts_anew_finds_what_an_earlier_one_paid_for(
     flow = EXAMPLES / "text_to_image_sdxl.json"
     for number in (1, 2):
         run = [*command, str(flow), "--server", sandbox.url, "--out", str(tmp_path / "out")]
-        done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(run, capture_output=True, text=True, timeout=HANG, check=True)
         assert ("nothing was sent" in done.stdout) == (number == 2)
     assert posts(sandbox) == 1
     first, second = sorted((tmp_path / "out").rglob("*.png"))
@@ -149,7 +150,7 @@ print(len(Client(profile, home=Path(sys.argv[2])).send(request).files))
     with Sandbox(latency=1.0) as sandbox:
         command = [sys.executable, "-c", code, sandbox.url, str(home)]
         both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-        assert [process.communicate(timeout=60)[0] for process in both] == ["1\n", "1\n"]
+        assert [process.communicate(timeout=HANG)[0] for process in both] == ["1\n", "1\n"]
         assert posts(sandbox) == 1
 
 
@@ -526,10 +527,7 @@ def test_a_client_that_is_killed_has_kept_what_had_arrived(home: Path):
     )
     with Sandbox(faults=[parse("results=slow:40000")]) as sandbox:
         process = subprocess.Popen([sys.executable, "-c", code, sandbox.url, str(home)])
-        end = time.monotonic() + 30
-        while not any("results" in line for line in sandbox.requests):
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        assert eventually(lambda: any("results" in line for line in sandbox.requests))
         time.sleep(0.2)
         process.kill()
         process.wait()
