@@ -4,7 +4,7 @@
     python tests/tools/help_pages.py --update    writes it anew
 
 A page is written by hand down to its first generated heading, and from there on by this tool.
-ComfyUI shows web/docs/<node id>.md in its help panel.
+ComfyUI shows web/docs/<node id>.md in its help panel, which is narrow: tables have two columns.
 """
 
 from __future__ import annotations
@@ -69,19 +69,19 @@ def _tables(cls: Any) -> str:
     declared = cls.INPUT_TYPES()
     inputs = {**declared["required"], **declared.get("optional", {})}
     rows = [_input(name, *inputs[name]) for name in inputs if name not in SHARED]
-    parts = [_table(["Input", "Default", "Accepts", "Advice"], rows)] if rows else []
+    parts = [_table(["Input", "What it does"], rows)] if rows else []
     if shared := " and ".join(f"`{name}`" for name in SHARED if name in inputs):
         also = " also" if rows else ""
         parts.append(f"It{also} has {shared}: see [what all nodes share]({COMMON}).")
     lists = getattr(cls, "OUTPUT_IS_LIST", None) or [False] * len(cls.RETURN_TYPES)
     outputs = [
-        [f"`{name}`", f"{'list of ' if many else ''}{_type(kind)}", _cell(tip)]
+        [f"`{name}`", f"{_cell(tip)}<br>{'List of ' if many else ''}{_type(kind)}."]
         for name, kind, many, tip in zip(
             cls.RETURN_NAMES, cls.RETURN_TYPES, lists, cls.OUTPUT_TOOLTIPS, strict=True
         )
     ]
     none = "None: the node runs whenever it is in the workflow."
-    parts += ["## Outputs", _table(["Output", "Type", "What it is"], outputs) if outputs else none]
+    parts += ["## Outputs", _table(["Output", "What it is"], outputs) if outputs else none]
     return "\n\n".join(parts)
 
 
@@ -93,7 +93,15 @@ def _input(name: str, kind: Any, options: dict[str, Any]) -> list[str]:
         shown = default if isinstance(default, str) else f"{default:g}"
         shown = shown if len(shown) <= SHORT_TEXT else f"{shown[:SHORT_TEXT].rstrip()}..."
         shown = f"`{shown}`" if shown else ""
-    return [f"`{name}`", shown, _accepts(kind, options), _cell(options["tooltip"])]
+    facts = [_accepts(kind, options), f"default {shown}" if shown else ""]
+    return [
+        f"`{name}`",
+        f"{_cell(options['tooltip'])}<br>{_sentence(', '.join(filter(None, facts)))}",
+    ]
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _accepts(kind: Any, options: dict[str, Any]) -> str:

@@ -55,7 +55,7 @@ def test_a_stale_page_is_named_and_repaired_without_touching_its_introduction(
     assert named == ["VisionCraftGif", "VisionCraftLLM"]
     assert help_pages.main(["--update"], tmp_path) == 0
     assert stale.read_text("utf-8") == right
-    assert missing.read_text("utf-8").startswith("# LLM Prompt\n")
+    assert missing.read_text("utf-8").startswith("# LLM Prompt (Chat)\n")
 
 
 @each_node
@@ -65,16 +65,18 @@ def test_a_page_names_its_title_path_account_and_examples(node_id: str):
     introduction = page.partition("\n## Inputs\n")[0]
     title = NODE_DISPLAY_NAME_MAPPINGS[node_id]
     assert introduction.startswith(f"# {title}\n")
-    (row,) = re.findall(rf"^\| \*\*\[{title}\]\(web/docs/{node_id}.md\).*", README, re.MULTILINE)
+    (row,) = re.findall(
+        rf"^\| \*\*\[{re.escape(title)}\]\(web/docs/{node_id}.md\).*", README, re.MULTILINE
+    )
     if request := getattr(cls, "REQUEST", None):
         assert f"`POST {request.path}`" in introduction
         assert f"`{request.path}`" in row
         paid = bool(request.premium or request.free)
         assert ("premium" in row, "**premium**" in introduction) == (paid, paid)
-    shown = re.findall(r"`(\w+)`", introduction.partition("**Example:**")[2])
+    shown = re.findall(r"`([^`]+)`", introduction.partition("**Example:**")[2])
     assert shown
     for example in shown:
-        nodes = json.loads((EXAMPLES / f"{example}.json").read_text("utf-8"))["nodes"]
+        nodes = json.loads((EXAMPLES / f"VisionCraft - {example}.json").read_text("utf-8"))["nodes"]
         assert node_id in [node["type"] for node in nodes]
 
 
