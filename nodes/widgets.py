@@ -37,8 +37,8 @@ def number(
     return ("INT" if isinstance(step, int) else "FLOAT", {**limits, "tooltip": help_text, **more})
 
 
-def text(help_text: str, default: str = "", *, multiline: bool = False) -> Input:
-    return ("STRING", {"default": default, "multiline": multiline, "tooltip": help_text})
+def text(help_text: str, default: str = "", *, multiline: bool = False, **more: Any) -> Input:
+    return ("STRING", {"default": default, "multiline": multiline, "tooltip": help_text, **more})
 
 
 def socket(type_name: str, help_text: str) -> Input:

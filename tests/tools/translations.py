@@ -1,6 +1,6 @@
 """Keeps locales/ in step with what the nodes declare and the front-end extension registers.
 
-    python tests/tools/translations.py --check     names stale files and untranslated texts; exit code 1
+    python tests/tools/translations.py --check     names stale files and missing texts; exit code 1
     python tests/tools/translations.py --update    writes the files anew
 
 tests/tools/translations/<language>.json holds every English text with its translation; the name of
