@@ -65,6 +65,7 @@ def test_a_page_names_its_title_path_account_and_examples(node_id: str):
     introduction = page.partition("\n## Inputs\n")[0]
     title = NODE_DISPLAY_NAME_MAPPINGS[node_id]
     assert introduction.startswith(f"# {title}\n")
+    assert f"](images/{node_id}.jpg)" in introduction
     (row,) = re.findall(
         rf"^\| \*\*\[{re.escape(title)}\]\(web/docs/{node_id}.md\).*", README, re.MULTILINE
     )
@@ -81,7 +82,7 @@ def test_a_page_names_its_title_path_account_and_examples(node_id: str):
 
 
 def test_every_page_is_that_of_a_node_or_is_linked():
-    others = {path.stem for path in PAGES.iterdir()} - set(NODE_CLASS_MAPPINGS)
+    others = {path.stem for path in PAGES.glob("*.md")} - set(NODE_CLASS_MAPPINGS)
     assert [name for name in others if f"(web/docs/{name}.md)" not in README] == []
 
 
