@@ -25,7 +25,18 @@ import requests
 from support.paths import ROOT
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
-PACK = ("__init__.py", "nodes", "visioncraft_core", "example_workflows", "locales", "web")
+PACK = (
+    *("__init__.py", "nodes", "visioncraft_core"),
+    *("example_workflows", "locales", "subgraphs", "web"),
+)
+    "__init__.py",
+    "nodes",
+    "visioncraft_core",
+    "example_workflows",
+    "locales",
+    "subgraphs",
+    "web",
+)
 HINT = "no ComfyUI found: clone it to ~/comfy/ComfyUI with a .venv, or set COMFYUI_PATH"
 STARTS_WITHIN = 300  # seconds; the first start of an installation takes long
 
