@@ -29,14 +29,6 @@ PACK = (
     *("__init__.py", "nodes", "visioncraft_core"),
     *("example_workflows", "locales", "subgraphs", "web"),
 )
-    "__init__.py",
-    "nodes",
-    "visioncraft_core",
-    "example_workflows",
-    "locales",
-    "subgraphs",
-    "web",
-)
 HINT = "no ComfyUI found: clone it to ~/comfy/ComfyUI with a .venv, or set COMFYUI_PATH"
 STARTS_WITHIN = 300  # seconds; the first start of an installation takes long
 
