@@ -43,6 +43,9 @@ class QuietHost:
     keeps_status = False
     """Whether the last text stays on the node, so that waits are counted and ends reported."""
 
+    key_advice = ""
+    """What to do about a missing key here, "" where the error says it itself."""
+
     def interrupted(self) -> bool:
         return False
 
@@ -80,6 +83,7 @@ class ComfyHost(QuietHost):
     """The ComfyUI that loaded this pack. Its modules are looked up when they are needed."""
 
     keeps_status = True
+    key_advice = "Enter one in Settings -> VisionCraft, or choose the server sandbox."
 
     def interrupted(self) -> bool:
         # The variant that throws would clear the flag, and the other nodes would run on.
