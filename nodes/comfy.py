@@ -60,6 +60,10 @@ class QuietHost:
     def home(self) -> Path:
         return default_home()
 
+    def is_multi_user(self) -> bool:
+        """Whether several people share it, each with settings of their own."""
+        return False
+
     def default_server(self) -> str:
         return AUTO
 
@@ -111,6 +115,9 @@ class ComfyHost(QuietHost):
         users = Path(_module("folder_paths").get_user_directory())
         return named_home() or users / "__visioncraft"
 
+    def is_multi_user(self) -> bool:
+        return _module("comfy.cli_args").args.multi_user
+
     def video(self, images: Tensor, rate: Fraction, file: bytes = b"") -> Any:
         if file:
             return _module("comfy_api.input_impl").VideoFromFile(io.BytesIO(file))
@@ -149,6 +156,13 @@ def _workflow_id(server: Any, prompt_id: str) -> str:
             if entry[1] == prompt_id:
                 return str(entry[3]["extra_pnginfo"]["workflow"]["id"] or "")
     return ""
+
+
+def prompt_server() -> Any:
+    """ComfyUI's web server, to which a pack adds its routes while it is loaded; None outside it."""
+    if "comfy.model_management" not in sys.modules:
+        return None
+    return getattr(_module("server").PromptServer, "instance", None)
 
 
 def _module(name: str) -> Any:
