@@ -57,7 +57,7 @@ class ApiNode:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
         """V1 inputs. ComfyUI asks often, on its server's loop: only small files are read."""
-        names = catalog_names()
+        names = catalogs().names
         inputs: dict[str, dict[str, widgets.Input]] = {"required": {}, "optional": {}}
         for field in cls.shown_fields():
             group = "required" if field.required else "optional"
@@ -220,10 +220,10 @@ def client_of(server: str, *, for_list: bool = False) -> tuple[Client, str]:
     return Client(profile, home=comfy.host().home()), SANDBOX_NOTE if automatic else ""
 
 
-def catalog_names() -> widgets.Names:
-    """The names of each catalog as last known for the server that is used by default."""
+def catalogs() -> Catalogs:
+    """The catalogs as last known of the server that is used by default."""
     try:
         base_url = selected_profile("").base_url
     except VisionCraftError:  # a menu must open with broken settings too; a run reports them
         base_url = ""  # of the sandbox
-    return Catalogs(comfy.host().home(), base_url).names
+    return Catalogs(comfy.host().home(), base_url)
