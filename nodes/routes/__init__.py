@@ -5,9 +5,14 @@ from __future__ import annotations
 from functools import cache
 
 from .. import comfy
-from . import guard, profiles, results
+from . import actions, catalogs, guard, profiles, results
 
-ROUTES: tuple[guard.Route, ...] = (*profiles.ROUTES, *results.ROUTES)
+ROUTES: tuple[guard.Route, ...] = (
+    *profiles.ROUTES,
+    *results.ROUTES,
+    *catalogs.ROUTES,
+    *actions.ROUTES,
+)
 
 
 @cache  # ComfyUI asks more than once for the nodes of a pack
