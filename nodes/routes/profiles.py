@@ -105,7 +105,7 @@ def try_server(home: Path, body: dict[str, Any]) -> dict[str, Any]:
         return {"ok": False, "text": text}
     except VisionCraftError as error:
         return {"ok": False, "text": str(error)}
-    text = f"{server[0].upper()}{server[1:]} answers and lists {len(listed.names)} SDXL models."
+    text = f"{name} ({server}) answers and lists {len(listed.names)} SDXL models."
     if profile.embedded:
         text += " It needs no key."
     elif profile.key is None:
