@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 PATIENCE = 120_000  # milliseconds
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SCREENSHOTS = os.environ.get("VISIONCRAFT_SCREENSHOTS")  # a folder for pictures of each step
+
+CLASSIC, NODES_2 = RENDERERS = ("classic", "nodes-2")
+BOTH = pytest.mark.parametrize("renderer", RENDERERS, indirect=True)
+"""For tests whose outcome may depend on what draws the nodes."""
 
 # The last thing that a page does on its own is to open a workflow: ComfyUI's first one, or the one
 # that was open before.
 HAS_NODES = """(prefix) => window.app?.extensionManager
     && window.app.graph?.nodes.some((node) => node.type.startsWith(prefix))"""
+
+# As in a page that was just opened, with one empty workflow.
+START = """async (nodes2) => {
+    const { setting, toast, workflow } = app.extensionManager
+    await setting.set("Comfy.VueNodes.Enabled", nodes2)
+    toast.dismissAll ? toast.dismissAll() : toast.removeAll()
+    await app.extensionManager.command.execute("Comfy.NewBlankWorkflow")
+    const closed = workflow.openWorkflows.filter((each) => each !== workflow.activeWorkflow)
+    for (const each of closed) await workflow.closeWorkflow(each)
+}"""
 
 DROP = """([name, type, content]) => new Promise((done) => {
     const configure = app.graph.onConfigure
@@ -86,23 +109,51 @@ STATUS = """() => {
 }"""
 
 
+def open_canvas(browser: Browser, url: str) -> Canvas:
+    """A page in a context of its own, with nothing stored."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    canvas = Canvas(context.new_page(), url)
+    canvas.open()
+    return canvas
+
+
 @dataclass
 class Canvas:
     page: Page
     url: str
+    test: str = ""
+    _steps: Iterator[int] = field(default_factory=count)
 
     def open(self) -> None:
         self.page.goto(self.url)
         self.page.wait_for_function(HAS_NODES, arg="", timeout=PATIENCE)
 
+    def close(self) -> None:
+        self.page.context.close()
+
+    def start(self, test: str, renderer: str = CLASSIC) -> None:
+        """Leaves nothing of what was open before; `renderer` draws the nodes from now on."""
+        self.test, self._steps = re.sub(r"[^\w.-]+", "_", test), count(1)
+        self.page.keyboard.press("Escape")
+        self.page.evaluate(START, renderer == NODES_2)
+
+    def shoot(self, step: str) -> None:
+        """Keeps a picture of the page where the user who runs the tests wants some."""
+        if SCREENSHOTS and self.test:
+            folder = Path(SCREENSHOTS).expanduser() / self.test
+            self.page.screenshot(path=folder / f"{next(self._steps):02}-{step}.png")
+
     def reload(self) -> None:
         """F5, with a workflow open that has nodes of this pack."""
         self.page.reload()
         self.page.wait_for_function(HAS_NODES, arg="VisionCraft", timeout=PATIENCE)
+        self.shoot("reloaded")
 
     def drop(self, name: str, kind: str, content: bytes) -> None:
         """Drops a file on the canvas, and waits until it is opened."""
         self.page.evaluate(DROP, [name, kind, base64.b64encode(content).decode()])
+        self.shoot("opened")
 
     def drop_workflow(self, workflow: Any) -> None:
         self.drop("workflow.json", "application/json", json.dumps(workflow).encode())
@@ -126,6 +177,7 @@ class Canvas:
     def run(self) -> str:
         """Runs the workflow to its end; gives the id of the prompt."""
         how, detail = self.page.evaluate(RUN)
+        self.shoot("ran")
         assert how == "execution_success", (how, detail)
         return detail["prompt_id"]
 
