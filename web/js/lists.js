@@ -28,9 +28,9 @@ async function refreshAndTell() {
   const say = (severity, detail) =>
     app.extensionManager.toast.add({ severity, summary: "VisionCraft", detail, life: 8000 })
   try {
-    const { error, server, changed } = (await refresh(0, true)) ?? {}
-    if (error) say("warn", `The lists are those of an earlier time: ${error}`)
-    else if (server) say("success", `${changed} lists of ${server} have changed.`)
+    const { error, server } = (await refresh(0, true)) ?? {}
+    if (error) say("warn", `The lists are those of an earlier time. ${error}`)
+    else if (server) say("success", `The lists are those of ${server} as of now.`)
   } catch (error) {
     say("error", error.message)
   }

@@ -110,7 +110,7 @@ function addButton(node) {
     () => app.extensionManager.command.execute("VisionCraft.OpenSettings"),
     { serialize: false },
   )
-  widget.label = "Open the VisionCraft settings"
+  widget.label = "Enter the key in the settings"
   widget.serialize = false // the option is for what is queued, this is for what is saved
 }
 
