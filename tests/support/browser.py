@@ -163,6 +163,11 @@ class Canvas:
         saved = "async () => JSON.stringify((await app.graphToPrompt()).workflow)"
         return json.loads(self.page.evaluate(saved))
 
+    def prompt(self) -> dict[str, Any]:
+        """What would be queued now."""
+        queued = "async () => JSON.stringify((await app.graphToPrompt()).output)"
+        return json.loads(self.page.evaluate(queued))
+
     def state(self) -> dict[str, Any]:
         """What would be queued and saved of the nodes of this pack."""
         return self.page.evaluate(STATE)
