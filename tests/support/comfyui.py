@@ -100,6 +100,15 @@ class ComfyUI:
             time.sleep(0.05)
         raise AssertionError(f"prompt not done in {seconds} s\n{self.log.read_text()[-3000:]}")
 
+    def saved_by(self, prompt_id: str, suffix: str) -> bytes:
+        """The first file with this suffix that a prompt wrote to the output folder."""
+        shown = self.finish(prompt_id)["outputs"].values()
+        lists = [each for outputs in shown for each in outputs.values() if isinstance(each, list)]
+        for entry in (entry for each in lists for entry in each if isinstance(entry, dict)):
+            if entry.get("type") == "output" and entry["filename"].endswith(f".{suffix}"):
+                return requests.get(f"{self.url}/view", params=entry, timeout=30).content
+        raise AssertionError(f"no {suffix} file in {list(shown)}")
+
     def run(self, prompt: dict[str, Any], **extra: Any) -> dict[str, Any]:
         """Queues `prompt`, waits and gives its outputs by node id."""
         answer = self.queue(prompt, **extra)
