@@ -28,7 +28,7 @@ from ..visioncraft_core.media.images import Pixels, UploadFormat, encode
 from ..visioncraft_core.profiles.profiles import AUTO
 from . import comfy, tensors, widgets
 from .partial_runs import PartialRuns
-from .server import is_usable, selected_profile
+from .server import selected_profile, with_key
 
 SANDBOX_NOTE = "No key is configured, so the built-in sandbox answers; its results are synthetic."
 INFO_HELP = "Who answered, how long it took, and any notes, as JSON text."
@@ -57,7 +57,7 @@ class ApiNode:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
         """V1 inputs. ComfyUI asks often, on its server's loop: only small files are read."""
-        names = catalog_names()
+        names = catalogs().names
         inputs: dict[str, dict[str, widgets.Input]] = {"required": {}, "optional": {}}
         for field in cls.shown_fields():
             group = "required" if field.required else "optional"
@@ -79,20 +79,17 @@ class ApiNode:
         return {}
 
     @classmethod
-    def check(cls, input_types: dict[str, str] | None = None, **values: str | None) -> bool | str:
-        """True, or what is wrong with the inputs in a sentence.
+    def check(cls, **texts: str | None) -> bool | str:
+        """True, or which of the texts that must not be empty is; None means linked.
 
-        `values` are the choices, which pass with any name, and the texts that must not be empty;
-        None means linked. ComfyUI checks all other inputs itself, but no links of a node that
-        takes `input_types`, the types of all that is linked.
+        ComfyUI shows the sentence at each of `texts`, so a node should have one; it checks all
+        other inputs itself. A missing key is told by the first node that runs and needs it: here,
+        each would say the same.
         """
-        linked = input_types or {}
-        for name, value in values.items():
+        for name, value in texts.items():
             if value is not None and not str(value).strip():
                 return f"{name} is empty. Write something, or connect a text."
-        if problem := widgets.type_mismatch(cls.INPUT_TYPES(), linked):
-            return problem
-        return "server" in linked or is_usable("")  # the Server node checks its own profile
+        return True
 
     @classmethod
     def IS_CHANGED(cls, **constants: Any) -> int:
@@ -194,11 +191,11 @@ def _encoded(picture: Pixels, upload: UploadFormat, should_cancel: ShouldCancel 
 
 
 def _validate_inputs(node: type[ApiNode]) -> Any:
-    """VALIDATE_INPUTS: `check` with parameters that tell ComfyUI which inputs not to check."""
+    """VALIDATE_INPUTS: `check` with the texts that must not be empty as its parameters."""
     names = [
         f.name
         for f in node.shown_fields()
-        if isinstance(f.kind, ChoiceField) or (f.required and isinstance(f.kind, TextField))
+        if f.required and isinstance(f.kind, TextField) and not isinstance(f.kind, ChoiceField)
     ]
     names += node.own_inputs().get("required", ())
 
@@ -206,23 +203,27 @@ def _validate_inputs(node: type[ApiNode]) -> Any:
         return cls.check(**values)
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    taken = ("cls", *names, "input_types")
-    parameters = [inspect.Parameter(name, kind, default=None) for name in taken]
+    parameters = [inspect.Parameter(name, kind, default=None) for name in ("cls", *names)]
     validate.__signature__ = inspect.Signature(parameters)
     return classmethod(validate)
 
 
-def client_of(server: str) -> tuple[Client, str]:
-    """The client of a profile ("" is the host's choice), and what the user should know of it."""
+def client_of(server: str, *, for_list: bool = False) -> tuple[Client, str]:
+    """The client of a profile ("" is the host's choice), and what the user should know of it.
+
+    Raises ConfigError, or KeyMissing unless it is `for_list`, which needs no key.
+    """
     profile = selected_profile(server)
+    if not for_list:
+        with_key(profile)
     automatic = profile.embedded and server in ("", AUTO) and comfy.host().default_server() == AUTO
     return Client(profile, home=comfy.host().home()), SANDBOX_NOTE if automatic else ""
 
 
-def catalog_names() -> widgets.Names:
-    """The names of each catalog as last known for the server that is used by default."""
+def catalogs() -> Catalogs:
+    """The catalogs as last known of the server that is used by default."""
     try:
         base_url = selected_profile("").base_url
     except VisionCraftError:  # a menu must open with broken settings too; a run reports them
         base_url = ""  # of the sandbox
-    return Catalogs(comfy.host().home(), base_url).names
+    return Catalogs(comfy.host().home(), base_url)

@@ -43,6 +43,9 @@ class QuietHost:
     keeps_status = False
     """Whether the last text stays on the node, so that waits are counted and ends reported."""
 
+    key_advice = ""
+    """What to do about a missing key here, "" where the error says it itself."""
+
     def interrupted(self) -> bool:
         return False
 
@@ -56,6 +59,10 @@ class QuietHost:
 
     def home(self) -> Path:
         return default_home()
+
+    def is_multi_user(self) -> bool:
+        """Whether several people share it, each with settings of their own."""
+        return False
 
     def default_server(self) -> str:
         return AUTO
@@ -80,6 +87,7 @@ class ComfyHost(QuietHost):
     """The ComfyUI that loaded this pack. Its modules are looked up when they are needed."""
 
     keeps_status = True
+    key_advice = "Enter one in Settings -> VisionCraft, or choose the server sandbox."
 
     def interrupted(self) -> bool:
         # The variant that throws would clear the flag, and the other nodes would run on.
@@ -106,6 +114,9 @@ class ComfyHost(QuietHost):
         # Users whose name begins with two underscores are never served over HTTP.
         users = Path(_module("folder_paths").get_user_directory())
         return named_home() or users / "__visioncraft"
+
+    def is_multi_user(self) -> bool:
+        return _module("comfy.cli_args").args.multi_user
 
     def video(self, images: Tensor, rate: Fraction, file: bytes = b"") -> Any:
         if file:
@@ -145,6 +156,13 @@ def _workflow_id(server: Any, prompt_id: str) -> str:
             if entry[1] == prompt_id:
                 return str(entry[3]["extra_pnginfo"]["workflow"]["id"] or "")
     return ""
+
+
+def prompt_server() -> Any:
+    """ComfyUI's web server, to which a pack adds its routes while it is loaded; None outside it."""
+    if "comfy.model_management" not in sys.modules:
+        return None
+    return getattr(_module("server").PromptServer, "instance", None)
 
 
 def _module(name: str) -> Any:
