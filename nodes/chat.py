@@ -44,13 +44,18 @@ class LLMPrompt(ApiNode):
     @classmethod
     def own_inputs(cls) -> dict[str, dict[str, widgets.Input]]:
         return {
-            "required": {"prompt": widgets.text(PROMPT_HELP, multiline=True)},
+            "required": {
+                "prompt": widgets.text(
+                    PROMPT_HELP, multiline=True, placeholder="prompt: an idea, or what you say"
+                )
+            },
             "optional": {
                 "system": widgets.text(
                     "How the model should behave: its role, and the form and length of its "
                     "answers. It starts a new conversation. Leave it empty to send none.",
                     PROMPT_WRITER,
                     multiline=True,
+                    placeholder="system: how the model should behave",
                 ),
                 "history": widgets.socket(
                     widgets.HISTORY, "The conversation to continue, from another LLM Prompt."

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from support.browser import CLASSIC, FLAGS, Canvas, open_canvas
+from support.browser import CLASSIC, FLAGS, SCREENSHOTS, Canvas, open_canvas
 from support.comfyui import (
     FRONT_END_HINT,
     HINT,
@@ -28,6 +28,7 @@ from support.comfyui import (
     running,
     version_of,
 )
+from support.instant_engine import InstantEngine
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ def comfyui(
     user = base / "user" / "default"
     user.mkdir(parents=True)
     (user / "comfy.settings.json").write_text(json.dumps(SETTINGS))
-    with Sandbox() as sandbox:
+    # Pictures to look at take seconds to paint.
+    with Sandbox(engine=None if SCREENSHOTS else InstantEngine()) as sandbox:
         environment = {**os.environ, "VISIONCRAFT_BASE_URL": sandbox.url, "NO_PROXY": "*"}
         environment.pop("VISIONCRAFT_HOME", None)
         with running(setup.comfyui, base, sandbox, environment, front_end=front_end) as server:

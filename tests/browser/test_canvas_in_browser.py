@@ -22,7 +22,9 @@ _seeds = count(1000)
 
 def picture() -> dict[str, Any]:
     """A workflow that makes a picture with node 2, which no ComfyUI has run yet."""
-    workflow = json.loads((ROOT / "example_workflows" / "text_to_image_sdxl.json").read_text())
+    workflow = json.loads(
+        (ROOT / "example_workflows" / "VisionCraft - Text to picture SDXL.json").read_text()
+    )
     (ours,) = (node for node in workflow["nodes"] if node["id"] == 2)
     ours["widgets_values"][-2] = next(_seeds)
     return workflow

@@ -74,9 +74,22 @@ CHANGE = """() => app.graph.nodes.forEach(({ widgets = [] }) => widgets.forEach(
     if (widget.name === "control_after_generate") widgets[index - 1].value += 1
 }))"""
 
-QUEUE = """async () => {
+# With the name of an event: also waits for it, from before the run begins.
+QUEUE = """async (name) => {
+    const { api } = await import("/scripts/api.js")
+    const came = name && new Promise((done) => api.addEventListener(name, done, { once: true }))
     await app.queuePrompt(0, 1)
-    return app.lastNodeErrors ?? {}
+    const errors = app.lastNodeErrors ?? {}
+    if (!Object.keys(errors).length) await came
+    return errors
+}"""
+
+CANCEL = """async () => {
+    const { api } = await import("/scripts/api.js")
+    const ended = new Promise((done) =>
+        api.addEventListener("execution_interrupted", done, { once: true }))
+    await api.interrupt()
+    await ended
 }"""
 
 RUN = """() => new Promise(async (done) => {
@@ -163,6 +176,11 @@ class Canvas:
         saved = "async () => JSON.stringify((await app.graphToPrompt()).workflow)"
         return json.loads(self.page.evaluate(saved))
 
+    def prompt(self) -> dict[str, Any]:
+        """What would be queued now."""
+        queued = "async () => JSON.stringify((await app.graphToPrompt()).output)"
+        return json.loads(self.page.evaluate(queued))
+
     def state(self) -> dict[str, Any]:
         """What would be queued and saved of the nodes of this pack."""
         return self.page.evaluate(STATE)
@@ -171,13 +189,24 @@ class Canvas:
         """Gives each node another seed or number, so that it has to run again."""
         self.page.evaluate(CHANGE)
 
-    def queue(self) -> None:
-        assert self.page.evaluate(QUEUE) == {}
+    def queue(self, until: str = "") -> None:
+        """Begins to run the workflow; waits for the event `until`."""
+        assert self.page.evaluate(QUEUE, until) == {}
 
-    def run(self) -> str:
-        """Runs the workflow to its end; gives the id of the prompt."""
+    def cancel(self) -> None:
+        """Stops what runs, as the button does, and waits until the page knows."""
+        self.page.evaluate(CANCEL)
+        self.shoot("cancelled")
+
+    def run_to_end(self) -> tuple[str, Any]:
+        """Runs the workflow; gives the event that ended it and what came with it."""
         how, detail = self.page.evaluate(RUN)
         self.shoot("ran")
+        return how, detail
+
+    def run(self) -> str:
+        """Runs the workflow to its good end; gives the id of the prompt."""
+        how, detail = self.run_to_end()
         assert how == "execution_success", (how, detail)
         return detail["prompt_id"]
 

@@ -26,7 +26,7 @@ import requests
 from support.paths import ROOT
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
-PACK = ("__init__.py", "nodes", "visioncraft_core", "example_workflows", "web")
+PACK = ("__init__.py", "nodes", "visioncraft_core", "example_workflows", "locales", "web")
 HINT = "no ComfyUI found: clone it to ~/comfy/ComfyUI with a .venv, or set COMFYUI_PATH"
 FRONT_END_HINT = (
     "no newest front end found: pip install --no-deps --target ~/comfy/fe "
@@ -99,6 +99,15 @@ class ComfyUI:
                 return history[prompt_id]
             time.sleep(0.05)
         raise AssertionError(f"prompt not done in {seconds} s\n{self.log.read_text()[-3000:]}")
+
+    def saved_by(self, prompt_id: str, suffix: str) -> bytes:
+        """The first file with this suffix that a prompt wrote to the output folder."""
+        shown = self.finish(prompt_id)["outputs"].values()
+        lists = [each for outputs in shown for each in outputs.values() if isinstance(each, list)]
+        for entry in (entry for each in lists for entry in each if isinstance(entry, dict)):
+            if entry.get("type") == "output" and entry["filename"].endswith(f".{suffix}"):
+                return requests.get(f"{self.url}/view", params=entry, timeout=30).content
+        raise AssertionError(f"no {suffix} file in {list(shown)}")
 
     def run(self, prompt: dict[str, Any], **extra: Any) -> dict[str, Any]:
         """Queues `prompt`, waits and gives its outputs by node id."""

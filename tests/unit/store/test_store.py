@@ -75,7 +75,7 @@ def test_a_process_that_starts_anew_finds_what_an_earlier_one_paid_for(
     pytest.importorskip("torch")
     code = "import sys; from visioncraft.nodes.headless.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", code, "run"]
-    flow = EXAMPLES / "text_to_image_sdxl.json"
+    flow = EXAMPLES / "VisionCraft - Text to picture SDXL.json"
     for number in (1, 2):
         run = [*command, str(flow), "--server", sandbox.url, "--out", str(tmp_path / "out")]
         done = subprocess.run(run, capture_output=True, text=True, timeout=60, check=True)
