@@ -13,7 +13,7 @@ const BUTTON = "visioncraft_settings"
 let profiles = []
 
 /** @param {any} node */
-const serverSlot = ({ inputs = [] }) => inputs.findIndex(({ name }) => name === "server")
+const serverSlot = (node) => (node.inputs ?? []).findIndex((/** @type {any} */ { name }) => name === "server")
 
 /**
  * The profile becomes that of a Server node of this node's own: others keep theirs.
@@ -125,9 +125,9 @@ app.registerExtension({
     // Older front ends know no such list; there each node has its own.
     if (app.collectNodeMenuItems || !node.comfyClass?.startsWith("VisionCraft")) return
     const inherited = node.getExtraMenuOptions
-    node.getExtraMenuOptions = (canvas, options) => [
-      ...(inherited?.call(node, canvas, options) ?? []),
-      ...menuOf(node),
-    ]
+    node.getExtraMenuOptions = (canvas, options) => {
+      const others = inherited?.call(node, canvas, options)
+      return Array.isArray(others) ? [...others, ...menuOf(node)] : menuOf(node)
+    }
   },
 })

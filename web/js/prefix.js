@@ -11,9 +11,13 @@ app.registerExtension({
     const widget = node.widgets?.find(({ name }) => name === "filename_prefix")
     if (!widget) return
     widget.serializeValue = async () => {
-      // Only now: a front end that has moved it must not keep the page from opening.
-      const { applyTextReplacements } = await import("../../../scripts/utils.js").catch(() => ({}))
-      return applyTextReplacements?.(app, String(widget.value)) ?? widget.value
+      try {
+        // Only now: a front end that has moved it must not keep the page from opening.
+        const { applyTextReplacements } = await import("../../../scripts/utils.js")
+        return applyTextReplacements(app, String(widget.value))
+      } catch {
+        return widget.value
+      }
     }
   },
 })
