@@ -5,7 +5,6 @@ import { app } from "../../../scripts/app.js"
 import { ask, tell } from "./routes.js"
 
 const FRESH = 300 // seconds for which another page that opens asks for nothing
-const COMMAND = "VisionCraft.RefreshLists"
 
 let busy = false
 
@@ -40,8 +39,14 @@ async function refreshAndTell() {
 app.registerExtension({
   name: "visioncraft.lists",
 
-  commands: [{ id: COMMAND, label: "VisionCraft: Refresh model lists", function: refreshAndTell }],
-  menuCommands: [{ path: ["Extensions", "VisionCraft"], commands: [COMMAND] }],
+  commands: [
+    {
+      id: "VisionCraft.RefreshLists",
+      label: "VisionCraft: Refresh model lists",
+      function: refreshAndTell,
+    },
+  ],
+  menuCommands: [{ path: ["Extensions", "VisionCraft"], commands: ["VisionCraft.RefreshLists"] }],
 
   setup() {
     refreshLists(FRESH).catch(() => {}) // nobody asked for it
