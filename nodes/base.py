@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from ..visioncraft_core.api.catalogs import Catalogs
@@ -21,16 +22,18 @@ from ..visioncraft_core.api.fields import (
 )
 from ..visioncraft_core.cancellation import ShouldCancel
 from ..visioncraft_core.client import Client
-from ..visioncraft_core.errors import Cancelled, InvalidRequest, VisionCraftError
-from ..visioncraft_core.generation.context import Decoder, OnProgress
+from ..visioncraft_core.errors import Cancelled, InvalidRequest, SaveFailed, VisionCraftError
+from ..visioncraft_core.generation.context import Decoder
 from ..visioncraft_core.generation.results import Result
 from ..visioncraft_core.media.images import Pixels, UploadFormat, encode
 from ..visioncraft_core.profiles.profiles import AUTO
 from . import comfy, tensors, widgets
 from .partial_runs import PartialRuns
 from .server import selected_profile, with_key
+from .status import CallStatus
 
 SANDBOX_NOTE = "No key is configured, so the built-in sandbox answers; its results are synthetic."
+Outputs = tuple[Any, ...] | dict[str, Any]  # or with what the canvas shows
 INFO_HELP = "Who answered, how long it took, and any notes, as JSON text."
 
 
@@ -61,7 +64,8 @@ class ApiNode:
         inputs: dict[str, dict[str, widgets.Input]] = {"required": {}, "optional": {}}
         for field in cls.shown_fields():
             group = "required" if field.required else "optional"
-            inputs[group][field.name] = widgets.of(field, names)
+            _, options = inputs[group][field.name] = widgets.of(field, names)
+            options.update(cls._premium_of(field))
         for group, own in cls.own_inputs().items():
             inputs[group].update(own)
         inputs["optional"].update(server=widgets.SERVER_SOCKET, seed=widgets.SEED)
@@ -71,6 +75,15 @@ class ApiNode:
     def shown_fields(cls) -> tuple[Field, ...]:
         """The fields that are inputs. No widget holds a conversation: `build` makes it."""
         return tuple(f for f in cls.REQUEST.fields() if not isinstance(f.kind, MessagesField))
+
+    @classmethod
+    def _premium_of(cls, field: Field) -> dict[str, Any]:
+        """What web/js/badges.js reads: the values that need no premium account, where others do, or
+        that the whole request needs one."""
+        if field.name in cls.REQUEST.free:
+            return {"visioncraft_free": [*cls.REQUEST.free[field.name]]}
+        first = next(iter(cls.shown_fields()))
+        return {"visioncraft_premium": True} if cls.REQUEST.premium and field is first else {}
 
     @classmethod
     def own_inputs(cls) -> dict[str, dict[str, widgets.Input]]:
@@ -138,27 +151,29 @@ class ApiNode:
         rows = [{n: each[row % len(each)] for n, each in files.items()} for row in range(count)]
         return [cls.build(**{**values, **row}) for row in rows]
 
-    async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> tuple[Any, ...]:
-        def work(report: OnProgress, should_cancel: ShouldCancel) -> tuple[Any, ...]:
+    async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> Outputs:
+        def work(status: CallStatus, should_cancel: ShouldCancel) -> Outputs:
             client, note = client_of(server)  # here, because it may have to start the sandbox
             if note:
-                report(note)
+                status(note)
             requests = self.requests(values, client.profile.upload, should_cancel)
+            status.expect(len(requests), sum(getattr(r, "image_count", 1) for r in requests))
             # The service takes no seed: it only tells a kept result from a new one.
             result = client.send_all(
                 requests,
                 seed=seed,
-                decoder=type(self).decoder,
-                on_progress=report,
+                decoder=_counted(type(self).decoder, status),
+                on_progress=status,
                 should_cancel=should_cancel,
             )
             notes = [note, *result.notes] if note else [*result.notes]
             if result.missing:
                 self.partial_runs.note({**values, "server": server, "seed": seed})
             outputs = self.output(requests[0], result, notes)
-            summary = " ".join([f"Done in {result.seconds:.1f} s.", *notes])
-            for line in [summary] if comfy.host().keeps_status else notes:
-                report(line)
+            with suppress(SaveFailed):  # no room for a preview, and nothing is lost
+                if shown := self.shown_on_node(result):
+                    outputs = {"ui": shown, "result": outputs}
+            status.done(result.seconds, notes, incomplete=bool(result.missing))
             return outputs
 
         return await comfy.call(work)
@@ -166,6 +181,10 @@ class ApiNode:
     def output(self, request: Request, result: Result, notes: list[str]) -> tuple[Any, ...]:
         """The node's outputs; adds to `notes` what the user should know about them."""
         raise NotImplementedError
+
+    def shown_on_node(self, result: Result) -> dict[str, list[Any]]:
+        """What the canvas shows on the node, as ComfyUI's `ui`; empty where there is nothing."""
+        return {}
 
     def info(self, request: Request, result: Result, notes: list[str], **more: Any) -> str:
         """What was asked, who answered and what a user should know, as readable JSON."""
@@ -182,6 +201,18 @@ class ApiNode:
             "request": {"path": request.path, **sent},
         }
         return json.dumps(details, ensure_ascii=False, indent=2)
+
+
+def _counted(decoder: Decoder | None, status: CallStatus) -> Decoder | None:
+    if decoder is None:
+        return None
+
+    def decode(content: bytes) -> Any:
+        decoded = decoder(content)
+        status.file_arrived()
+        return decoded
+
+    return decode
 
 
 def _encoded(picture: Pixels, upload: UploadFormat, should_cancel: ShouldCancel | None) -> bytes:

@@ -29,7 +29,7 @@ class Host(comfy.QuietHost):
 
 
 class Listener(Host):
-    keeps_status = True
+    has_canvas = True
 
     def __init__(self, after: float = 1e9) -> None:
         super().__init__(after)
