@@ -8,15 +8,8 @@ import { ask } from "./routes.js"
 
 /**
  * What nodes/routes/profiles.py tells of a server.
- * @typedef {object} Server
- * @property {string} name
- * @property {string} base_url
- * @property {boolean} has_key
- * @property {string} key_end
- * @property {number} max_concurrency
- * @property {boolean} is_default
- * @property {boolean} built_in
- * @property {string} problem
+ * @typedef {{ name: string, base_url: string, has_key: boolean, key_end: string, problem: string,
+ *   max_concurrency: number, is_default: boolean, built_in: boolean }} Server
  */
 
 const CATEGORY = "VisionCraft"
@@ -39,6 +32,8 @@ const STYLE = `
   align-items: center; justify-items: stretch }
 .visioncraft-settings .form input:is([type="checkbox"], [type="number"]) { justify-self: start }
 .visioncraft-settings label { display: contents }
+.visioncraft-settings .form > div { grid-column: 1 / -1 }
+.visioncraft-settings :is(div, span):empty { display: none }
 .visioncraft-settings .small { font-size: 12px; color: var(--descrip-text) }
 .visioncraft-settings .error { color: var(--error-text) }`
 
@@ -54,11 +49,15 @@ function make(tag, properties = {}, ...children) {
   return element
 }
 
-/**
- * @param {string} text
- * @param {() => void} onclick
- */
+/** @param {string} text @param {() => void} onclick @returns {HTMLButtonElement} */
 const button = (text, onclick) => make("button", { type: "button", onclick }, text)
+
+/** @param {unknown} error @returns {string} */
+const sentence = (error) => (error instanceof Error ? error.message : String(error))
+
+/** @param {string} title @param {string} text */
+const confirmed = (title, text) =>
+  app.extensionManager?.dialog.confirm({ title, message: text, type: "delete" })
 
 /**
  * A row of the settings. A front end asks for it again at any time, also while somebody types in
@@ -81,48 +80,48 @@ function row(fill) {
   }
 }
 
-const message = make("div")
-message.setAttribute("role", "status")
+/** @type {{ servers: Server[], problem: string, read_only: string }} */
+let listing = { servers: [], problem: "", read_only: "" }
+let selected = NEW
+const message = make("div", { role: "status" })
 
-/** @param {string} text */
-function say(text, isError = false) {
+function say(text = "", isError = false) {
   message.textContent = text
   message.className = isError ? "error" : ""
 }
 
 /**
- * @param {string} title
- * @param {string} text
- * @returns {Promise<boolean | null>}
- */
-const confirmed = (title, text) =>
-  app.extensionManager.dialog.confirm({ title, message: text, type: "delete" })
-
-/** @type {{servers: Server[], problem: string, read_only: string}} */
-let listing = { servers: [], problem: "", read_only: "" }
-let selected = NEW
-
-/**
- * Asks a route and shows the servers as they are then; an error leaves what was typed.
- * @param {HTMLElement} body
- * @param {string} path
- * @param {object} [content]
- * @param {string} [name] of the server that is chosen afterwards
+ * Asks a route and chooses `name` of the servers as they are then; an error leaves what was typed.
+ * @param {HTMLElement} body @param {string} path @param {object} [content]
  */
 async function change(body, path, content, name = selected) {
   body.inert = true
   try {
     const answer = await ask(path, content)
     if (answer.servers) listing = answer
-    selected = name
-    say(answer.done ?? answer.text ?? "", answer.ok === false)
-    paintServers(body)
+    say(answer.done ?? answer.text, answer.ok === false)
+    choose(body, name)
   } catch (error) {
-    say(error.message, true)
+    say(sentence(error), true)
     body.append(message)
   } finally {
     body.inert = false
   }
+}
+
+/** @param {HTMLElement} body @param {string} name */
+function choose(body, name) {
+  const { servers, problem, read_only } = listing
+  const server = servers.find((each) => each.name === name)
+  selected = server ? name : NEW
+  const add = button("Add a server", () => (say(), choose(body, NEW)))
+  body.replaceChildren(
+    make("div", { className: "error" }, problem),
+    make("div", {}, read_only),
+    ...servers.map((each) => serverButton(body, each)),
+    ...(read_only ? [] : [...(server ? [make("div", {}, add)] : []), editor(body, server)]),
+    message,
+  )
 }
 
 /** @param {Server} server */
@@ -131,150 +130,106 @@ function keyState({ name, has_key, key_end }) {
   return name === "sandbox" ? "needs no key" : "no key"
 }
 
-/** @param {HTMLElement} body */
-function paintServers(body) {
-  const { servers, problem, read_only } = listing
-  const server = servers.find(({ name }) => name === selected)
-  body.replaceChildren(
-    make("div", { className: "error" }, problem),
-    make("div", {}, read_only),
-    ...servers.map((each) => serverButton(body, each)),
-    ...(read_only ? [] : server ? [addButton(body), editor(body, server)] : [editor(body)]),
-    message,
-  )
-}
-
-/**
- * @param {HTMLElement} body
- * @param {string} name
- */
-function choose(body, name) {
-  selected = name
-  say("")
-  paintServers(body)
-}
-
-/** @param {HTMLElement} body */
-function addButton(body) {
-  return make("div", {}, button("Add a server", () => choose(body, NEW)))
-}
-
-/**
- * @param {HTMLElement} body
- * @param {Server} server
- */
+/** @param {HTMLElement} body @param {Server} server */
 function serverButton(body, server) {
   const { name, base_url, is_default, problem } = server
-  const element = button(is_default ? `${name} (default)` : name, () => choose(body, name))
+  const title = is_default ? `${name} (default)` : name
+  const element = button(title, () => (say(), choose(body, name)))
   const about = `${base_url || "built in, makes synthetic results"}, ${keyState(server)}`
   element.append(make("span", { className: "small" }, about))
-  if (problem) element.append(make("span", { className: "small error" }, problem))
+  element.append(make("span", { className: "small error" }, problem))
   element.className = "server"
-  element.setAttribute("aria-pressed", String(name === selected))
+  element.ariaPressed = String(name === selected)
   return element
 }
 
-/**
- * The form of a server; without one, that of a new server.
- * @param {HTMLElement} body
- * @param {Server} [server]
- */
+/** The form of a server, or of a new one. @param {HTMLElement} body @param {Server} [server] */
 function editor(body, server) {
-  const form = make("div", { className: "form" })
-  /** @returns {HTMLInputElement} */
-  const input = (label, properties) => {
+  /** @param {string} label @param {object} properties @returns {HTMLInputElement} */
+  const input = (label, properties, shown = true) => {
     const element = make("input", { autocomplete: "off", spellcheck: false, ...properties })
-    form.append(make("label", {}, make("span", {}, label), element))
+    if (shown) form.append(make("label", {}, make("span", {}, label), element))
     return element
   }
-  const name = server ? undefined : input("Name", { placeholder: "work" })
-  let address, key, forget
-  if (!server?.built_in) {
-    address = input("Address", { value: server?.base_url ?? "", placeholder: "https://your.server" })
-    const stored = server?.has_key ? `${keyState(server)}; empty keeps it` : "no key"
-    key = input("Key", { type: "password", placeholder: stored })
-    if (server?.has_key) forget = input("Remove key", { type: "checkbox" })
+  const form = make("div", { className: "form" })
+  const own = !server?.built_in
+  const address = own && server ? server.base_url : ""
+  const stored = server?.has_key ? `${keyState(server)}; empty keeps it` : "no key"
+  const calls = server?.max_concurrency ?? 4
+  const inputs = {
+    name: input("Name", { value: server?.name ?? "", placeholder: "work" }, !server),
+    base_url: input("Address", { value: address, placeholder: "https://your.server" }, own),
+    key: input("Key", { type: "password", placeholder: stored }, own),
+    forget_key: input("Remove key", { type: "checkbox" }, own && server?.has_key),
+    max_concurrency: input("Calls at once", { type: "number", min: "1", max: "64", value: calls }),
   }
-  const value = server?.max_concurrency ?? 4
-  const calls = input("Calls at once", { type: "number", min: "1", max: "64", value })
   const save = () => {
-    const chosen = server?.name ?? name.value.trim()
+    const name = inputs.name.value.trim()
     const content = {
-      name: chosen,
+      name,
       new: !server,
-      base_url: address?.value.trim() ?? "",
-      key: key?.value ?? "",
-      forget_key: forget?.checked ?? false,
-      max_concurrency: calls.valueAsNumber,
+      base_url: inputs.base_url.value.trim(),
+      key: inputs.key.value,
+      forget_key: inputs.forget_key.checked,
+      max_concurrency: inputs.max_concurrency.valueAsNumber,
     }
-    change(body, "profiles/save", content, chosen)
+    change(body, "profiles/save", content, name)
   }
-  form.addEventListener("keydown", (event) => {
+  /** @param {KeyboardEvent} event */
+  form.onkeydown = (event) => {
     if (event.key === "Enter") save()
-  })
+  }
   const buttons = [button(server ? "Save" : "Add", save), ...(server ? actions(body, server) : [])]
-  const link = make("a", { href: KEY_HELP, target: "_blank", rel: "noreferrer" })
-  link.append("Where does a key come from?")
-  return make(
-    "div",
-    { className: "visioncraft-settings" },
-    form,
-    make("div", { className: "buttons" }, ...buttons),
-    make("div", { className: "small" }, link),
-  )
+  const link = { href: KEY_HELP, target: "_blank", rel: "noreferrer", className: "small" }
+  const help = make("div", {}, make("a", link, "Where does a key come from?"))
+  form.append(make("div", { className: "buttons" }, ...buttons), own ? help : "")
+  return form
 }
 
-/**
- * @param {HTMLElement} body
- * @param {Server} server
- */
+/** @param {HTMLElement} body @param {Server} server */
 function actions(body, { name, is_default, built_in }) {
   const rename = async () => {
-    const title = `Rename ${name}`
-    const asked = { title, message: "New name", defaultValue: name }
-    const new_name = (await app.extensionManager.dialog.prompt(asked))?.trim()
-    if (new_name) await change(body, "profiles/rename", { name, new_name }, new_name)
+    const asked = { title: `Rename ${name}`, message: "New name", defaultValue: name }
+    const new_name = (await app.extensionManager?.dialog.prompt(asked))?.trim()
+    if (new_name) change(body, "profiles/rename", { name, new_name }, new_name)
   }
   const remove = async () => {
     const text = "Its address and its key are removed from this computer."
-    if (await confirmed(`Remove ${name}?`, text)) {
-      await change(body, "profiles/remove", { name }, NEW)
-    }
+    if (await confirmed(`Remove ${name}?`, text)) change(body, "profiles/remove", { name }, NEW)
   }
-  const found = [button("Test", () => change(body, "profiles/test", { name }))]
-  if (!is_default) found.push(button("Make default", () => change(body, "profiles/default", { name })))
-  return built_in ? found : [...found, button("Rename", rename), button("Remove", remove)]
+  const makeDefault = () => change(body, "profiles/default", { name })
+  return [
+    button("Test", () => change(body, "profiles/test", { name })),
+    ...(is_default ? [] : [button("Make default", makeDefault)]),
+    ...(built_in ? [] : [button("Rename", rename), button("Remove", remove)]),
+  ]
 }
 
-/**
- * @param {HTMLElement} body
- * @param {object} [content] what clears the store
- */
-async function showResults(body, content) {
+/** @param {HTMLElement} body @param {object} [confirmation] clears the store */
+async function showResults(body, confirmation) {
   const clear = async () => {
     const text = "Requests that were answered before are then sent, and counted, again."
-    if (await confirmed("Clear all stored results?", text)) {
-      await showResults(body, { confirmed: true })
-    }
+    if (await confirmed("Clear all stored results?", text)) showResults(body, { confirmed: true })
   }
   try {
-    const { files, bytes, most_bytes } = await ask(content ? "results/clear" : "results", content)
+    const path = confirmation ? "results/clear" : "results"
+    const { files, bytes, most_bytes } = await ask(path, confirmation)
     const [size, most] = [bytes, most_bytes].map((each) => (each / 2 ** 20).toFixed(1))
     const text = `${files} results, ${size} MiB of at most ${most} MiB`
     body.replaceChildren(text, make("div", {}, button("Clear stored results", clear)))
   } catch (error) {
-    body.replaceChildren(make("div", { className: "error" }, error.message))
+    body.replaceChildren(make("div", { className: "error" }, sentence(error)))
   }
 }
 
 /** Opens ComfyUI's settings, at our category where it can be found there. */
 async function openSettings() {
-  await app.extensionManager.command.execute("Comfy.ShowSettingsDialog")
+  await app.extensionManager?.command.execute("Comfy.ShowSettingsDialog")
   const places = "[data-testid='settings-dialog'] nav *, .settings-sidebar [role='option']"
   for (let frame = 0; frame < 120; frame++) {
     await new Promise(requestAnimationFrame)
     const found = [...document.querySelectorAll(places)]
-    const ours = found.find((element) => element.textContent.trim() === CATEGORY)
+    const ours = found.find((element) => element.textContent?.trim() === CATEGORY)
     if (ours) return /** @type {HTMLElement} */ (ours).click()
   }
 }
