@@ -36,10 +36,12 @@ declare module "*/scripts/app.js" {
     }
     nodeOutputs?: Record<string, any>
     lastNodeErrors?: Record<string, any> | null
-    extensionManager?: ExtensionManager
+    extensionManager: ExtensionManager
     graphToPrompt(): Promise<{ workflow: SavedWorkflow; output: Prompt }>
     queuePrompt(number: number, count?: number): Promise<boolean>
     refreshComboInNodes(): Promise<void>
+    reloadNodeDefs?(): Promise<void>
+    collectNodeMenuItems?(node: GraphNode): (MenuItem | null)[]
   }
 
   export interface ExtensionManager {
@@ -164,6 +166,7 @@ declare module "*/scripts/app.js" {
     setDirtyCanvas?(foreground: boolean, background?: boolean): void
     onExecuted?(output: any): void
     onRemoved?(): void
+    getExtraMenuOptions?(canvas: unknown, options: (MenuItem | null)[]): unknown
     onConnectionsChange?(...all: any[]): void
   }
 
@@ -181,7 +184,8 @@ declare module "*/scripts/app.js" {
     hidden?: boolean
     /** False keeps it out of the saved workflow; the option of this name out of the prompt. */
     serialize?: boolean
-    options?: Record<string, any>
+    options: Record<string, any>
+    serializeValue?(...all: any[]): unknown
     element?: HTMLElement
     inputEl?: HTMLTextAreaElement
     tooltip?: string
@@ -205,6 +209,13 @@ declare module "*/scripts/app.js" {
 
   export type Prompt = Record<string, { class_type: string; inputs: Record<string, unknown> }>
 }
+
+declare module "*/scripts/utils.js" {
+  export function applyTextReplacements(graph: any, text: string): string
+}
+
+/** Of the drawing library, which older front ends put on the page. */
+declare const LiteGraph: any
 
 declare module "*/scripts/api.js" {
   export const api: Omit<EventTarget, "addEventListener" | "removeEventListener"> & {

@@ -2,7 +2,7 @@ import js from "@eslint/js"
 
 const browser = [
   ...["AbortController", "Blob", "CustomEvent", "Event", "File", "FormData", "HTMLElement"],
-  ...["Headers", "Node", "Request", "ResizeObserver", "Response", "URL", "URLSearchParams"],
+  ...["Headers", "LiteGraph", "Node", "Request", "ResizeObserver", "Response", "URL", "URLSearchParams"],
   ...["cancelAnimationFrame", "clearInterval", "clearTimeout", "console", "document", "fetch"],
   ...["location", "navigator", "queueMicrotask", "requestAnimationFrame", "setInterval"],
   ...["setTimeout", "structuredClone", "window"],

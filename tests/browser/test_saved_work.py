@@ -20,7 +20,9 @@ TYPES = {"png": "image/png", "webp": "image/webp", "mp4": "video/mp4"}
 
 
 def example(name: str) -> dict[str, Any]:
-    return fresh(json.loads((ROOT / "example_workflows" / f"{name}.json").read_text()))
+    return fresh(
+        json.loads((ROOT / "example_workflows" / f"VisionCraft - {name}.json").read_text())
+    )
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def saved_values(workflow: dict[str, Any]) -> dict[str, Any]:
 
 
 def assert_clean(canvas: Canvas, workflow: dict[str, Any]) -> None:
-    """What would be saved are the values of the file that was opened, and it opens again as that."""
+    """Saved now it has the values of the file that was opened, and it opens again as that."""
     before = canvas.state()
     assert before["values"] == saved_values(workflow)
     canvas.drop_workflow(canvas.workflow())
@@ -46,7 +48,7 @@ def assert_clean(canvas: Canvas, workflow: dict[str, Any]) -> None:
 
 @BOTH
 def test_a_run_that_failed_leaves_the_file_clean(canvas: Canvas, sandbox: Any):
-    workflow = example("llm_prompt_to_image")
+    workflow = example("Idea to picture")
     sandbox.injector.rules = (parse("generate-xl=422"),)
     canvas.drop_workflow(workflow)
     how, _ = canvas.run_to_end()
@@ -57,7 +59,7 @@ def test_a_run_that_failed_leaves_the_file_clean(canvas: Canvas, sandbox: Any):
 
 @BOTH
 def test_a_run_that_was_cancelled_leaves_the_file_clean(canvas: Canvas, sandbox: Any):
-    workflow = example("llm_prompt_to_image")
+    workflow = example("Idea to picture")
     sandbox.app.latency = 600.0
     canvas.drop_workflow(workflow)
     canvas.queue(until=STATUS)
@@ -67,7 +69,7 @@ def test_a_run_that_was_cancelled_leaves_the_file_clean(canvas: Canvas, sandbox:
 
 @BOTH
 def test_a_page_that_is_reloaded_in_the_middle_leaves_the_file_clean(canvas: Canvas, sandbox: Any):
-    workflow = example("llm_prompt_to_image")
+    workflow = example("Idea to picture")
     sandbox.app.latency = 600.0
     canvas.drop_workflow(workflow)
     canvas.change()  # an unchanged file is not kept for the next page
@@ -84,7 +86,7 @@ def test_a_page_that_is_reloaded_in_the_middle_leaves_the_file_clean(canvas: Can
 
 def test_two_pages_keep_their_own_values(canvas: Canvas, new_page: Callable[[], Canvas]):
     other = new_page()
-    first, second = example("text_to_image_sdxl"), example("text_to_image_sdxl")
+    first, second = example("Text to picture SDXL"), example("Text to picture SDXL")
     canvas.drop_workflow(first)
     other.drop_workflow(second)
     canvas.run()
@@ -95,13 +97,13 @@ def test_two_pages_keep_their_own_values(canvas: Canvas, new_page: Callable[[], 
 
 @pytest.mark.parametrize(
     ("name", "suffix"),
-    [("text_to_image_sdxl", "png"), ("llm_to_gif", "webp"), ("image_to_video", "mp4")],
+    [("Text to picture SDXL", "png"), ("Idea to animation", "webp"), ("Picture to video", "mp4")],
 )
 def test_a_result_is_a_workflow(canvas: Canvas, comfyui: ComfyUI, name: str, suffix: str):
     canvas.drop_workflow(example(name))
     ran = canvas.state()
     content = comfyui.saved_by(canvas.run(), suffix)
-    canvas.drop_workflow(example("text_to_image_sd"))
+    canvas.drop_workflow(example("Text to picture SD"))
     canvas.drop(f"result.{suffix}", TYPES[suffix], content)
     opened = canvas.state()
     assert {**opened, "sizes": ran["sizes"]} == ran
@@ -109,7 +111,7 @@ def test_a_result_is_a_workflow(canvas: Canvas, comfyui: ComfyUI, name: str, suf
 
 @BOTH
 def test_a_refresh_keeps_a_value_that_is_gone_from_the_list(canvas: Canvas):
-    workflow = example("text_to_image_sdxl")
+    workflow = example("Text to picture SDXL")
     (ours,) = (node for node in workflow["nodes"] if node["type"].startswith("VisionCraft"))
     ours["widgets_values"][1] = MODEL
     canvas.drop_workflow(workflow)
