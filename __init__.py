@@ -23,8 +23,10 @@ def __getattr__(name: str) -> Any:
     if name in _OF_NODES:
         try:
             from . import nodes
+            from .nodes.routes import register
         except AttributeError as error:  # ComfyUI would take it for a pack without nodes
             raise ImportError(str(error)) from error
+        register()
         return getattr(nodes, name)
     return getattr(visioncraft_core, name)
 

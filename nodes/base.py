@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from ..visioncraft_core.api.catalogs import Catalogs
@@ -21,16 +22,18 @@ from ..visioncraft_core.api.fields import (
 )
 from ..visioncraft_core.cancellation import ShouldCancel
 from ..visioncraft_core.client import Client
-from ..visioncraft_core.errors import Cancelled, InvalidRequest, VisionCraftError
-from ..visioncraft_core.generation.context import Decoder, OnProgress
+from ..visioncraft_core.errors import Cancelled, InvalidRequest, SaveFailed, VisionCraftError
+from ..visioncraft_core.generation.context import Decoder
 from ..visioncraft_core.generation.results import Result
 from ..visioncraft_core.media.images import Pixels, UploadFormat, encode
 from ..visioncraft_core.profiles.profiles import AUTO
 from . import comfy, tensors, widgets
 from .partial_runs import PartialRuns
-from .server import is_usable, selected_profile
+from .server import selected_profile, with_key
+from .status import CallStatus
 
 SANDBOX_NOTE = "No key is configured, so the built-in sandbox answers; its results are synthetic."
+Outputs = tuple[Any, ...] | dict[str, Any]  # or with what the canvas shows
 INFO_HELP = "Who answered, how long it took, and any notes, as JSON text."
 
 
@@ -57,11 +60,12 @@ class ApiNode:
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
         """V1 inputs. ComfyUI asks often, on its server's loop: only small files are read."""
-        names = catalog_names()
+        names = catalogs().names
         inputs: dict[str, dict[str, widgets.Input]] = {"required": {}, "optional": {}}
         for field in cls.shown_fields():
             group = "required" if field.required else "optional"
-            inputs[group][field.name] = widgets.of(field, names)
+            _, options = inputs[group][field.name] = widgets.of(field, names)
+            options.update(cls._premium_of(field))
         for group, own in cls.own_inputs().items():
             inputs[group].update(own)
         inputs["optional"].update(server=widgets.SERVER_SOCKET, seed=widgets.SEED)
@@ -73,26 +77,32 @@ class ApiNode:
         return tuple(f for f in cls.REQUEST.fields() if not isinstance(f.kind, MessagesField))
 
     @classmethod
+    def _premium_of(cls, field: Field) -> dict[str, Any]:
+        """What web/js/badges.js reads: the values that need no premium account, where others do, or
+        that the whole request needs one."""
+        if field.name in cls.REQUEST.free:
+            return {"visioncraft_free": [*cls.REQUEST.free[field.name]]}
+        first = next(iter(cls.shown_fields()))
+        return {"visioncraft_premium": True} if cls.REQUEST.premium and field is first else {}
+
+    @classmethod
     def own_inputs(cls) -> dict[str, dict[str, widgets.Input]]:
         """Inputs beside the request's fields, by "required", all texts that must not be empty, and
         "optional"."""
         return {}
 
     @classmethod
-    def check(cls, input_types: dict[str, str] | None = None, **values: str | None) -> bool | str:
-        """True, or what is wrong with the inputs in a sentence.
+    def check(cls, **texts: str | None) -> bool | str:
+        """True, or which of the texts that must not be empty is; None means linked.
 
-        `values` are the choices, which pass with any name, and the texts that must not be empty;
-        None means linked. ComfyUI checks all other inputs itself, but no links of a node that
-        takes `input_types`, the types of all that is linked.
+        ComfyUI shows the sentence at each of `texts`, so a node should have one; it checks all
+        other inputs itself. A missing key is told by the first node that runs and needs it: here,
+        each would say the same.
         """
-        linked = input_types or {}
-        for name, value in values.items():
+        for name, value in texts.items():
             if value is not None and not str(value).strip():
                 return f"{name} is empty. Write something, or connect a text."
-        if problem := widgets.type_mismatch(cls.INPUT_TYPES(), linked):
-            return problem
-        return "server" in linked or is_usable("")  # the Server node checks its own profile
+        return True
 
     @classmethod
     def IS_CHANGED(cls, **constants: Any) -> int:
@@ -141,27 +151,29 @@ class ApiNode:
         rows = [{n: each[row % len(each)] for n, each in files.items()} for row in range(count)]
         return [cls.build(**{**values, **row}) for row in rows]
 
-    async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> tuple[Any, ...]:
-        def work(report: OnProgress, should_cancel: ShouldCancel) -> tuple[Any, ...]:
+    async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> Outputs:
+        def work(status: CallStatus, should_cancel: ShouldCancel) -> Outputs:
             client, note = client_of(server)  # here, because it may have to start the sandbox
             if note:
-                report(note)
+                status(note)
             requests = self.requests(values, client.profile.upload, should_cancel)
+            status.expect(len(requests), sum(getattr(r, "image_count", 1) for r in requests))
             # The service takes no seed: it only tells a kept result from a new one.
             result = client.send_all(
                 requests,
                 seed=seed,
-                decoder=type(self).decoder,
-                on_progress=report,
+                decoder=_counted(type(self).decoder, status),
+                on_progress=status,
                 should_cancel=should_cancel,
             )
             notes = [note, *result.notes] if note else [*result.notes]
             if result.missing:
                 self.partial_runs.note({**values, "server": server, "seed": seed})
             outputs = self.output(requests[0], result, notes)
-            summary = " ".join([f"Done in {result.seconds:.1f} s.", *notes])
-            for line in [summary] if comfy.host().keeps_status else notes:
-                report(line)
+            with suppress(SaveFailed):  # no room for a preview, and nothing is lost
+                if shown := self.shown_on_node(result):
+                    outputs = {"ui": shown, "result": outputs}
+            status.done(result.seconds, notes, incomplete=bool(result.missing))
             return outputs
 
         return await comfy.call(work)
@@ -169,6 +181,10 @@ class ApiNode:
     def output(self, request: Request, result: Result, notes: list[str]) -> tuple[Any, ...]:
         """The node's outputs; adds to `notes` what the user should know about them."""
         raise NotImplementedError
+
+    def shown_on_node(self, result: Result) -> dict[str, list[Any]]:
+        """What the canvas shows on the node, as ComfyUI's `ui`; empty where there is nothing."""
+        return {}
 
     def info(self, request: Request, result: Result, notes: list[str], **more: Any) -> str:
         """What was asked, who answered and what a user should know, as readable JSON."""
@@ -187,6 +203,18 @@ class ApiNode:
         return json.dumps(details, ensure_ascii=False, indent=2)
 
 
+def _counted(decoder: Decoder | None, status: CallStatus) -> Decoder | None:
+    if decoder is None:
+        return None
+
+    def decode(content: bytes) -> Any:
+        decoded = decoder(content)
+        status.file_arrived()
+        return decoded
+
+    return decode
+
+
 def _encoded(picture: Pixels, upload: UploadFormat, should_cancel: ShouldCancel | None) -> bytes:
     if should_cancel and should_cancel():  # each may take half a second
         raise Cancelled("Cancelled.", phase="check", charged="no")
@@ -194,11 +222,11 @@ def _encoded(picture: Pixels, upload: UploadFormat, should_cancel: ShouldCancel 
 
 
 def _validate_inputs(node: type[ApiNode]) -> Any:
-    """VALIDATE_INPUTS: `check` with parameters that tell ComfyUI which inputs not to check."""
+    """VALIDATE_INPUTS: `check` with the texts that must not be empty as its parameters."""
     names = [
         f.name
         for f in node.shown_fields()
-        if isinstance(f.kind, ChoiceField) or (f.required and isinstance(f.kind, TextField))
+        if f.required and isinstance(f.kind, TextField) and not isinstance(f.kind, ChoiceField)
     ]
     names += node.own_inputs().get("required", ())
 
@@ -206,23 +234,27 @@ def _validate_inputs(node: type[ApiNode]) -> Any:
         return cls.check(**values)
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    taken = ("cls", *names, "input_types")
-    parameters = [inspect.Parameter(name, kind, default=None) for name in taken]
+    parameters = [inspect.Parameter(name, kind, default=None) for name in ("cls", *names)]
     validate.__signature__ = inspect.Signature(parameters)
     return classmethod(validate)
 
 
-def client_of(server: str) -> tuple[Client, str]:
-    """The client of a profile ("" is the host's choice), and what the user should know of it."""
+def client_of(server: str, *, for_list: bool = False) -> tuple[Client, str]:
+    """The client of a profile ("" is the host's choice), and what the user should know of it.
+
+    Raises ConfigError, or KeyMissing unless it is `for_list`, which needs no key.
+    """
     profile = selected_profile(server)
+    if not for_list:
+        with_key(profile)
     automatic = profile.embedded and server in ("", AUTO) and comfy.host().default_server() == AUTO
     return Client(profile, home=comfy.host().home()), SANDBOX_NOTE if automatic else ""
 
 
-def catalog_names() -> widgets.Names:
-    """The names of each catalog as last known for the server that is used by default."""
+def catalogs() -> Catalogs:
+    """The catalogs as last known of the server that is used by default."""
     try:
         base_url = selected_profile("").base_url
     except VisionCraftError:  # a menu must open with broken settings too; a run reports them
         base_url = ""  # of the sandbox
-    return Catalogs(comfy.host().home(), base_url).names
+    return Catalogs(comfy.host().home(), base_url)

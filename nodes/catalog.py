@@ -80,7 +80,7 @@ class CatalogLoader:
         del refresh  # it counts in IS_CHANGED
 
         def work(report: OnProgress, should_cancel: ShouldCancel) -> CatalogSnapshot:
-            client, _ = client_of(server)
+            client, _ = client_of(server, for_list=True)
             listing = client.catalog(catalog, stale_if_error=True, should_cancel=should_cancel)
             report(f"{catalog}: {len(listing.names)} names, {listing.describe()}.")
             return listing

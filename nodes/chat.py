@@ -7,7 +7,7 @@ from typing import Any
 from ..visioncraft_core.api import endpoints
 from ..visioncraft_core.api.fields import Request
 from ..visioncraft_core.generation.results import Result
-from . import widgets
+from . import comfy, widgets
 from .base import INFO_HELP, ApiNode
 
 PROMPT_WRITER = (
@@ -22,11 +22,19 @@ PROMPT_HELP = (
 History = tuple[dict[str, str], ...]
 
 
-class LLMPrompt(ApiNode):
+class ChatNode(ApiNode):
+    """A node whose result is text, which it shows (web/js/results.js)."""
+
+    CATEGORY = "VisionCraft/Text"
+
+    def shown_on_node(self, result: Result) -> dict[str, list[Any]]:
+        return {"text": [result.text]} if comfy.host().has_canvas else {}
+
+
+class LLMPrompt(ChatNode):
     """The request takes messages; this node makes them from its texts."""
 
     REQUEST = endpoints.Chat
-    CATEGORY = "VisionCraft/Text"
     DESCRIPTION = (
         "Asks a language model. By default, it turns an idea into a prompt for an image node: "
         "connect text to its prompt. Connect history to another LLM Prompt to continue the "
@@ -44,13 +52,18 @@ class LLMPrompt(ApiNode):
     @classmethod
     def own_inputs(cls) -> dict[str, dict[str, widgets.Input]]:
         return {
-            "required": {"prompt": widgets.text(PROMPT_HELP, multiline=True)},
+            "required": {
+                "prompt": widgets.text(
+                    PROMPT_HELP, multiline=True, placeholder="prompt: an idea, or what you say"
+                )
+            },
             "optional": {
                 "system": widgets.text(
                     "How the model should behave: its role, and the form and length of its "
                     "answers. It starts a new conversation. Leave it empty to send none.",
                     PROMPT_WRITER,
                     multiline=True,
+                    placeholder="system: how the model should behave",
                 ),
                 "history": widgets.socket(
                     widgets.HISTORY, "The conversation to continue, from another LLM Prompt."
@@ -74,9 +87,8 @@ class LLMPrompt(ApiNode):
         return result.text, (*getattr(request, "messages", ()), answered), info
 
 
-class PremiumLLMPrompt(ApiNode):
+class PremiumLLMPrompt(ChatNode):
     REQUEST = endpoints.PremiumChat
-    CATEGORY = "VisionCraft/Text"
     DESCRIPTION = (
         "Asks a premium language model, which remembers the conversation: connect chat_id to the "
         "chat_id of another Premium LLM Prompt to continue it."

@@ -11,9 +11,9 @@ import importlib
 import io
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
@@ -26,6 +26,7 @@ from ..visioncraft_core.errors import Cancelled, SaveFailed
 from ..visioncraft_core.generation.context import OnProgress
 from ..visioncraft_core.profiles.paths import default_home, named_home
 from ..visioncraft_core.profiles.profiles import AUTO
+from .status import CallStatus, Line, NodeStatus, shared
 from .video_input import Video
 
 if TYPE_CHECKING:
@@ -40,8 +41,12 @@ T = TypeVar("T")
 class QuietHost:
     """What runs the nodes; this one without ComfyUI: never interrupted, shows nothing."""
 
-    keeps_status = False
-    """Whether the last text stays on the node, so that waits are counted and ends reported."""
+    has_canvas = False
+    """Whether the nodes stand on a canvas: the last text stays on a node, so that waits are
+    counted and ends reported, and a node shows its results."""
+
+    key_advice = ""
+    """What to do about a missing key here, "" where the error says it itself."""
 
     def interrupted(self) -> bool:
         return False
@@ -54,8 +59,25 @@ class QuietHost:
         """Shows a line of text on the node that runs in this context."""
         return lambda text: None
 
+    def running_node(self) -> object:
+        """What tells the node that runs in this context from all others; None where unknown."""
+        return None
+
+    def status(self) -> NodeStatus:
+        """Shows what the node that runs in this context does."""
+        say = self.progress_callback()
+        return NodeStatus(lambda line: say(line.text), lambda _: None, stays=self.has_canvas)
+
+    def is_shown(self, output: int) -> bool:
+        """Whether a node behind this output of the node that runs shows what comes out of it."""
+        return True
+
     def home(self) -> Path:
         return default_home()
+
+    def is_multi_user(self) -> bool:
+        """Whether several people share it, each with settings of their own."""
+        return False
 
     def default_server(self) -> str:
         return AUTO
@@ -79,7 +101,8 @@ class QuietHost:
 class ComfyHost(QuietHost):
     """The ComfyUI that loaded this pack. Its modules are looked up when they are needed."""
 
-    keeps_status = True
+    has_canvas = True
+    key_advice = "Enter one in Settings -> VisionCraft, or choose the server sandbox."
 
     def interrupted(self) -> bool:
         # The variant that throws would clear the flag, and the other nodes would run on.
@@ -89,23 +112,59 @@ class ComfyHost(QuietHost):
         return _module("comfy.model_management").InterruptProcessingException()
 
     def progress_callback(self) -> OnProgress:
-        context = _module("comfy_execution.utils").get_executing_context()
-        server: Any = getattr(_module("server").PromptServer, "instance", None)
+        show = self._show_line()
+        return lambda text: show(Line(text, "info"))
+
+    def running_node(self) -> object:
+        context = _executing_context()
+        return context and (context.prompt_id, context.node_id)
+
+    def status(self) -> NodeStatus:
+        context = _executing_context()
+
+        def show_progress(fraction: float) -> None:
+            # Not ComfyUI's ProgressBar, which takes the interrupt away from all other nodes.
+            if context:
+                state = _module("comfy_execution.progress").get_progress_state()
+                state.update_progress(context.node_id, round(100 * fraction), 100)
+
+        return NodeStatus(self._show_line(), show_progress, stays=True)
+
+    def _show_line(self) -> Callable[[Line], None]:
+        """Sends a line to the page that queued the run."""
+        context, server = _executing_context(), prompt_server()
         client = getattr(server, "client_id", None)
         if context is None or client is None:  # without a client, all of them would get it
-            return super().progress_callback()
-        shown_in = _workflow_id(server, context.prompt_id)
+            return lambda line: None
+        workflow, node = _workflow_id(server, context.prompt_id), context.node_id
 
-        def report(text: str) -> None:
-            status = {"workflow": shown_in, "node": context.node_id, "text": text}
-            server.send_sync(STATUS_EVENT, status, client)
+        def show(line: Line) -> None:
+            told = {"workflow": workflow, "prompt": context.prompt_id, "node": node}
+            server.send_sync(STATUS_EVENT, {**told, **asdict(line)}, client)
 
-        return report
+        return show
+
+    def is_shown(self, output: int) -> bool:
+        context = _executing_context()
+        if context is None:
+            return True
+        with suppress(AttributeError, LookupError, TypeError):  # as in _queued
+            classes = _module("nodes").NODE_CLASS_MAPPINGS
+            link = [context.node_id, output]
+            return any(
+                getattr(classes[node["class_type"]], "OUTPUT_NODE", False)
+                for node in _queued(prompt_server(), context.prompt_id)[2].values()
+                if link in node["inputs"].values()
+            )
+        return True
 
     def home(self) -> Path:
         # Users whose name begins with two underscores are never served over HTTP.
         users = Path(_module("folder_paths").get_user_directory())
         return named_home() or users / "__visioncraft"
+
+    def is_multi_user(self) -> bool:
+        return _module("comfy.cli_args").args.multi_user
 
     def video(self, images: Tensor, rate: Fraction, file: bytes = b"") -> Any:
         if file:
@@ -139,12 +198,30 @@ class ComfyHost(QuietHost):
 
 def _workflow_id(server: Any, prompt_id: str) -> str:
     """The id of the workflow on the canvas that was queued, "" where there is none."""
-    # What an entry of the queue looks like is ComfyUI's own affair.
     with suppress(AttributeError, LookupError, TypeError):
-        for entry in list(server.prompt_queue.currently_running.values()):
-            if entry[1] == prompt_id:
-                return str(entry[3]["extra_pnginfo"]["workflow"]["id"] or "")
+        return str(_queued(server, prompt_id)[3]["extra_pnginfo"]["workflow"]["id"] or "")
     return ""
+
+
+def _queued(server: Any, prompt_id: str) -> Any:
+    """The entry of the queue that runs: number, prompt id, prompt, extra data, ...
+
+    What it looks like is ComfyUI's own affair: any AttributeError, LookupError or TypeError means
+    that it changed. Raises LookupError where there is none.
+    """
+    entries = list(server.prompt_queue.currently_running.values())
+    return {entry[1]: entry for entry in entries}[prompt_id]
+
+
+def _executing_context() -> Any:
+    return _module("comfy_execution.utils").get_executing_context()
+
+
+def prompt_server() -> Any:
+    """ComfyUI's web server, to which a pack adds its routes while it is loaded; None outside it."""
+    if "comfy.model_management" not in sys.modules:
+        return None
+    return getattr(_module("server").PromptServer, "instance", None)
 
 
 def _module(name: str) -> Any:
@@ -164,7 +241,7 @@ def host() -> QuietHost:
     return _host or (ComfyHost() if "comfy.model_management" in sys.modules else QuietHost())
 
 
-async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
+async def call(work: Callable[[CallStatus, ShouldCancel], T]) -> T:
     """What blocking `work` gives; it runs in a thread, so that nothing blocks the loop.
 
     A sampler that blocks ComfyUI's loop does not delay it. Raises what `work` raises, or the
@@ -172,55 +249,26 @@ async def call(work: Callable[[OnProgress, ShouldCancel], T]) -> T:
     """
     current = host()
     cancel = threading.Event()
-    status = _Status(current.progress_callback())
-    job = Background(lambda: work(status.report, cancel.is_set))
-    outcome = "Stopped."
+    node = shared(current.running_node(), current.status)
+    status = node.call()
+    job = Background(lambda: work(status, cancel.is_set))
     try:
         while not job.done.done():
             await asyncio.wait({job.done}, timeout=POLL_INTERVAL)
-            if current.keeps_status:
-                status.count()
+            node.refresh()
+            node.refresh_progress()
             if current.interrupted():
                 raise current.interruption()
-        outcome = "Failed."
-        result = job.result()
-        outcome = ""
+        try:
+            result = job.result()
+        except BaseException as error:
+            status.failed(error)
+            raise
+        status.close()
     except asyncio.CancelledError:
         # One that leaks out of a node ends ComfyUI's worker thread for good.
         raise current.interruption() from None
     finally:
         cancel.set()
-        status.end(outcome if current.keeps_status else "")
+        status.stopped()  # unless it has ended in another way
     return result
-
-
-class _Status:
-    """The text on a node, and for how many seconds it has been there."""
-
-    def __init__(self, show: OnProgress) -> None:
-        self._show = show
-        self._text = ""
-        self._since = time.monotonic()
-        self._shown = 0
-        self._ended = False
-        self._lock = threading.Lock()
-
-    def report(self, text: str) -> None:
-        # A cancelled thread may go on for a while; what it reports must not stay on the node.
-        with self._lock:
-            if not self._ended:
-                self._text, self._since, self._shown = text, time.monotonic(), 0
-                self._show(text)
-
-    def count(self) -> None:
-        with self._lock:
-            seconds = int(time.monotonic() - self._since)
-            if self._text and seconds > self._shown:
-                self._shown = seconds
-                self._show(f"{self._text} ({seconds} s)")
-
-    def end(self, outcome: str) -> None:
-        with self._lock:
-            self._ended = True
-            if outcome:
-                self._show(outcome)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..visioncraft_core.api import endpoints
 from ..visioncraft_core.api.fields import Request
 from ..visioncraft_core.client import Result
 from ..visioncraft_core.media.images import DecodedImage, decode
-from . import tensors
+from . import comfy, tensors
 from .base import INFO_HELP, ApiNode
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ class ImageNode(ApiNode):
         sizes = [f"{p.size.width}x{p.size.height}" for p in pictures]
         info = self.info(request, result, notes, pictures=sizes)
         return tensors.images(pictures), tensors.masks(pictures), info
+
+    def shown_on_node(self, result: Result) -> dict[str, list[Any]]:
+        """The files as they came, unless a node behind this one shows the pictures."""
+        host = comfy.host()
+        if host.is_shown(self.RETURN_TYPES.index("IMAGE")):
+            return {}
+        return {"images": [host.preview(file.content, file.suffix) for file in result.files]}
 
 
 class Generate(ImageNode):

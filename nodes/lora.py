@@ -10,7 +10,7 @@ import numpy as np
 from ..visioncraft_core.api.catalogs import bundled
 from ..visioncraft_core.errors import InvalidRequest, clip
 from . import comfy, widgets
-from .base import catalog_names
+from .base import catalogs
 
 CATALOG = "loras"
 MOST_LORAS = 5  # the service's documentation of 2024-05 names this limit
@@ -45,10 +45,10 @@ class LoraStack:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, dict[str, widgets.Input]]:
-        names = catalog_names()(CATALOG)
+        names = catalogs().names(CATALOG)
         return {
             "required": {
-                "lora": widgets.choice(names, names[0], LORA_HELP),
+                "lora": widgets.open_choice(names, names[0], LORA_HELP),
                 "weight": widgets.number(WEIGHT_HELP, 1.0, -10.0, 10.0, 0.05),
                 "enabled": widgets.switch("Turn it off to leave this LoRA out.", default=True),
             },
@@ -61,12 +61,12 @@ class LoraStack:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, lora=None, text=None, input_types=None):
+    def VALIDATE_INPUTS(cls, text=None):
         try:
             parse(text or "")
         except InvalidRequest as error:
             return str(error)
-        return widgets.type_mismatch(cls.INPUT_TYPES(), input_types or {}) or True
+        return True
 
     def stack(
         self,
@@ -108,7 +108,11 @@ def written(weights: Weights) -> str:
 def _hint(stacked: Weights) -> str:
     if len(stacked) > MOST_LORAS:
         return f"{len(stacked)} LoRAs: at times, the service accepted at most {MOST_LORAS}."
-    known = {*catalog_names()(CATALOG), *bundled()[CATALOG]}
+    known = {*catalogs().names(CATALOG), *bundled()[CATALOG]}
     if unknown := [name for name in stacked if name not in known]:
-        return f"Not in the list of LoRAs, but sent anyway: {clip(', '.join(unknown), 80)}."
+        nearest = catalogs().nearest(CATALOG, unknown[0])
+        similar = f" Similar names: {', '.join(nearest)}." if nearest else ""
+        return (
+            f"Not in the list of LoRAs, but sent anyway: {clip(', '.join(unknown), 80)}.{similar}"
+        )
     return ""

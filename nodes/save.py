@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
-
-from PIL import Image
 
 from ..visioncraft_core.generation.results import File
 from ..visioncraft_core.media.animations import decode_animation
 from . import comfy, widgets
+from .video import playable
 
 
 class SaveOriginal:
@@ -41,18 +39,12 @@ class SaveOriginal:
     def save(self, original: File, filename_prefix: str = "VisionCraft/original") -> dict[str, Any]:
         host = comfy.host()
         saved = host.save(original.content, filename_prefix, original.suffix)
-        shown = host.preview(_playable(original), "webp") if original.kind == "gif" else None
+        shown = (
+            host.preview(playable(decode_animation(original.content)), "webp")
+            if original.kind == "gif"
+            else None
+        )
         # The front end plays mp4 and animated webp, but shows a gif as a still.
         moves = original.kind in ("gif", "mp4")
         entries = {"images": [shown], "files": [saved]} if shown else {"images": [saved]}
         return {"ui": {**entries, "animated": (moves,)}}
-
-
-def _playable(original: File) -> bytes:
-    """An animated WebP of the GIF; only the canvas sees it."""
-    animation = decode_animation(original.content)
-    first, *rest = (Image.fromarray(frame) for frame in animation.frames)
-    buffer = io.BytesIO()
-    milliseconds = [round(delay * 1000) for delay in animation.delays]
-    first.save(buffer, "WEBP", save_all=True, append_images=rest, duration=milliseconds, quality=80)
-    return buffer.getvalue()

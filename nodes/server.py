@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..visioncraft_core.errors import ConfigError, VisionCraftError
+from ..visioncraft_core.errors import ConfigError, KeyMissing, VisionCraftError
 from ..visioncraft_core.profiles.profile import Profile
 from ..visioncraft_core.profiles.profiles import AUTO, Profiles
 from . import comfy, widgets
@@ -32,19 +32,28 @@ class Server:
 
     @classmethod
     def VALIDATE_INPUTS(cls, profile: str | None = None) -> bool | str:
-        return profile is None or is_usable(profile)
+        return profile is None or usable(profile)
 
     def choose(self, profile: str) -> tuple[str]:
         return (profile,)
 
 
-def is_usable(name: str) -> bool | str:
+def usable(name: str) -> bool | str:
     """True, or what the profile that a workflow names lacks, in the form of VALIDATE_INPUTS."""
     try:
-        selected_profile(name).require_key()
+        with_key(selected_profile(name))
     except VisionCraftError as error:
         return str(error)
     return True
+
+
+def with_key(profile: Profile) -> Profile:
+    """`profile` if it has a key. Raises KeyMissing, which says where this host takes one."""
+    try:
+        profile.require_key()
+    except KeyMissing as error:
+        raise error.replace(advice=comfy.host().key_advice or None) from None
+    return profile
 
 
 def selected_profile(name: str) -> Profile:

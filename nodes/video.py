@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from ..visioncraft_core.api import endpoints
 from ..visioncraft_core.api.fields import Request
@@ -35,6 +38,20 @@ class AnimationNode(ApiNode):
         content = file.content if file.kind == "mp4" else b""
         images = frames if content else tensors.even(frames)
         return comfy.host().video(images, animation.rate, content), frames, animation.fps
+
+    def shown_on_node(self, result: Result) -> dict[str, list[Any]]:
+        """Plays each file; a GIF as WebP, because the front ends play no GIF."""
+        host = comfy.host()
+        if not host.has_canvas:
+            return {}
+        parts = zip(result.files, result.decoded, strict=True)
+        entries = [
+            host.preview(playable(animation), "webp")
+            if file.kind == "gif"
+            else host.preview(file.content, file.suffix)
+            for file, animation in parts
+        ]
+        return {"images": entries, "animated": [True]}
 
 
 class TextToGif(AnimationNode):
@@ -76,6 +93,15 @@ class ImageToVideo(AnimationNode):
 
 
 NODES = (TextToGif, ImageToVideo)
+
+
+def playable(animation: Animation) -> bytes:
+    """An animated WebP, which only a canvas sees."""
+    first, *rest = (Image.fromarray(frame) for frame in animation.frames)
+    buffer = io.BytesIO()
+    milliseconds = [round(delay * 1000) for delay in animation.delays]
+    first.save(buffer, "WEBP", save_all=True, append_images=rest, duration=milliseconds, quality=80)
+    return buffer.getvalue()
 
 
 def _notes(animation: Animation) -> list[str]:

@@ -11,6 +11,7 @@ from ..visioncraft_core.api.fields import (
     Field,
     ImageField,
     IntegerField,
+    MessageField,
     NumberField,
     TextField,
     WeightsField,
@@ -37,8 +38,8 @@ def number(
     return ("INT" if isinstance(step, int) else "FLOAT", {**limits, "tooltip": help_text, **more})
 
 
-def text(help_text: str, default: str = "", *, multiline: bool = False) -> Input:
-    return ("STRING", {"default": default, "multiline": multiline, "tooltip": help_text})
+def text(help_text: str, default: str = "", *, multiline: bool = False, **more: Any) -> Input:
+    return ("STRING", {"default": default, "multiline": multiline, "tooltip": help_text, **more})
 
 
 def socket(type_name: str, help_text: str) -> Input:
@@ -50,19 +51,26 @@ def choice(names: list[str], default: str, help_text: str) -> Input:
     return (names, {"default": start, "tooltip": help_text})
 
 
-def type_mismatch(declared: dict[str, dict[str, Input]], linked: dict[str, str]) -> str:
-    """What is wrong with the types that are `linked` to inputs, "" if they all fit.
+class OpenList(list[str]):
+    """The names of a choice that takes others as well, and links from any text.
 
-    A choice takes any text: names come from Catalog Loader and from other packs.
+    ComfyUI looks for a value with `in` and compares the types of a link with `!=`
+    (validate_inputs and validate_node_input). If VALIDATE_INPUTS named the input instead, every
+    message of a node would appear once for each input that it names. `==` is that of any list.
     """
-    inputs = {**declared["required"], **declared.get("optional", {})}
-    for name, received in linked.items():
-        declared_type = inputs[name][0] if name in inputs else "*"
-        expected = NAME if isinstance(declared_type, list) else declared_type
-        given = {"COMBO"} if isinstance(received, list) else set(str(received).split(","))
-        if expected != "*" and not given & {*expected.split(","), "*"}:
-            return f"{name} takes {expected}, not {received}. Connect something else."
-    return ""
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, str) and bool(value.strip())
+
+    def __ne__(self, other: object) -> bool:
+        given = str(other).split(",") if isinstance(other, str) else ["COMBO"]
+        return not {"COMBO", "STRING", "*"}.intersection(given)
+
+
+def open_choice(names: list[str], default: str, help_text: str) -> Input:
+    """A choice that shows `names` and takes any other, as the catalogs of the API do."""
+    kind, options = choice(names, default, help_text)
+    return (OpenList(kind), options)
 
 
 def of(field: Field, names: Names) -> Input:
@@ -70,9 +78,12 @@ def of(field: Field, names: Names) -> Input:
     kind, default = field.kind, field.default
     match kind:
         case ChoiceField():
-            return choice(names(kind.catalog), default or kind.suggested, field.help)
+            return open_choice(names(kind.catalog), default or kind.suggested, field.help)
         case TextField():
-            return text(field.help, default or "", multiline=kind.multiline)
+            # What is said to a language model may hold braces, as code and JSON do.
+            dynamic = kind.multiline and not isinstance(kind, MessageField)
+            more = {"dynamicPrompts": True} if dynamic else {}
+            return text(field.help, default or "", multiline=kind.multiline, **more)
         case BooleanField():
             return switch(field.help, default=bool(default))
         case IntegerField() | NumberField():

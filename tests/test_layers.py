@@ -34,6 +34,7 @@ PLAN = [
     "visioncraft_core/client.py",
     "visioncraft_core/__init__.py",
     "nodes/",
+    "nodes/routes/",
     "nodes/headless/canvas/",
     "nodes/headless/",
     "nodes/headless/hostnodes/",
@@ -50,7 +51,7 @@ COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "e
 ONLY_IN = {  # a library and the places that may import it
     "requests": ("visioncraft_core/http/",),
     "urllib3": ("visioncraft_core/http/",),
-    "aiohttp": ("visioncraft_core/service/",),
+    "aiohttp": ("visioncraft_core/service/", "nodes/routes/guard.py"),
     "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/"),
     "importlib": ("visioncraft_core/__init__.py", "nodes/comfy.py", "nodes/headless/"),
 }

@@ -4,18 +4,19 @@ request and brings back what it made. Knows no endpoint."""
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from .api.catalogs import Catalogs, CatalogSnapshot
-from .api.fields import Request
+from .api.fields import ChoiceField, Request, WeightsField
 from .background import in_event_loop, run_in_thread
 from .cancellation import CancelScope, ShouldCancel
-from .errors import Cancelled, VisionCraftError
+from .errors import Cancelled, FieldRejected, VisionCraftError
 from .generation import replies
 from .generation.context import Decoder, OnProgress, RunContext, ServerContext
 from .generation.downloads import Downloads
@@ -124,6 +125,15 @@ class Client:
         notes = result.notes if self.profile.verify else (*result.notes, UNVERIFIED_NOTE)
         return replace(result, notes=notes, seconds=time.monotonic() - started)
 
+    def forget(self, request: Request, *, seed: int = 0) -> bool:
+        """Removes the stored result of `request`, so that the next such call is sent again; tells
+        whether there was one."""
+        store, key = Store(self._home / "store"), self._key_of(request, seed)
+        found = bool(key and (store.reply(key) or store.job(key)))
+        if found:
+            store.forget(key)
+        return found
+
     def catalog(
         self,
         name: str,
@@ -145,8 +155,9 @@ class Client:
                     wait=lambda _, seconds: scope.sleep(seconds, "wait"),
                 )
         except VisionCraftError as error:
+            error = self._reworded(error)
             if isinstance(error, Cancelled) or not stale_if_error:
-                raise
+                raise error from None
             return replace(self._catalogs.last(name), error=error)
         return self._catalogs.save(name, names)
 
@@ -182,7 +193,31 @@ class Client:
         try:
             return GenerationRun(context).run()
         except VisionCraftError as error:
+            return self._reworded(error, context.request)
+
+    def _reworded(
+        self, error: VisionCraftError, request: Request | None = None
+    ) -> VisionCraftError:
+        """`error` without the port of the embedded sandbox, which nobody chose, and with the names
+        that a user may have meant."""
+        message, advice = error.message, error.advice
+        if self.profile.embedded:
+            port = re.escape(self._server.origin)
+            message = re.sub(f"^{port}", "The sandbox", message)
+            message = re.sub(port, "the sandbox", message)
+        if request and isinstance(error, FieldRejected):
+            advice = " ".join([advice, *self._similar_names(request)])
+        if (message, advice) == (error.message, error.advice):
             return error
+        return error.replace(message=message, advice=advice)
+
+    def _similar_names(self, request: Request) -> Iterator[str]:
+        for field in request.fields():
+            if isinstance(field.kind, ChoiceField | WeightsField):
+                value = getattr(request, field.name)
+                for name in [value] if isinstance(value, str) else value:
+                    if nearest := self._catalogs.nearest(field.kind.catalog, name):
+                        yield f"Similar names in {field.kind.catalog}: {', '.join(nearest)}."
 
     def _fetched_names(self, name: str, scope: CancelScope) -> list[str]:
         response = self._server.transport.get(f"/{name}", scope)

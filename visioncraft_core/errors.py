@@ -62,12 +62,18 @@ class VisionCraftError(Exception):
         # Not by calling the class: subclasses may take other arguments.
         return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
-    def replace(self: E, *, advice: str | None = None, charged: Charged | None = None) -> E:
-        """This error with another advice, or with another account of what was charged."""
+    def replace(
+        self: E,
+        *,
+        message: str | None = None,
+        advice: str | None = None,
+        charged: Charged | None = None,
+    ) -> E:
+        """This error in other words, or with another account of what was charged."""
         changed = copy.copy(self)
         VisionCraftError.__init__(
             changed,
-            self.message,
+            self.message if message is None else message,
             self.advice if advice is None else advice,
             phase=self.phase,
             status=self.status,

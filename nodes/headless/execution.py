@@ -17,6 +17,7 @@ from ...visioncraft_core.background import Background
 from ...visioncraft_core.errors import VisionCraftError, WorkflowError
 from ...visioncraft_core.generation.context import OnProgress
 from .. import comfy
+from ..server import selected_profile, with_key
 from . import folders, prefixes
 from .canvas.workflow import Link, Node, Workflow
 from .folders import Folders, Saved
@@ -77,11 +78,19 @@ class Run:
         """What the output nodes showed, by node id and ComfyUI's own keys (images, text ...)."""
 
     def check(self) -> None:
-        """Raises WorkflowError or SaveFailed for all that can be known before the first call."""
+        """Raises WorkflowError, ConfigError or SaveFailed for all that can be known before the
+        first call."""
         self.needed = needed_nodes(self._workflow, self._classes)
         validate(self._workflow, self._classes, self.needed)
+        self._require_key()
         self._folders.prepare()
         prefixes.refuse_unusable(self._workflow, self.needed, self._folders)
+
+    def _require_key(self) -> None:
+        # In ComfyUI the first node that needs it says so; here nothing has to run for that.
+        for node in (self._workflow.nodes[node_id] for node_id in self.needed):
+            if hasattr(self._classes[node.class_type], "REQUEST") and "server" not in node.inputs:
+                with_key(selected_profile(""))
 
     async def execute(self) -> None:
         """Runs everything needed. A failure stops what depends on it; the rest, which may be paid,

@@ -116,6 +116,7 @@ def _constant_problem(
 
 def _fits(received: Any, wanted: Any) -> bool:
     if isinstance(received, list) or isinstance(wanted, list):
-        return received == wanted or "*" in (received, wanted)
+        differs = received != wanted  # what ComfyUI asks; widgets.OpenList answers
+        return not differs or "*" in (received, wanted)
     given, taken = set(str(received).split(",")), set(str(wanted).split(","))
     return bool(given & taken) or "*" in given | taken

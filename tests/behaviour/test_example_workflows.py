@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.paths import EXAMPLES
-from thumbnails import LARGEST, still
+from support.paths import EXAMPLES, ROOT
+from thumbnails import SIZE, square, still
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.canvas.workflow import Link, load
@@ -35,11 +35,11 @@ def run(path: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, 
 
 
 def test_the_examples_of_this_release_are_there():
-    assert {path.stem for path in WORKFLOWS} == {
-        *("llm_prompt_to_image", "text_to_image_sd", "text_to_image_sdxl", "llm_to_gif"),
-        *("llm_to_upscaled_image", "img2img_four_strengths", "image_to_video", "lora_stack"),
-        *("one_prompt_five_models", "premium_chat_three_turns", "conversation_three_turns"),
-        "two_servers",
+    assert {path.stem.removeprefix("VisionCraft - ") for path in WORKFLOWS} == {
+        *("Idea to picture", "Idea to animation", "Idea to large picture", "Picture to video"),
+        *("Text to picture SD", "Text to picture SDXL", "Four strengths"),
+        *("Compare five models", "LoRA stack", "Two servers"),
+        *("Conversation", "Premium chat"),
     }
 
 
@@ -57,10 +57,10 @@ def test_it_runs_headless_and_its_thumbnail_is_made_from_that_run(
     assert saved
     picture = still(Path(saved[0]["path"]))
     with Image.open(path.with_suffix(".jpg")) as thumbnail:
-        assert max(thumbnail.size) == max(LARGEST)
+        assert thumbnail.size == SIZE
         assert path.with_suffix(".jpg").stat().st_size < 100_000
-        small = np.asarray(picture.resize(thumbnail.size, Image.Resampling.LANCZOS))
-        assert np.abs(small.astype(int) - np.asarray(thumbnail)).mean() < 6
+        small = np.asarray(square(picture)).astype(int)
+        assert np.abs(small - np.asarray(thumbnail)).mean() < 6
 
 
 @each
@@ -130,10 +130,23 @@ def test_it_holds_no_key_and_no_path_of_a_computer(path: Path):
     ]
 
 
+def test_the_blueprint_is_one_subgraph_whose_nodes_are_ours_and_legal(tmp_path: Path):
+    (path,) = (ROOT / "subgraphs").glob("*.json")
+    canvas = json.loads(path.read_text("utf-8"))
+    (instance,), (definition,) = canvas["nodes"], canvas["definitions"]["subgraphs"]
+    assert instance["type"] == definition["id"]
+    # ComfyUI calls a blueprint by its file.
+    assert instance["title"] == definition["name"] == path.stem
+    answer, picture = load(path, CLASSES).nodes.values()
+    assert (answer.class_type, picture.class_type) == ("VisionCraftLLM", "VisionCraftGenerateXL")
+    assert isinstance(picture.inputs["prompt"], Link)
+    test_every_widget_holds_a_legal_value(path)
+
+
 def test_a_picture_holds_its_workflow_and_runs_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    first = run(EXAMPLES / "text_to_image_sdxl.json", tmp_path, capsys)
+    first = run(EXAMPLES / "VisionCraft - Text to picture SDXL.json", tmp_path, capsys)
     picture = next(i["path"] for s in first["outputs"].values() for i in s.get("images", []))
     again = run(Path(picture), tmp_path, capsys)
     repeated = next(i["path"] for s in again["outputs"].values() for i in s.get("images", []))

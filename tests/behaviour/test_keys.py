@@ -325,7 +325,7 @@ for workflow in sys.argv[1:]:
 status |= main(["run", workflow, "--server", "work", "--out", "out", "--json"])
 sys.exit(status)
 """
-RUN = ("image_to_video", "llm_to_gif", "lora_stack")  # an MP4, a WebP, a GIF and PNG files
+RUN = ("Picture to video", "Idea to animation", "LoRA stack")  # an MP4, a WebP, a GIF and PNG files
 
 
 def loudly(folder: Path, *arguments: str, program: str = LOUD) -> subprocess.CompletedProcess[str]:
@@ -340,12 +340,16 @@ def test_every_node_runs_with_the_key_and_shows_it_nowhere(
         configured(home, server.url, result_hosts=[server.result_host])
         graph = tmp_path / "graph.json"
         graph.write_text(json.dumps(GRAPH))
-        done = loudly(tmp_path, *(str(EXAMPLES / f"{name}.json") for name in RUN), str(graph))
+        done = loudly(
+            tmp_path, *(str(EXAMPLES / f"VisionCraft - {name}.json") for name in RUN), str(graph)
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "DEBUG:urllib3" in done.stderr
     assert_hidden(done.stdout, done.stderr, *server.heard_at_results)
     assert_hidden(*(request.partition(b"\r\n\r\n")[0] for request in server.heard))
-    examples = [json.loads((EXAMPLES / f"{name}.json").read_text("utf-8")) for name in RUN]
+    examples = [
+        json.loads((EXAMPLES / f"VisionCraft - {name}.json").read_text("utf-8")) for name in RUN
+    ]
     used = {n["type"] for example in examples for n in example["nodes"]}
     assert used | {n["class_type"] for n in GRAPH.values()} >= set(NODE_CLASS_MAPPINGS)
     asked = {request.split(b" ")[1].decode() for request in server.heard}

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from PIL import Image
 from support.paths import ROOT
 from visioncraft import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from visioncraft.visioncraft_core.api.fields import ChoiceField, TextField
@@ -127,8 +128,8 @@ def test_a_node_that_calls_the_api_never_blocks_the_loop_and_ends_with_its_seed(
 
 
 @pytest.mark.parametrize("node_id", sorted(IDS))
-def test_the_node_judges_its_choices_and_its_needed_texts_and_nothing_else(node_id: str):
-    """ComfyUI drops its own check of every input that VALIDATE_INPUTS names."""
+def test_the_node_judges_one_needed_text_and_nothing_else(node_id: str):
+    """ComfyUI shows what VALIDATE_INPUTS says once for every input that it names."""
     cls = CLASSES[node_id]
     if not hasattr(cls, "REQUEST"):
         return
@@ -137,11 +138,13 @@ def test_the_node_judges_its_choices_and_its_needed_texts_and_nothing_else(node_
     choices = {n for n, f in shown.items() if isinstance(f.kind, ChoiceField)}
     texts = {n for n, f in shown.items() if f.required and isinstance(f.kind, TextField)}
     own = {"prompt"} if "prompt" in cls.own_inputs().get("required", {}) else set()
-    assert judged == choices | texts | own | {"input_types"}
-    for name in texts | own:
+    assert judged == (texts - choices) | own
+    assert len(judged) <= 1
+    for name in judged:
         assert f"{name} is empty" in cls.VALIDATE_INPUTS(**{name: " "})
-    assert cls.VALIDATE_INPUTS(**dict.fromkeys(choices, "a name of tomorrow")) is True
     assert cls.VALIDATE_INPUTS() is True  # everything is linked
+    inputs = inputs_of(cls)
+    assert all("a name of tomorrow" in inputs[name][0] for name in choices)
 
 
 def test_both_lists_of_requirements_are_the_same_and_none_touches_torch():
@@ -150,6 +153,19 @@ def test_both_lists_of_requirements_are_the_same_and_none_touches_torch():
     assert lines == project["dependencies"]
     assert not [line for line in lines if re.match("torch", line)]
     assert all(re.fullmatch(r"[a-z]+>=[\d.]+", line) for line in lines)
+
+
+def test_the_registry_is_given_pictures_of_the_sizes_that_it_shows():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    address = f"{project['project']['urls']['Repository']}/blob/main/"
+    sizes = {}
+    for name in ("Icon", "Banner"):
+        url = project["tool"]["comfy"][name]
+        assert url.startswith(address)
+        with Image.open(ROOT / url.removeprefix(address).removesuffix("?raw=true")) as picture:
+            sizes[name] = picture.size
+    assert sizes["Icon"][0] == sizes["Icon"][1] <= 400
+    assert sizes["Banner"][0] * 9 == sizes["Banner"][1] * 21
 
 
 def test_only_the_files_the_ecosystem_expects_stand_at_the_top():
@@ -162,7 +178,7 @@ def test_only_the_files_the_ecosystem_expects_stand_at_the_top():
     assert tops <= {
         *("pyproject.toml", "README.md", "__init__.py", "nodes", "visioncraft_core", "tests"),
         *("example_workflows", "LICENSE", "CHANGELOG.md", "requirements.txt", ".ci", "web"),
-        *("locales", ".gitignore", ".comfyignore", "CONTRIBUTING.md"),
+        *("locales", "subgraphs", ".gitignore", ".comfyignore", "CONTRIBUTING.md"),
     }
 
 

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 PATIENCE = 120_000  # milliseconds
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SCREENSHOTS = os.environ.get("VISIONCRAFT_SCREENSHOTS")  # a folder for pictures of each step
+
+CLASSIC, NODES_2 = RENDERERS = ("classic", "nodes-2")
+BOTH = pytest.mark.parametrize("renderer", RENDERERS, indirect=True)
+"""For tests whose outcome may depend on what draws the nodes."""
 
 # The last thing that a page does on its own is to open a workflow: ComfyUI's first one, or the one
 # that was open before.
 HAS_NODES = """(prefix) => window.app?.extensionManager
     && window.app.graph?.nodes.some((node) => node.type.startsWith(prefix))"""
+
+# As in a page that was just opened, with one empty workflow.
+START = """async (nodes2) => {
+    const { setting, toast, workflow } = app.extensionManager
+    await setting.set("Comfy.VueNodes.Enabled", nodes2)
+    toast.dismissAll ? toast.dismissAll() : toast.removeAll()
+    await app.extensionManager.command.execute("Comfy.NewBlankWorkflow")
+    const closed = workflow.openWorkflows.filter((each) => each !== workflow.activeWorkflow)
+    for (const each of closed) await workflow.closeWorkflow(each)
+}"""
 
 DROP = """([name, type, content]) => new Promise((done) => {
     const configure = app.graph.onConfigure
@@ -37,8 +60,9 @@ STATE = """async () => {
     const ours = workflow.nodes.filter((node) => node.type.startsWith("VisionCraft"))
     const of = (read) => Object.fromEntries(ours.map((node) => [node.id, read(node) ?? null]))
     // A preview of ComfyUI's own is in the prompt, too, where nobody asks for it.
+    const preview = /^([$][$]|video-preview$)/
     const wanted = (inputs) => inputs && Object.fromEntries(
-        Object.entries(inputs).filter(([name]) => !name.startsWith("$$")))
+        Object.entries(inputs).filter(([name]) => !preview.test(name)))
     return {
         prompt: of((node) => wanted(output[node.id]?.inputs)),
         values: of((node) => node.widgets_values),
@@ -51,9 +75,22 @@ CHANGE = """() => app.graph.nodes.forEach(({ widgets = [] }) => widgets.forEach(
     if (widget.name === "control_after_generate") widgets[index - 1].value += 1
 }))"""
 
-QUEUE = """async () => {
+# With the name of an event: also waits for it, from before the run begins.
+QUEUE = """async (name) => {
+    const { api } = await import("/scripts/api.js")
+    const came = name && new Promise((done) => api.addEventListener(name, done, { once: true }))
     await app.queuePrompt(0, 1)
-    return app.lastNodeErrors ?? {}
+    const errors = app.lastNodeErrors ?? {}
+    if (!Object.keys(errors).length) await came
+    return errors
+}"""
+
+CANCEL = """async () => {
+    const { api } = await import("/scripts/api.js")
+    const ended = new Promise((done) =>
+        api.addEventListener("execution_interrupted", done, { once: true }))
+    await api.interrupt()
+    await ended
 }"""
 
 RUN = """() => new Promise(async (done) => {
@@ -86,23 +123,51 @@ STATUS = """() => {
 }"""
 
 
+def open_canvas(browser: Browser, url: str) -> Canvas:
+    """A page in a context of its own, with nothing stored."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(PATIENCE)
+    canvas = Canvas(context.new_page(), url)
+    canvas.open()
+    return canvas
+
+
 @dataclass
 class Canvas:
     page: Page
     url: str
+    test: str = ""
+    _steps: Iterator[int] = field(default_factory=count)
 
     def open(self) -> None:
         self.page.goto(self.url)
         self.page.wait_for_function(HAS_NODES, arg="", timeout=PATIENCE)
 
+    def close(self) -> None:
+        self.page.context.close()
+
+    def start(self, test: str, renderer: str = CLASSIC) -> None:
+        """Leaves nothing of what was open before; `renderer` draws the nodes from now on."""
+        self.test, self._steps = re.sub(r"[^\w.-]+", "_", test), count(1)
+        self.page.keyboard.press("Escape")
+        self.page.evaluate(START, renderer == NODES_2)
+
+    def shoot(self, step: str) -> None:
+        """Keeps a picture of the page where the user who runs the tests wants some."""
+        if SCREENSHOTS and self.test:
+            folder = Path(SCREENSHOTS).expanduser() / self.test
+            self.page.screenshot(path=folder / f"{next(self._steps):02}-{step}.png")
+
     def reload(self) -> None:
         """F5, with a workflow open that has nodes of this pack."""
         self.page.reload()
         self.page.wait_for_function(HAS_NODES, arg="VisionCraft", timeout=PATIENCE)
+        self.shoot("reloaded")
 
     def drop(self, name: str, kind: str, content: bytes) -> None:
         """Drops a file on the canvas, and waits until it is opened."""
         self.page.evaluate(DROP, [name, kind, base64.b64encode(content).decode()])
+        self.shoot("opened")
 
     def drop_workflow(self, workflow: Any) -> None:
         self.drop("workflow.json", "application/json", json.dumps(workflow).encode())
@@ -112,6 +177,11 @@ class Canvas:
         saved = "async () => JSON.stringify((await app.graphToPrompt()).workflow)"
         return json.loads(self.page.evaluate(saved))
 
+    def prompt(self) -> dict[str, Any]:
+        """What would be queued now."""
+        queued = "async () => JSON.stringify((await app.graphToPrompt()).output)"
+        return json.loads(self.page.evaluate(queued))
+
     def state(self) -> dict[str, Any]:
         """What would be queued and saved of the nodes of this pack."""
         return self.page.evaluate(STATE)
@@ -120,12 +190,24 @@ class Canvas:
         """Gives each node another seed or number, so that it has to run again."""
         self.page.evaluate(CHANGE)
 
-    def queue(self) -> None:
-        assert self.page.evaluate(QUEUE) == {}
+    def queue(self, until: str = "") -> None:
+        """Begins to run the workflow; waits for the event `until`."""
+        assert self.page.evaluate(QUEUE, until) == {}
+
+    def cancel(self) -> None:
+        """Stops what runs, as the button does, and waits until the page knows."""
+        self.page.evaluate(CANCEL)
+        self.shoot("cancelled")
+
+    def run_to_end(self) -> tuple[str, Any]:
+        """Runs the workflow; gives the event that ended it and what came with it."""
+        how, detail = self.page.evaluate(RUN)
+        self.shoot("ran")
+        return how, detail
 
     def run(self) -> str:
-        """Runs the workflow to its end; gives the id of the prompt."""
-        how, detail = self.page.evaluate(RUN)
+        """Runs the workflow to its good end; gives the id of the prompt."""
+        how, detail = self.run_to_end()
         assert how == "execution_success", (how, detail)
         return detail["prompt_id"]
 

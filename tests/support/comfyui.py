@@ -1,7 +1,8 @@
 """Real ComfyUI servers with this pack in them, where there are any to start.
 
 COMFYUI_PATH names a ComfyUI's folder, else it is the one this pack is installed in, else each in
-~/comfy, `ComfyUI` first; COMFYUI_PYTHON its interpreter, else a .venv or venv in it or beside it.
+~/comfy, `ComfyUI` first; COMFYUI_PYTHON its interpreter, else a .venv or venv in it or beside it;
+COMFYUI_FRONTEND the `static` folder of a newer front end, else it is the one in ~/comfy/fe.
 """
 
 from __future__ import annotations
@@ -25,8 +26,15 @@ import requests
 from support.paths import ROOT
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
-PACK = ("__init__.py", "nodes", "visioncraft_core", "example_workflows", "web")
+PACK = (
+    *("__init__.py", "nodes", "visioncraft_core"),
+    *("example_workflows", "locales", "subgraphs", "web"),
+)
 HINT = "no ComfyUI found: clone it to ~/comfy/ComfyUI with a .venv, or set COMFYUI_PATH"
+FRONT_END_HINT = (
+    "no newest front end found: pip install --no-deps --target ~/comfy/fe "
+    "comfyui-frontend-package, or set COMFYUI_FRONTEND to its folder static"
+)
 STARTS_WITHIN = 300  # seconds; the first start of an installation takes long
 
 
@@ -39,6 +47,13 @@ def find_all() -> list[Path]:
     else:
         candidates = sorted((Path.home() / "comfy").glob("ComfyUI*"))
     return [c for c in candidates if (c / "main.py").is_file() and find_python(c)]
+
+
+def find_front_end() -> Path | None:
+    """The newest front end, which a ComfyUI serves in place of its own."""
+    named = os.environ.get("COMFYUI_FRONTEND", "~/comfy/fe/comfyui_frontend_package/static")
+    folder = Path(named).expanduser()
+    return folder if (folder / "index.html").is_file() else None
 
 
 def find_python(comfyui: Path) -> str | None:
@@ -88,6 +103,15 @@ class ComfyUI:
             time.sleep(0.05)
         raise AssertionError(f"prompt not done in {seconds} s\n{self.log.read_text()[-3000:]}")
 
+    def saved_by(self, prompt_id: str, suffix: str) -> bytes:
+        """The first file with this suffix that a prompt wrote to the output folder."""
+        shown = self.finish(prompt_id)["outputs"].values()
+        lists = [each for outputs in shown for each in outputs.values() if isinstance(each, list)]
+        for entry in (entry for each in lists for entry in each if isinstance(entry, dict)):
+            if entry.get("type") == "output" and entry["filename"].endswith(f".{suffix}"):
+                return requests.get(f"{self.url}/view", params=entry, timeout=30).content
+        raise AssertionError(f"no {suffix} file in {list(shown)}")
+
     def run(self, prompt: dict[str, Any], **extra: Any) -> dict[str, Any]:
         """Queues `prompt`, waits and gives its outputs by node id."""
         answer = self.queue(prompt, **extra)
@@ -105,7 +129,12 @@ class NotStarted(pytest.skip.Exception):
 
 @contextmanager
 def running(
-    comfyui: Path, base: Path, sandbox: Sandbox, environment: Mapping[str, str], pack: Path = ROOT
+    comfyui: Path,
+    base: Path,
+    sandbox: Sandbox,
+    environment: Mapping[str, str],
+    pack: Path = ROOT,
+    front_end: Path | None = None,
 ) -> Iterator[ComfyUI]:
     """A ComfyUI with `pack` in it. Skips the test where it does not start."""
     python = find_python(comfyui)
@@ -114,7 +143,8 @@ def running(
     for name in ("input", "user"):
         (base / name).mkdir(exist_ok=True)
     log = base / "log.txt"
-    process, url = _start(comfyui, python, base, log, environment)
+    options = ["--front-end-root", str(front_end)] if front_end else []
+    process, url = _start(comfyui, python, base, log, environment, options)
     try:
         if not _is_up(process, url):
             last = log.read_text().strip().rpartition("\n")[2] or "it says nothing"
@@ -140,13 +170,18 @@ def _install(pack: Path, place: Path) -> None:
 
 
 def _start(
-    comfyui: Path, python: str, base: Path, log: Path, environment: Mapping[str, str]
+    comfyui: Path,
+    python: str,
+    base: Path,
+    log: Path,
+    environment: Mapping[str, str],
+    options: list[str],
 ) -> tuple[subprocess.Popen[bytes], str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [python, "main.py", "--cpu", "--listen", "127.0.0.1", "--port", str(port)]
     command += ["--base-directory", str(base), "--disable-api-nodes"]
-    command += ["--database-url", f"sqlite:///{base / 'user' / 'comfyui.db'}"]
+    command += ["--database-url", f"sqlite:///{base / 'user' / 'comfyui.db'}", *options]
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=comfyui, env=environment, stdout=output, stderr=subprocess.STDOUT

@@ -1,10 +1,10 @@
-"""Keeps the tables of the help pages in step with what the nodes declare.
+"""Keeps the lists of inputs and outputs on the help pages in step with what the nodes declare.
 
     python tests/tools/help_pages.py --check     names what is out of date; exit code 1
     python tests/tools/help_pages.py --update    writes it anew
 
 A page is written by hand down to its first generated heading, and from there on by this tool.
-ComfyUI shows web/docs/<node id>.md in its help panel.
+ComfyUI shows web/docs/<node id>.md in its help panel, which is too narrow for tables.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _right(pages: Path) -> Iterator[tuple[Path, str]]:
         with patch.dict(os.environ, {**plain, "VISIONCRAFT_HOME": home}, clear=True):
             for node_id, cls in NODE_CLASS_MAPPINGS.items():
                 start = f"# {NODE_DISPLAY_NAME_MAPPINGS[node_id]}\n\n{cls.DESCRIPTION}\n"
-                yield _filled(pages / f"{node_id}.md", "## Inputs", _tables(cls), start)
+                yield _filled(pages / f"{node_id}.md", "## Inputs", _lists(cls), start)
 
 
 def _filled(path: Path, heading: str, generated: str, start: str = "") -> tuple[Path, str]:
@@ -65,27 +65,27 @@ def _text(path: Path) -> str:
     return path.read_text("utf-8") if path.is_file() else ""
 
 
-def _tables(cls: Any) -> str:
+def _lists(cls: Any) -> str:
     declared = cls.INPUT_TYPES()
     inputs = {**declared["required"], **declared.get("optional", {})}
     rows = [_input(name, *inputs[name]) for name in inputs if name not in SHARED]
-    parts = [_table(["Input", "Default", "Accepts", "Advice"], rows)] if rows else []
+    parts = ["\n".join(rows)] if rows else []
     if shared := " and ".join(f"`{name}`" for name in SHARED if name in inputs):
         also = " also" if rows else ""
         parts.append(f"It{also} has {shared}: see [what all nodes share]({COMMON}).")
     lists = getattr(cls, "OUTPUT_IS_LIST", None) or [False] * len(cls.RETURN_TYPES)
     outputs = [
-        [f"`{name}`", f"{'list of ' if many else ''}{_type(kind)}", _cell(tip)]
+        f"- `{name}` ({'list of ' if many else ''}{_type(kind)}): {_line(tip)}"
         for name, kind, many, tip in zip(
             cls.RETURN_NAMES, cls.RETURN_TYPES, lists, cls.OUTPUT_TOOLTIPS, strict=True
         )
     ]
     none = "None: the node runs whenever it is in the workflow."
-    parts += ["## Outputs", _table(["Output", "Type", "What it is"], outputs) if outputs else none]
+    parts += ["## Outputs", "\n".join(outputs) if outputs else none]
     return "\n\n".join(parts)
 
 
-def _input(name: str, kind: Any, options: dict[str, Any]) -> list[str]:
+def _input(name: str, kind: Any, options: dict[str, Any]) -> str:
     default = options.get("default", "")
     if isinstance(default, bool):
         shown = "on" if default else "off"
@@ -93,7 +93,8 @@ def _input(name: str, kind: Any, options: dict[str, Any]) -> list[str]:
         shown = default if isinstance(default, str) else f"{default:g}"
         shown = shown if len(shown) <= SHORT_TEXT else f"{shown[:SHORT_TEXT].rstrip()}..."
         shown = f"`{shown}`" if shown else ""
-    return [f"`{name}`", shown, _accepts(kind, options), _cell(options["tooltip"])]
+    facts = _accepts(kind, options) + (f", default {shown}" if shown else "")
+    return f"- `{name}` ({facts}): {_line(options['tooltip'])}"
 
 
 def _accepts(kind: Any, options: dict[str, Any]) -> str:
@@ -111,15 +112,9 @@ def _type(kind: str) -> str:
     return " or ".join(f"`{name}`" for name in kind.split(","))
 
 
-def _cell(text: str) -> str:
-    """`text` in one line that neither a table nor HTML takes for its own."""
-    line = " ".join(text.split())
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _line(text: str) -> str:
+    """`text` in one line that HTML does not take for its own."""
+    return " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
 
 
 if __name__ == "__main__":

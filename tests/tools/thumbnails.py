@@ -8,12 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 from visioncraft.visioncraft_core.media.animations import decode_animation
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
 EXAMPLES = Path(__file__).parents[2] / "example_workflows"
-LARGEST = (400, 400)
+SIZE = (400, 400)
 
 
 def make(workflow: Path) -> None:
@@ -22,14 +22,17 @@ def make(workflow: Path) -> None:
         done = subprocess.run([*command, "--out", out], capture_output=True, check=True)
         shown = json.loads(done.stdout)["outputs"].values()
         first = next(Path(image["path"]) for node in shown for image in node.get("images", []))
-        small = still(first)
-        small.thumbnail(LARGEST, Image.Resampling.LANCZOS)
-        small.save(workflow.with_suffix(".jpg"), quality=88)
+        square(still(first)).save(workflow.with_suffix(".jpg"), quality=88)
 
 
 def still(path: Path) -> Image.Image:
     """The picture in a file; of a moving one its first frame."""
     return Image.fromarray(decode_animation(path.read_bytes()).frames[0])
+
+
+def square(picture: Image.Image) -> Image.Image:
+    """The middle of the picture: template browsers show squares."""
+    return ImageOps.fit(picture, SIZE, Image.Resampling.LANCZOS)
 
 
 if __name__ == "__main__":

@@ -166,6 +166,31 @@ def test_the_embedded_sandbox_starts_by_itself(home: Path):
     assert picture.size == (128, 96)
 
 
+def test_an_error_of_the_embedded_sandbox_names_no_port(home: Path):
+    client = Client(embedded_sandbox(), home=home)
+    with pytest.raises(errors.FieldRejected) as caught:
+        client.send(GenerateXL(prompt="a", model="no such model"))
+    assert str(caught.value).startswith("The sandbox does not know this model")
+    assert "127.0.0.1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("request_", "similar"),
+    [
+        (GenerateXL(prompt="a", model="sdxl-turbi"), "Similar names in models-xl: sdxl-turbo"),
+        (GenerateXL(prompt="a", sampler="eulr"), "Similar names in samplers-xl: euler"),
+        (GenerateXL(prompt="a", model="no-such-model"), ""),
+    ],
+)
+def test_a_name_that_the_server_refuses_comes_with_similar_ones(
+    request_: Request, similar: str, sandbox: Sandbox, home: Path
+):
+    with pytest.raises(errors.FieldRejected, match=r"and run again\.") as caught:
+        client_of(sandbox, home).send(request_)
+    assert similar in str(caught.value)
+    assert ("Similar" in str(caught.value)) == bool(similar)
+
+
 def test_a_live_catalog_is_remembered_for_the_next_start(home: Path):
     with Sandbox() as sandbox:
         client = client_of(sandbox, home)

@@ -56,7 +56,7 @@ def test_a_stale_page_is_named_and_repaired_without_touching_its_introduction(
     assert named == ["VisionCraftGif", "VisionCraftLLM"]
     assert help_pages.main(["--update"], tmp_path) == 0
     assert stale.read_text("utf-8") == right
-    assert missing.read_text("utf-8").startswith("# LLM Prompt\n")
+    assert missing.read_text("utf-8").startswith("# LLM Prompt (Chat)\n")
 
 
 @each_node
@@ -66,21 +66,24 @@ def test_a_page_names_its_title_path_account_and_examples(node_id: str):
     introduction = page.partition("\n## Inputs\n")[0]
     title = NODE_DISPLAY_NAME_MAPPINGS[node_id]
     assert introduction.startswith(f"# {title}\n")
-    (row,) = re.findall(rf"^\| \*\*\[{title}\]\(web/docs/{node_id}.md\).*", README, re.MULTILINE)
+    assert f"](images/{node_id}.jpg)" in introduction
+    (row,) = re.findall(
+        rf"^\| \*\*\[{re.escape(title)}\]\(web/docs/{node_id}.md\).*", README, re.MULTILINE
+    )
     if request := getattr(cls, "REQUEST", None):
         assert f"`POST {request.path}`" in introduction
         assert f"`{request.path}`" in row
         paid = bool(request.premium or request.free)
         assert ("premium" in row, "**premium**" in introduction) == (paid, paid)
-    shown = re.findall(r"`(\w+)`", introduction.partition("**Example:**")[2])
+    shown = re.findall(r"`([^`]+)`", introduction.partition("**Example:**")[2])
     assert shown
     for example in shown:
-        nodes = json.loads((EXAMPLES / f"{example}.json").read_text("utf-8"))["nodes"]
+        nodes = json.loads((EXAMPLES / f"VisionCraft - {example}.json").read_text("utf-8"))["nodes"]
         assert node_id in [node["type"] for node in nodes]
 
 
 def test_every_page_is_that_of_a_node_or_is_linked():
-    others = {path.stem for path in PAGES.iterdir()} - set(NODE_CLASS_MAPPINGS)
+    others = {path.stem for path in PAGES.glob("*.md")} - set(NODE_CLASS_MAPPINGS)
     assert [name for name in others if f"(web/docs/{name}.md)" not in README] == []
 
 

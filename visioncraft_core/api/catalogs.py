@@ -10,7 +10,8 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from difflib import get_close_matches
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,8 @@ from ..atomic import write_atomic
 from ..errors import VisionCraftError
 
 Source = Literal["live", "cached", "bundled"]
+
+LONGEST_NAME = 200  # characters that are compared
 
 log = logging.getLogger("visioncraft")
 
@@ -66,6 +69,15 @@ class Catalogs:
         """The cached names, else the bundled ones."""
         return self._read().get(catalog) or CatalogSnapshot(tuple(bundled()[catalog]))
 
+    def nearest(self, catalog: str, name: str) -> list[str]:
+        """At most three names of a catalog that are spelled like `name`, the nearest first; none if
+        it is listed itself. Servers take names in any case."""
+        known = {each.lower(): each for each in self.names(catalog)}
+        wanted = name[:LONGEST_NAME].lower()
+        if wanted in known:
+            return []
+        return [known[each] for each in get_close_matches(wanted, known, n=3)]
+
     def save(self, catalog: str, names: Sequence[str]) -> CatalogSnapshot:
         """Keeps a live list for the next start; if the disk refuses it, for this object."""
         live = CatalogSnapshot(tuple(names), "live", time.time())
@@ -86,11 +98,17 @@ class Catalogs:
         if self._unsaved:
             return self._unsaved
         try:
-            stored = json.loads(self._path.read_text("utf-8"))
+            found = self._path.stat()
+            return _read_file(self._path, (found.st_ino, found.st_size, found.st_mtime_ns))
         except (OSError, ValueError, RecursionError):
             return {}
-        entries = stored.items() if isinstance(stored, dict) else ()
-        return {name: known for name, entry in entries if (known := _parsed(entry))}
+
+
+@lru_cache(maxsize=16)  # menus ask for each list of each node
+def _read_file(path: Path, _version: tuple[int, ...]) -> dict[str, CatalogSnapshot]:
+    stored = json.loads(path.read_text("utf-8"))
+    entries = stored.items() if isinstance(stored, dict) else ()
+    return {name: known for name, entry in entries if (known := _parsed(entry))}
 
 
 def _parsed(entry: object) -> CatalogSnapshot | None:

@@ -69,7 +69,7 @@ class Generate(Request):
 
     path = "/generate"
     id = "VisionCraftGenerate"
-    title = "SD Generate"
+    title = "SD Generate (txt2img)"
     output = "images"
     answer_form = "links"
 
@@ -102,7 +102,7 @@ class GenerateXL(Request):
 
     path = "/generate-xl"
     id = "VisionCraftGenerateXL"
-    title = "SDXL Generate"
+    title = "SDXL Generate (txt2img)"
     output = "images"
     answer_form = "bytes"
     free = {"model": ("sdxl-turbo", "playground-V2")}
@@ -199,7 +199,7 @@ class Chat(Request):
 
     path = "/llm"
     id = "VisionCraftLLM"
-    title = "LLM Prompt"
+    title = "LLM Prompt (Chat)"
     output = "text"
     answer_form = "chat"
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from ..cancellation import CancelScope
 from ..errors import RateLimitWaitExceeded
+from .progress import Delay
 
 JITTER = 0.1  # seconds for each call that waits, so that not all come back at the same moment
 MAX_JITTER = 2.0
@@ -73,9 +74,9 @@ class RateLimiter:
                         if self._resume > announced:
                             announced = self._resume
                             jitter = self._jitter()
-                            state.on_progress(
-                                f"waiting {announced - now:.0f} s, because the server asked for it"
-                            )
+                            seconds = announced - now
+                            text = f"waiting {seconds:.0f} s, because the server asked for it"
+                            state.on_progress(Delay(text, "the server asked for a pause", seconds))
                         if state.paused + announced - now > state.max_wait:
                             raise _wait_exceeded(state, announced - now)
                         paused_since = paused_since or now
@@ -86,7 +87,7 @@ class RateLimiter:
                         return
                     elif not queued:
                         queued = True
-                        state.on_progress("waiting for an earlier call to end")
+                        state.on_progress(Delay("waiting for an earlier call to end"))
                     state.scope.wait(self._changed, left)
                     state.scope.raise_if_cancelled("queue")
             finally:

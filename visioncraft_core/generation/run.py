@@ -7,6 +7,7 @@ decoded, and a call is repeated only where `retry` knows that it costs nothing.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,11 +18,12 @@ from ..cancellation import CancelScope
 from ..errors import Cancelled, RateLimited, ServerBusy, VisionCraftError
 from ..http.call import Response
 from ..media.images import sniff
-from ..store.store import PROMPT_PREVIEW
+from ..store.store import PROMPT_PREVIEW, Duration
 from . import replies
 from .context import RunContext
 from .delivery import MOST_FILES, NOT_STORED_NOTE, FinalFailure, collect_files
 from .jobs import is_terminal, poll_job
+from .progress import Delay, Step
 from .rate_limiter import WaitState
 from .results import Result, unexpected_content
 from .retry import LONGEST_RETRY_AFTER, call_with_retries, max_post_attempts
@@ -41,6 +43,9 @@ class GenerationRun:
         self._key = context.key
         self._timeouts = self._server.profile.timeouts.for_work(context.request.expected_seconds)
         self._stored = bool(context.key)  # whether the answer is in the store, for another run
+        # The name of the embedded sandbox stays the same, its port does not.
+        model = str(getattr(self._request, "model", ""))
+        self._kind_of_work = (self._server.label, self._request.path, model)
 
     def run(self) -> Result:
         """What the request makes. Raises the errors of `transport`, `replies`, `downloads` and of
@@ -78,7 +83,8 @@ class GenerationRun:
             if isinstance(error, RateLimited | ServerBusy):
                 self._server.limiter.pause(seconds)  # for all; the next try waits there
                 return
-            context.report_delay(f"{error.message.rstrip('.')}; trying again")
+            reason = error.message.rstrip(".")
+            context.report_delay(Delay(f"{reason}; trying again", reason, seconds))
             context.scope.sleep(seconds, "wait")
 
         reply = call_with_retries(
@@ -95,7 +101,9 @@ class GenerationRun:
 
     def _attempt(self, state: WaitState) -> replies.Reply:
         with self._server.limiter.slot(self._server.profile.max_concurrency, state):
-            self._context.report(f"waiting for {self._server.label}")
+            usual = self._server.store.usual_seconds(*self._kind_of_work)
+            self._context.report(Step(f"waiting for {self._server.label}", usual))
+            started = time.monotonic()
             response = self._server.transport.post(
                 self._request.path,
                 self._request.to_json(),
@@ -105,8 +113,10 @@ class GenerationRun:
             )
         if response.status == 200 and self._key:
             about = {"path": self._request.path, "about": self._server.mask(_about(self._request))}
-            masked = self._masked(response)
-            self._stored &= self._server.store.keep_reply(self._key, masked, about)
+            masked, seconds = self._masked(response), time.monotonic() - started
+            self._stored &= self._server.store.keep_reply(
+                self._key, masked, about, Duration(*self._kind_of_work, seconds)
+            )
         try:
             return self._parsed(response)
         except VisionCraftError as error:

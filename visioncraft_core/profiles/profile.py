@@ -141,7 +141,8 @@ def _check_key_belongs(profile: Profile, key_for: object) -> None:
     if key_for not in (None, origin_of(profile.base_url)):
         raise ConfigError(
             f"The key of {profile.name} was stored for another address than {profile.base_url}.",
-            f"Store it again with `visioncraft key set {profile.name}`, or set base_url back.",
+            "Store it again, in ComfyUI's settings or with `visioncraft key set`, or set "
+            "base_url back.",
         )
     public = profile.key.reveal() in (SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY)
     if profile.base_url.startswith("http:") and not is_loopback(profile.base_url) and not public:

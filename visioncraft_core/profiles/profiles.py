@@ -13,20 +13,17 @@ settings to those.
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..atomic import write_atomic
 from ..errors import ConfigError, clip
 from ..urls import origin_of
+from . import settings_file
 from .profile import (
     DEFAULT_BASE_URL,
     FILE,
@@ -39,8 +36,22 @@ from .profile import (
 from .secret import Secret
 
 AUTO, ENVIRONMENT = "auto", "environment"
+_BUILT_IN = (SANDBOX, ENVIRONMENT)
+SHOWS_ITS_END = 12  # characters that a key has at least where its last four are shown
 
-log = logging.getLogger("visioncraft")
+
+@dataclass(frozen=True)
+class ServerSummary:
+    """What a person may see of a server: not its key. `key_end` is the key's last four characters,
+    "" for a short one; `problem` is why it cannot be used, in sentences."""
+
+    name: str
+    base_url: str
+    has_key: bool
+    key_end: str
+    max_concurrency: int
+    is_default: bool
+    problem: str
 
 
 class Profiles:
@@ -75,10 +86,7 @@ class Profiles:
         elif name == AUTO:
             name = _default(stored.get("default"), entries)
         if name not in entries:
-            raise ConfigError(
-                f"There is no server profile called {name}.",
-                f"Choose one of {', '.join(self.names())}, or give a URL.",
-            )
+            raise self._unknown(name)
         if name == ENVIRONMENT:
             entries[name]["key"] = self._key_of_environment()
         profile = profile_of(name, entries[name])
@@ -86,37 +94,135 @@ class Profiles:
             profile = replace(profile, base_url="", key=embedded_sandbox().key, embedded=True)
         return profile
 
+    def overview(self) -> list[ServerSummary]:
+        """All servers, with what a person may see of them. Never raises."""
+        try:
+            stored = self._stored()
+        except ConfigError:
+            stored = {"profiles": {}}
+        entries = self._entries(stored)
+        default = ""
+        with suppress(ConfigError):
+            default = _default(stored.get("default"), entries)
+        return [self._summary(name, entry, default) for name, entry in entries.items()]
+
+    def problem(self) -> str:
+        """What is wrong with the file as a whole, in sentences; "" where nothing is."""
+        try:
+            stored = self._stored()
+            _default(stored.get("default"), self._entries(stored))
+        except ConfigError as error:
+            return str(error)
+        return ""
+
     def store_key(self, name: str, key: Secret, base_url: str = "") -> Profile:
         """Stores `key` under `name` for its server, in a file that only this user can read.
 
         A new profile is for the standard server unless `base_url` names another; an existing one
         keeps its other settings. Raises ConfigError.
         """
-        if name in (AUTO, SANDBOX, ENVIRONMENT) or not re.fullmatch(r"[\w.-]{1,60}", name):
+        _check_name(name)
+        return self.save(name, base_url=base_url, key=key)
+
+    def save(
+        self,
+        name: str,
+        *,
+        new: bool | None = None,
+        base_url: str = "",
+        key: Secret | None = None,
+        forget_key: bool = False,
+        max_concurrency: int | None = None,
+    ) -> Profile:
+        """Adds a profile or changes one: what is not given, and what is unknown here, stays.
+
+        `new` says whether there must be none of this name or one; None accepts both. A key stays
+        bound to the origin that it was stored for: with another address comes its own key, or
+        `forget_key`. Of the built-in servers only the other settings change. Raises ConfigError.
+        """
+        if new or (new is None and name not in _BUILT_IN):
+            _check_name(name)
+        if name in _BUILT_IN and (base_url or key or forget_key):
             raise ConfigError(
-                f"A profile cannot be called {clip(name, 60)}.",
-                "Use letters, digits, dots, dashes and underscores, and no built-in name.",
+                f"The address and the key of {name} are not stored here.",
+                "Change its other settings, or add a profile of your own.",
             )
-        stored = self._stored()
-        given = stored["profiles"].get(name)
-        entry = dict(given) if isinstance(given, dict) else {}
-        if base_url:
-            entry["base_url"] = check_base_url(base_url)
-        url = entry.get("base_url", DEFAULT_BASE_URL)
-        entry |= {"key": key.reveal(), "key_for": origin_of(str(url))}
-        profile = profile_of(name, entry)
-        stored["profiles"][name] = entry
-        try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.home.chmod(0o700)  # the catalogs may have made it before
-            content = json.dumps(stored, indent=2, ensure_ascii=False).encode()
-            write_atomic(self.home / FILE, content, secret=True)
-        except OSError as error:
-            raise ConfigError(
-                f"The key could not be stored ({error.strerror}).",
-                "Make the VisionCraft folder writable, or name another in VISIONCRAFT_HOME.",
-            ) from None
+        with settings_file.change(self.home) as stored:
+            exists = name in stored["profiles"] or name in _BUILT_IN
+            if new is not None and exists is new:
+                raise _taken(name) if new else self._unknown(name)
+            before = _object(stored["profiles"].get(name))
+            entry = dict(before)
+            if base_url:
+                entry["base_url"] = check_base_url(base_url)
+            if max_concurrency is not None:
+                entry["max_concurrency"] = max_concurrency
+            _bind_key(name, entry, before, key, forget=forget_key)
+            profile = profile_of(name, _settings(entry) if name in _BUILT_IN else entry)
+            stored["profiles"][name] = entry
         return profile
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Gives a profile another name, with all its settings. Raises ConfigError."""
+        _check_name(new_name)
+        with settings_file.change(self.home) as stored:
+            entries = stored["profiles"]
+            if name not in entries or name in _BUILT_IN:
+                raise self._unknown(name)
+            if new_name in entries:
+                raise _taken(new_name)
+            stored["profiles"] = {new_name if n == name else n: e for n, e in entries.items()}
+            if stored.get("default") == name:
+                stored["default"] = new_name
+
+    def remove(self, name: str) -> None:
+        """Removes a profile and its key. Raises ConfigError."""
+        with settings_file.change(self.home) as stored:
+            if name not in stored["profiles"] or name in _BUILT_IN:
+                raise self._unknown(name)
+            del stored["profiles"][name]
+            if stored.get("default") == name:
+                del stored["default"]
+
+    def set_default(self, name: str) -> None:
+        """Makes `auto` mean the server `name`. Raises ConfigError."""
+        with settings_file.change(self.home) as stored:
+            entries = self._entries(stored)
+            if name not in entries:
+                raise self._unknown(name)
+            if ENVIRONMENT in entries:
+                raise ConfigError(
+                    "The server that VISIONCRAFT_API_KEY or VISIONCRAFT_BASE_URL names is the "
+                    "default.",
+                    "Start the program without these variables to choose another one.",
+                )
+            stored["default"] = name
+
+    def _unknown(self, name: str) -> ConfigError:
+        return ConfigError(
+            f"There is no server profile called {clip(name, 60)}.",
+            f"Choose one of {', '.join(self.names())}, or give a URL.",
+        )
+
+    def _summary(self, name: str, entry: object, default: str) -> ServerSummary:
+        given = _object(entry)
+        key, problem, at_once = given.get("key"), "", Profile.max_concurrency
+        try:
+            if name == ENVIRONMENT:
+                key = self._key_of_environment()
+                given["key"] = key
+            at_once = profile_of(name, given if isinstance(entry, dict) else entry).max_concurrency
+        except ConfigError as error:
+            problem = str(error)
+        return ServerSummary(
+            name,
+            "" if name == SANDBOX else clip(str(given.get("base_url", DEFAULT_BASE_URL)), 200),
+            bool(key),
+            key[-4:] if isinstance(key, str) and len(key) >= SHOWS_ITS_END else "",
+            at_once,
+            name == default,
+            problem,
+        )
 
     def _entries(self, stored: dict[str, Any]) -> dict[str, Any]:
         """The entry of every server: the sandbox, that of the environment, those of the file."""
@@ -128,7 +234,7 @@ class Profiles:
         if key or key_file or url:
             settings = _settings(profiles.get(ENVIRONMENT))
             entries[ENVIRONMENT] = {**settings, "base_url": url or DEFAULT_BASE_URL}
-        builtin = (AUTO, SANDBOX, ENVIRONMENT)
+        builtin = (AUTO, *_BUILT_IN)
         return {**entries, **{n: entry for n, entry in profiles.items() if n not in builtin}}
 
     def _variable(self, name: str) -> str:
@@ -148,26 +254,54 @@ class Profiles:
             ) from None
 
     def _stored(self) -> dict[str, Any]:
-        path = self.home / FILE
-        try:
-            _keep_private(path)
-            stored = json.loads(path.read_text("utf-8-sig"))
-        except (FileNotFoundError, NotADirectoryError):
-            return {"profiles": {}}
-        except (OSError, ValueError, RecursionError):
-            stored = None
-        if not isinstance(stored, dict) or not isinstance(stored.get("profiles", {}), dict):
+        return settings_file.read(self.home)
+
+
+def _check_name(name: str) -> None:
+    if name in (AUTO, *_BUILT_IN) or not re.fullmatch(r"[\w.-]{1,60}", name):
+        raise ConfigError(
+            f"A profile cannot be called {clip(name, 60)}.",
+            "Use letters, digits, dots, dashes and underscores, and no built-in name.",
+        )
+
+
+def _taken(name: str) -> ConfigError:
+    return ConfigError(f"There is a profile called {name} already.", "Choose another name.")
+
+
+def _bind_key(
+    name: str,
+    entry: dict[str, Any],
+    before: dict[str, Any],
+    key: Secret | None,
+    *,
+    forget: bool,
+) -> None:
+    """Changes the key of `entry`, which was `before`. Raises ConfigError where a stored key would
+    go to another server than the one that it was stored for."""
+    origin = origin_of(str(entry.get("base_url", DEFAULT_BASE_URL)))
+    if key:
+        entry |= {"key": key.reveal(), "key_for": origin}
+    elif forget:
+        entry.pop("key", None)
+        entry.pop("key_for", None)
+    elif entry.get("key"):
+        bound_to = before.get("key_for") or origin_of(_address(before))
+        entry["key_for"] = bound_to
+        if bound_to != origin:
             raise ConfigError(
-                "profiles.json in the VisionCraft folder cannot be read.",
-                'Make it a JSON object like {"profiles": {"work": {"base_url": ..., "key": ...}}}.',
+                f"The stored key of {name} belongs to {clip(str(bound_to), 100)}.",
+                "Enter the key of the new address, or remove the stored key.",
             )
-        return {"profiles": {}, **stored}
+
+
+def _object(entry: object) -> dict[str, Any]:
+    return dict(entry) if isinstance(entry, dict) else {}
 
 
 def _settings(entry: object) -> dict[str, Any]:
     """What an entry says beside its server and key, which are not its to say."""
-    given = entry if isinstance(entry, dict) else {}
-    return {k: v for k, v in given.items() if k not in ("key_for", "base_url", "key")}
+    return {k: v for k, v in _object(entry).items() if k not in ("key_for", "base_url", "key")}
 
 
 def _default(default: object, entries: dict[str, Any]) -> str:
@@ -190,16 +324,3 @@ def _address(entry: Any) -> str:
         return check_base_url(entry.get("base_url", DEFAULT_BASE_URL))
     except (AttributeError, ConfigError):
         return ""
-
-
-def _keep_private(path: Path) -> None:
-    """Makes a file with keys readable by its owner only, and warns where it was not."""
-    if os.name == "posix" and path.stat().st_mode & 0o077:
-        with suppress(OSError):  # somebody else's file, as in a container
-            path.chmod(0o600)
-        _warn_of_readers(path)
-
-
-@cache  # once a file: where the mode cannot be changed, each use would warn
-def _warn_of_readers(path: Path) -> None:
-    log.warning("%s could be read by other users of this computer.", path.name)

@@ -25,6 +25,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from ..atomic import PART, temporary_file
@@ -35,6 +36,7 @@ from .locks import LEFT_BEHIND, remove_unused_locks, request_lock
 
 MAX_BYTES = 2 * 2**30
 MAX_REQUESTS = 50_000  # texts are so small that they would never come to so many bytes
+LAST_RUNS = 15  # of which the median is what a request usually takes
 PROMPT_PREVIEW = 80  # characters of a prompt in the list
 LAST_USE_PRECISION = 60.0  # seconds: to note a use writes to the disk
 
@@ -53,6 +55,10 @@ _SETUP = (
         key TEXT REFERENCES requests ON DELETE CASCADE, name TEXT, object TEXT, size INTEGER,
         status INTEGER, origin TEXT, PRIMARY KEY (key, name))""",
     "CREATE INDEX IF NOT EXISTS records_by_object ON records (object, size)",
+    """CREATE TABLE IF NOT EXISTS durations (
+        key TEXT PRIMARY KEY REFERENCES requests ON DELETE CASCADE,
+        server TEXT, path TEXT, model TEXT, made REAL, seconds REAL)""",
+    "CREATE INDEX IF NOT EXISTS durations_by_work ON durations (server, path, model, made)",
     # An object goes with the last record that names it.
     """CREATE TEMP TRIGGER remove_object AFTER DELETE ON records
         WHEN NOT EXISTS (SELECT * FROM records WHERE object = old.object)
@@ -62,6 +68,7 @@ _WRITE = "BEGIN IMMEDIATE"  # waits for other writers, where a later change of m
 _ADD_REQUEST = """INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET used = excluded.used"""
 _ADD_RECORD = "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?)"
+_ADD_DURATION = "INSERT OR REPLACE INTO durations VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE_OLDEST = """DELETE FROM requests WHERE key =
     (SELECT key FROM requests WHERE key <> ? ORDER BY used LIMIT 1)"""
 _TOTAL = "SELECT count(*), ifnull(sum(size), 0) FROM (SELECT DISTINCT object, size FROM records)"
@@ -81,6 +88,16 @@ class Entry:
     files: int
     size: int
     unparsed: Path | None = None
+
+
+@dataclass(frozen=True)
+class Duration:
+    """How many `seconds` a `server` took to answer a request to `path` for a `model`."""
+
+    server: str
+    path: str
+    model: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -124,10 +141,16 @@ class Store:
         with request_lock(self._locks / key, should_cancel):
             yield
 
-    def keep_reply(self, key: str, response: Response, about: Mapping[str, Any]) -> bool:
+    def keep_reply(
+        self,
+        key: str,
+        response: Response,
+        about: Mapping[str, Any],
+        duration: Duration | None = None,
+    ) -> bool:
         """Keeps an answer under `key`, in place of all that was kept there; `about` is for people.
         Tells whether it could be kept."""
-        return self._keep(key, "reply", response, about)
+        return self._keep(key, "reply", response, about, duration)
 
     def keep_job(self, key: str, response: Response) -> bool:
         """Keeps the answer of a job that ended."""
@@ -148,6 +171,16 @@ class Store:
         found = self._find(key, _named(url))
         return found and found.body
 
+    def usual_seconds(self, server: str, path: str, model: str) -> float | None:
+        """The median of how long such requests took that are kept; None where there are none."""
+        query = """SELECT seconds FROM durations WHERE server = ? AND path = ? AND model = ?
+            ORDER BY made DESC LIMIT ?"""
+        with suppress(OSError), self._open() as db:
+            asked = (*_storable((server, path, model)), LAST_RUNS)
+            last = [seconds for (seconds,) in db.execute(query, asked)]
+            return median(last) if last else None
+        return None
+
     def forget(self, key: str) -> None:
         """Lets the next such request be sent again."""
         with suppress(OSError), self._open() as db:
@@ -164,6 +197,7 @@ class Store:
                 (key, key),
             )
             db.execute("DELETE FROM records WHERE key = ? AND name <> 'unparsed'", (key,))
+            db.execute("DELETE FROM durations WHERE key = ?", (key,))
 
     def forget_file(self, key: str, url: str) -> None:
         """Lets the file of a result link be fetched again."""
@@ -219,7 +253,12 @@ class Store:
         return Health(good, len(paths) - good, missing)
 
     def _keep(
-        self, key: str, name: str, response: Response, about: Mapping[str, Any] | None = None
+        self,
+        key: str,
+        name: str,
+        response: Response,
+        about: Mapping[str, Any] | None = None,
+        duration: Duration | None = None,
     ) -> bool:
         content, origin, now = response.body, response.origin, time.time()
         digest = sha256(content).hexdigest()
@@ -235,6 +274,10 @@ class Store:
                     db.execute("DELETE FROM records WHERE key = ? AND name = ?", (key, name))
                     record = (key, name, digest, len(content), response.status, origin)
                     _add(db, (key, now, now, origin, *words), record)
+                    if duration:
+                        took = (duration.server, duration.path, duration.model)
+                        row = _storable((key, *took, now, duration.seconds))
+                        db.execute(_ADD_DURATION, row)
                     while self._is_full(db) and db.execute(_DELETE_OLDEST, (key,)).rowcount:
                         pass
                 if self._read(path) is None:

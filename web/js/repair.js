@@ -3,7 +3,11 @@
 
 import { app } from "../../../scripts/app.js"
 
+/** @import { NodeDefinition, SavedNode, SavedWorkflow } from "../../../scripts/app.js" */
+/** @typedef {{ name: string, fits: (value: any) => boolean, defaultValue: unknown }} Expected */
+
 const CONTROL_MODES = ["fixed", "increment", "decrement", "randomize", "increment-wrap"]
+/** @type {Record<string, Expected["fits"]>} */
 const FITS = {
   INT: Number.isInteger,
   FLOAT: Number.isFinite,
@@ -12,15 +16,18 @@ const FITS = {
   COMBO: (value) => typeof value === "string",
 }
 
+/** @type {Map<string, Expected[]>} */
 const widgetsByClass = new Map() // what the entries of widgets_values belong to
 
+/** @param {NodeDefinition} definition @returns {Expected[]} */
 function widgetsOf({ input }) {
   const specs = Object.entries({ ...input?.required, ...input?.optional })
   return specs.flatMap(([name, [kind, options = {}]]) => {
-    const fits = FITS[Array.isArray(kind) ? "COMBO" : kind]
+    const fits = FITS[typeof kind === "string" ? kind : "COMBO"]
     if (!fits || options.forceInput) return []
     const first = { name, fits, defaultValue: options.default }
     if (!options.control_after_generate) return [first]
+    /** @param {any} value */
     const isMode = (value) => CONTROL_MODES.includes(value)
     return [first, { name: "control_after_generate", fits: isMode, defaultValue: "randomize" }]
   })
@@ -29,6 +36,7 @@ function widgetsOf({ input }) {
 // They showed what a node says as ComfyUI's progress text, and front end 1.27 saved that as one more
 // value. A list with one value too many passed for one of a much older front end: when it was
 // opened, a value in the middle was dropped and the text became the last one.
+/** @param {SavedNode} node @returns {string[]} the widgets whose values are lost */
 function repair(node) {
   const expected = widgetsByClass.get(node.type) ?? []
   const values = node.widgets_values
@@ -36,9 +44,11 @@ function repair(node) {
   values.splice(expected.length)
   const last = values.at(-1)
   if (values.length < expected.length || typeof last !== "string") return []
-  if (expected.at(-1).fits(last)) return []
+  if (expected.at(-1)?.fits(last)) return []
+  /** @type {unknown[]} */
   const moved = values.slice(0, -1)
   const gaps = expected.map((_, at) => moved.toSpliced(at, 0, undefined)).reverse()
+  /** @param {unknown[]} list */
   const misfits = (list) => expected.filter(({ fits }, index) => !fits(list[index]))
   const best = gaps.reduce((a, b) => (misfits(b).length < misfits(a).length ? b : a))
   node.widgets_values = best.map((value, index) =>
@@ -48,6 +58,7 @@ function repair(node) {
   return misfits(best).map(({ name }) => name)
 }
 
+/** @param {SavedWorkflow} workflow */
 function repairAll({ nodes = [], definitions }) {
   const inside = (definitions?.subgraphs ?? []).flatMap((graph) => graph.nodes ?? [])
   const damage = [...nodes, ...inside].flatMap((node) => {

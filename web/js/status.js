@@ -2,79 +2,91 @@
 
 import { api } from "../../../scripts/api.js"
 import { app } from "../../../scripts/app.js"
+import { elementOn, Shown, workflowOf } from "./canvas.js"
 
 const EVENT = "visioncraft.status" // nodes/comfy.py sends it, to the page that queued the run
-const WIDGET = "visioncraft_status"
-const HEIGHT = 44 // two lines and the margin that ComfyUI keeps around an element
+const LINE_HEIGHT = 14
+const MARGIN = 20 // that ComfyUI and the line keep around the text
+const CHARACTER_WIDTH = 5.6 // of most texts, on average
 
-const rootGraph = () => app.rootGraph ?? app.graph // older front ends have only the second
+const COLORS = { progress: "transparent", info: "#4a90d9", warn: "#d99a2b", error: "#d9534f" }
 
-// Inside a subgraph an id is a path: "5:3" is node 3 in the subgraph of node 5.
-function findNode(id) {
-  let graph = rootGraph()
-  let node
-  for (const part of String(id).split(":")) {
-    node = graph?.getNodeById(part)
-    graph = node?.subgraph
-  }
-  return node?.comfyClass?.startsWith("VisionCraft") ? node : undefined
+/** @typedef {{ text: string, severity: keyof typeof COLORS }} Line */
+
+/**
+ * Two lines, or up to six where the text is long; the rest scrolls.
+ * @param {any} node
+ * @param {string} text
+ */
+function heightOf(node, text) {
+  const width = Math.max(120, node.size[0] - 44)
+  const lines = Math.ceil((text.length * CHARACTER_WIDTH) / width)
+  return Math.min(6, Math.max(2, lines)) * LINE_HEIGHT + MARGIN
 }
 
-const findWidget = (node) => node.widgets?.find((widget) => widget.name === WIDGET)
-
-// It is added when a node says something for the first time: a file that is only opened keeps the
-// sizes of its nodes, and a node that never says anything has no empty line.
-function addWidget(node) {
+function makeElement() {
   const element = document.createElement("div")
+  element.setAttribute("role", "status")
   Object.assign(element.style, {
     boxSizing: "border-box",
+    padding: "1px 6px",
+    borderLeft: "3px solid transparent",
     overflowY: "auto",
     overflowWrap: "anywhere",
-    font: "11px/12px sans-serif",
-    color: "var(--descrip-text, #999)",
+    userSelect: "text",
+    font: `11px/${LINE_HEIGHT}px sans-serif`,
   })
-  const widget = node.addDOMWidget(WIDGET, WIDGET, element, {
-    serialize: false,
-    getMinHeight: () => HEIGHT,
-    getMaxHeight: () => HEIGHT,
-  })
-  widget.serialize = false // the option is for what is queued, this is for what is saved
-  node.expandToFitContent?.()
-  return widget
+  return element
 }
 
-function show({ workflow, node: id, text }) {
-  // Another workflow may be open by now, with another node of this id.
-  if (workflow && workflow !== rootGraph()?.id) return
-  const node = findNode(id)
-  if (!node) return
-  const { element } = findWidget(node) ?? addWidget(node)
+/**
+ * @param {any} node
+ * @param {Line} line
+ */
+function show(node, { text, severity }) {
+  const element = elementOn(node, "visioncraft_status", makeElement, (made) => {
+    const height = () => heightOf(node, made.title)
+    return { getMinHeight: height, getMaxHeight: height }
+  })
   element.textContent = text
   element.title = text
+  element.style.borderLeftColor = COLORS[severity]
+  element.style.color =
+    severity === "progress" ? "var(--descrip-text, #999)" : "var(--input-text, #ddd)"
+  if (severity !== "progress") node.expandToFitContent?.()
   node.setDirtyCanvas?.(true, true)
 }
 
-function forEachNode(graph, visit) {
-  for (const node of graph?.nodes ?? []) {
-    visit(node)
-    forEachNode(node.subgraph, visit)
-  }
+/** @type {Shown<Line>} */
+const lines = new Shown(show)
+
+/** @param {Line & { workflow: string, prompt: string, node: string }} detail */
+function hear({ workflow, prompt, node, text, severity }) {
+  lines.set(workflowOf(prompt, workflow), node, { text, severity })
+  if (severity !== "warn") return
+  app.extensionManager?.toast?.add({ severity, summary: "VisionCraft", detail: text, life: 20000 })
 }
 
 // While nobody listened, the last word may have been missed. A node that still works says the next
 // one within a second.
-function forgetAll() {
-  forEachNode(rootGraph(), (node) => {
-    const widget = findWidget(node)
-    if (widget) widget.element.textContent = widget.element.title = ""
-  })
+function forgetProgress() {
+  for (const nodes of lines.values.values()) {
+    nodes.forEach(({ severity }, id) => {
+      if (severity === "progress") nodes.set(id, { text: "", severity })
+    })
+  }
+  lines.restore()
 }
 
 app.registerExtension({
   name: "visioncraft.status",
 
   setup() {
-    api.addEventListener(EVENT, ({ detail }) => show(detail))
-    api.addEventListener("reconnected", forgetAll)
+    api.addEventListener(EVENT, (/** @type {any} */ { detail }) => hear(detail))
+    api.addEventListener("reconnected", forgetProgress)
+  },
+
+  afterConfigureGraph() {
+    lines.restore()
   },
 })

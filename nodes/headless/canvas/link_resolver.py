@@ -132,9 +132,10 @@ def _trace(ref: InputRef) -> Any:
         if (node, step.slot) in seen:
             ids = list(dict.fromkeys(each for each, _ in seen))
             raise cycle_problem([*ids[ids.index(node) :], node])
-        if step.placed.node.type == PRIMITIVE and any(isinstance(slot, int) for _, slot in seen):
-            # It writes into the widgets it is linked to itself, not through a reroute or out of a
-            # subgraph (PrimitiveNode.applyToGraph).
+        if step.placed.node.type == PRIMITIVE and len(seen) > 1:
+            # It writes into the widgets it is linked to itself, not through a reroute and not
+            # across the border of a subgraph: an instance shows its value, but the node inside
+            # keeps its own (PrimitiveNode.applyToGraph; seen in front ends 1.49 and 1.58).
             return NO_VALUE
         seen[node, step.slot] = None
         step = _back(step) if isinstance(step, InputRef) else _inside(step)

@@ -17,7 +17,7 @@ from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import Profiles
 from ... import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, comfy
 from ...base import SANDBOX_NOTE
-from .. import folders, prefixes
+from .. import dynamic_prompts, folders, prefixes
 from ..canvas.workflow import Node, load
 from ..execution import HeadlessHost, Run
 from ..folders import Folders, Saved
@@ -56,6 +56,7 @@ def _run(options: argparse.Namespace) -> int:
     for assignment in options.set:
         workflow.set(assignment)
     prefixes.fill(workflow)
+    dynamic_prompts.choose(workflow)
     task = Run(workflow, node_classes, run_folders, report)
     task.check()
     report.total = len(task.needed)

@@ -80,6 +80,21 @@ def test_a_damaged_cache_falls_back_to_the_bundled_names(tmp_path_factory, conte
     assert Catalogs(home, "u").names("samplers") == bundled()["samplers"]
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("dreamshaper9", ["Dreamshaper8", "Dreamshaper7"]),
+        ("DREAMSHAPER8", []),  # servers take names in any case
+        ("nothing like it", []),
+        ("x" * 10**6, []),
+    ],
+)
+def test_the_names_that_are_spelled_alike_are_found(name: str, nearest: list[str], home: Path):
+    names = ["anything", "Dreamshaper7", "dreamlike", "Dreamshaper8", "realistic"]
+    Catalogs(home, "u").save("models", names)
+    assert Catalogs(home, "u").nearest("models", name) == nearest
+
+
 def test_source_and_age_are_told_in_words(home: Path):
     assert Catalogs(home, "u").last("models").describe() == "the bundled list of February 2024"
     assert Catalogs(home, "u").save("models", ["x"]).describe() == "live from the server"

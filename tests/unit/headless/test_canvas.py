@@ -281,10 +281,10 @@ def test_a_link_from_outside_wins_over_the_promoted_value() -> None:
     assert inputs(content, "10:21")["text"] == "outer"
 
 
-def test_a_primitive_outside_reaches_the_inner_widget() -> None:
+def test_a_primitive_outside_does_not_reach_the_inner_widget() -> None:
     nodes = [node(9, "PrimitiveNode", values=[77]), instance(10, [44, "outer"])]
     content = canvas(nodes, (9, 0, 10, "steps", "INT"), subgraphs=[definition()])
-    assert inputs(content, "10:21")["steps"] == 77
+    assert inputs(content, "10:21")["steps"] == 30
 
 
 def test_one_input_feeds_every_inner_input_it_is_linked_to() -> None:

@@ -50,8 +50,9 @@ def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
 
 
 def test_a_workflow_runs_from_any_folder_without_key_and_network():
+    workflow = EXAMPLES / "VisionCraft - Idea to picture.json"
     done = subprocess.run(
-        [COMMAND, "run", str(EXAMPLES / "llm_prompt_to_image.json"), "--set", "3.width=256"],
+        [COMMAND, "run", str(workflow), "--set", "3.width=256"],
         capture_output=True,
         text=True,
         timeout=HANG,

@@ -76,7 +76,7 @@ def test_without_a_key_the_sandbox_answers_and_the_node_says_so():
 
 def test_on_a_canvas_the_last_word_is_how_it_went(sandbox: Sandbox):
     host = Host("auto")
-    host.keeps_status = True
+    host.has_canvas = True
     comfy.use(host)
     run(XL, prompt="a red fox", width=64, height=64)
     assert re.fullmatch(rf"Done in \d+\.\d s\. {re.escape(SANDBOX_NOTE)}", host.heard[-1])

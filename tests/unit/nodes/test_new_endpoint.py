@@ -95,7 +95,7 @@ def test_the_node_has_both_pictures_and_checks_its_prompt():
     assert (Inpaint.ID, Inpaint.TITLE) == ("VisionCraftInpaint", "Inpaint")
     assert Inpaint.DESCRIPTION == "Redraws the masked part of a picture."
     judged: Any = Inpaint.VALIDATE_INPUTS
-    assert inspect.getfullargspec(judged).args == ["cls", "prompt", "input_types"]
+    assert inspect.getfullargspec(judged).args == ["cls", "prompt"]
 
 
 @pytest.mark.parametrize("given", [masks("left"), masks("left", "right", "left")])

@@ -9,7 +9,7 @@ from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.execution import HeadlessHost
 from visioncraft.nodes.headless.folders import Folders
-from visioncraft.nodes.save import _playable
+from visioncraft.nodes.video import playable
 from visioncraft.visioncraft_core.errors import SaveFailed
 from visioncraft.visioncraft_core.generation.results import File
 from visioncraft.visioncraft_core.media.animations import decode_animation
@@ -41,7 +41,9 @@ def test_the_very_bytes_are_saved_under_the_suffix_of_their_kind(
 
 
 def test_the_canvas_plays_a_webp_of_a_gif_with_the_same_times():
-    played = decode_animation(_playable(File(moving("GIF", FRAMES, [100, 200, 300, 400]), "gif")))
+    played = decode_animation(
+        playable(decode_animation(moving("GIF", FRAMES, [100, 200, 300, 400])))
+    )
     assert played.delays == pytest.approx((0.1, 0.2, 0.3, 0.4))
 
 

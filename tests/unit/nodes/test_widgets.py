@@ -50,9 +50,26 @@ def test_the_seed_is_exact_in_javascript_and_has_comfyuis_control():
     assert "not sent" in options["tooltip"]
 
 
-def test_a_choice_takes_texts_and_everything_else_its_own_type():
-    declared = {"required": {"model": (["a"], {}), "prompt": ("STRING", {})}, "optional": {}}
-    for fits in ({"model": "STRING"}, {"model": "COMBO,STRING"}, {"prompt": "*"}, {}):
-        assert widgets.type_mismatch(declared, fits) == ""
-    for wrong in ({"model": "IMAGE"}, {"prompt": "IMAGE"}):
-        assert "not IMAGE" in widgets.type_mismatch(declared, wrong)
+def test_a_choice_of_a_catalog_takes_any_name_and_any_text_link():
+    """As ComfyUI asks: `in` for a value, `!=` for the type of a link."""
+    names, options = widgets.open_choice(["a", "b"], "b", "x.")
+    assert names == ["a", "b"]
+    assert json.dumps(names) == '["a", "b"]'
+    assert options["default"] == "b"
+    assert "gone" in names
+    for no_name in ("", " ", None, 3):
+        assert no_name not in names
+    for fits in ("STRING", "COMBO,STRING", "COMBO", "*", ["x"]):
+        assert (fits != names) is False
+    for wrong in ("IMAGE", "INT"):
+        assert wrong != names
+
+
+def test_prompts_take_alternatives_and_what_is_said_to_a_language_model_does_not():
+    dynamic = {
+        (endpoint.id, field.name)
+        for endpoint, field in SHOWN
+        if widgets.of(field, names)[1].get("dynamicPrompts")
+    }
+    assert {name for _, name in dynamic} == {"prompt", "negative_prompt"}
+    assert ("VisionCraftPremiumLLM", "message") not in dynamic
