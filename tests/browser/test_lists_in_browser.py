@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from PIL import Image
 from support.browser import BOTH, RUN, Canvas
 from support.canvas_files import canvas as canvas_file
 from support.canvas_files import node
-from support.comfyui import ROOT, ComfyUI
+from support.comfyui import ComfyUI
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import prefixes
 from visioncraft.nodes.headless.canvas.workflow import parse
 from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
 from visioncraft.visioncraft_core.api.catalogs import Catalogs, bundled
+
+_seeds = count(7000)
 
 COMMAND = "(id) => app.extensionManager.command.execute(id)"
 CHOICES = (
@@ -40,12 +43,11 @@ CLICK = """async ([text, profile]) => {
 
 def picture(**changes: Any) -> dict[str, Any]:
     """A workflow that makes a small picture with node 2."""
-    workflow = json.loads((ROOT / "example_workflows" / "text_to_image_sdxl.json").read_text())
-    (ours,) = (each for each in workflow["nodes"] if each["id"] == 2)
-    widgets = ["prompt", "model", "negative_prompt", "width", "height"]
-    for name, value in {"width": 64, "height": 64, **changes}.items():
-        ours["widgets_values"][widgets.index(name)] = value
-    return workflow
+    values = {"prompt": "a fox", "model": "sdxl-turbo", "negative": "", "width": 64, "height": 64}
+    others = {"sampler": "euler", "scheduler": "normal", "refiner": False, "seed": next(_seeds)}
+    made = [*{**values, **others, **changes}.values(), "fixed"]
+    nodes = [node(2, "VisionCraftGenerateXL", values=made), node(3, "SaveImage", values=["lists"])]
+    return canvas_file(nodes, (2, 0, 3, "images", "IMAGE"))
 
 
 def prompt(canvas: Canvas) -> dict[str, Any]:
