@@ -47,7 +47,8 @@ def picture(**changes: Any) -> dict[str, Any]:
     others = {"sampler": "euler", "scheduler": "normal", "refiner": False, "seed": next(_seeds)}
     made = [*{**values, **others, **changes}.values(), "fixed"]
     nodes = [node(2, "VisionCraftGenerateXL", values=made), node(3, "SaveImage", values=["lists"])]
-    return canvas_file(nodes, (2, 0, 3, "images", "IMAGE"))
+    content = canvas_file(nodes, (2, 0, 3, "images", "IMAGE"))
+    return {**content, "last_node_id": 3, "last_link_id": 1}  # more nodes and links may be added
 
 
 def prompt(canvas: Canvas) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def test_a_value_that_is_gone_stays_is_marked_and_lists_change_without_a_restart
 
 @pytest.mark.parametrize(
     ("prefix", "where"),
-    [("%date:yyyy-MM-dd%/%SDXL Generate.width%_%Server.profile%", "4"), ("plain", "4")],
+    [("%date:yyyy-MM-dd%/%VisionCraftGenerateXL.width%_%Server.profile%", "4"), ("plain", "4")],
 )
 def test_a_prefix_of_save_original_is_filled_in_as_without_a_front_end(
     prefix: str, where: str, canvas: Canvas
