@@ -208,6 +208,10 @@ class InvalidResponse(VisionCraftError):
     charged = "maybe"
 
 
+class UnknownAnswer(InvalidResponse):
+    """An answer whose form is unknown. It is stored, and read again by a later version."""
+
+
 class JobFailed(InvalidResponse):
     """A job that the server could not finish."""
 

@@ -68,7 +68,7 @@ class Downloads:
     def _followed(self, url: str, budget: ByteBudget, scope: CancelScope) -> bytes:
         for _ in range(MOST_REDIRECTS + 1):
             response = self._response(url, budget, scope)
-            if response.status == 200:
+            if response.is_success:
                 if not response.body:
                     raise _unexpected(url, "sent an empty file")
                 return response.body
@@ -95,7 +95,6 @@ class Downloads:
             LIST_LIMIT,
             verify=self._profile.verify,
             public_only=not trusted,
-            identity_only=True,
             budget=budget,
         )
         return send_call(self._session, call, scope)
