@@ -20,7 +20,7 @@ from ..media.images import sniff
 from ..store.store import PROMPT_PREVIEW
 from . import replies
 from .context import RunContext
-from .delivery import MOST_FILES, NOT_STORED_NOTE, FinalFailure, collect_files
+from .delivery import MOST_FILES, NOT_STORED, NOT_STORED_NOTE, FinalFailure, collect_files
 from .jobs import is_terminal, poll_job
 from .rate_limiter import WaitState
 from .results import Result, unexpected_content
@@ -124,6 +124,8 @@ class GenerationRun:
             return replies.parse_reply(response, self._server.mask)
         except VisionCraftError as error:
             self._discard(error)
+            if isinstance(error, UnknownAnswer) and not (self._key and self._stored):
+                raise error.replace(advice=NOT_STORED) from None
             raise
 
     def _discard(self, error: VisionCraftError) -> None:
