@@ -19,6 +19,7 @@ from ..errors import (
     UnsafeURL,
     VisionCraftError,
 )
+from ..http.addresses import percent_encoded
 from ..http.byte_budget import ByteBudget
 from ..urls import origin_of
 from .context import RunContext
@@ -169,4 +170,4 @@ def _is_dead(outcome: Result | VisionCraftError, source: object) -> bool:
 def _absolute(base: str, url: str) -> str:
     """`url`, which may name only a path. Others stay as they are: joining would tidy them up
     before they are checked."""
-    return urljoin(base, url) if url.startswith("/") else url
+    return percent_encoded(urljoin(base, url) if url.startswith("/") else url)

@@ -30,6 +30,7 @@ SLOWEST = 1024  # bytes a second, on the mean over SLOW_WINDOW
 SLOW_WINDOW = 30.0
 # The parser of headers misses the parts of a type multipart/..., which are the body.
 _NO_DEFECTS = (MultipartInvariantViolationDefect, StartBoundaryNotFoundDefect)
+NO_CONTENT = (204, 205)
 GZIP = b"\x1f\x8b"
 INFLATED_LIMIT = 64 * 2**20
 _UNKNOWN_CODINGS = ("br", "zstd", "compress", "x-compress", "exi", "pack200-gzip", "dcb", "dcz")
@@ -64,7 +65,8 @@ def read_body(response: Any, call: Call, tracker: ConnectionTracker) -> bytes:
             received.write(chunk)
             if max(received.size, (length or 0) if len(start) == 16 else 0) > limit:
                 raise errors.too_large(call, limit)
-        if received.size < (length or 0) or (length is None and not received.size):
+        is_empty = length is None and not received.size and response.status_code not in NO_CONTENT
+        if received.size < (length or 0) or is_empty:
             # Without a length, an end in the middle of the headers looks like an empty answer.
             raise errors.failure("lost", call, "read")
         return _decoded(received.read(), response.headers.get("Content-Encoding", ""), call, take)
