@@ -88,6 +88,10 @@ class KeyMissing(ConfigError):
     """The server needs a key and none is configured."""
 
 
+class StoreUnreadable(ConfigError):
+    """Results are stored that this user may not read. Nothing was sent."""
+
+
 class InvalidRequest(VisionCraftError):
     """A value that the API does not take. Nothing was sent."""
 
