@@ -97,7 +97,7 @@ class _FileCollector:
                 )
             if isinstance(source, bytes):
                 self._budget.take(len(source))
-                return self._decoded(self._whole(source))
+                return self._decoded(self._whole(self._server.without_key(source)))
             base = self._server.profile.base_url + self._context.request.path
             return self._linked(_absolute(base, source))
         except VisionCraftError as error:
@@ -110,6 +110,7 @@ class _FileCollector:
         if content is None:
             self._refuse_ended_sandbox(url)
             content = self._server.downloads.fetch(url, self._budget, self._context.scope)
+            content = self._server.without_key(content)
             file = self._whole(content)
             if key and not store.keep_file(key, url, content):
                 notes = (NOT_STORED_NOTE,)

@@ -185,8 +185,10 @@ class GenerationRun:
 
     def _masked(self, response: Response) -> Response:
         key = self._server.profile.key
-        if key is None or sniff(response.body):
+        if key is None:
             return response
+        if sniff(response.body):
+            return replace(response, body=self._server.without_key(response.body))
         return replace(response, body=key.mask_bytes(response.body))
 
     def _notes(self) -> tuple[str, ...]:
