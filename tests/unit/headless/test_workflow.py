@@ -365,7 +365,7 @@ TWICE = '{"1": {"class_type": "Show"}, "1": {"class_type": "Show"}}'
         pytest.param(picture()[:20], "file contains no workflow", id="cut picture"),
         pytest.param(picture(chunk(b"tEXt", b"prompt\0{")), "not valid JSON", id="broken chunk"),
         pytest.param(picture(chunk(b"zTXt", b"prompt\0\0x")), "not valid JSON", id="broken zlib"),
-        pytest.param(b"GIF89a\xff", "UTF-8", id="other picture"),
+        pytest.param(b"GIF89a\xff", "file contains no workflow", id="other picture"),
     ],
 )
 def test_a_file_that_is_no_workflow_is_refused(
