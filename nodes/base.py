@@ -197,6 +197,7 @@ class ApiNode:
             "server": result.server,
             "seconds": round(result.seconds, 2),
             **more,
+            **({"thoughts": result.thoughts} if result.thoughts else {}),
             "notes": notes,
             "request": {"path": request.path, **sent},
         }

@@ -94,6 +94,10 @@ class KeyMissing(ConfigError):
     """The server needs a key and none is configured."""
 
 
+class StoreUnreadable(ConfigError):
+    """Results are stored that this user may not read. Nothing was sent."""
+
+
 class InvalidRequest(VisionCraftError):
     """A value that the API does not take. Nothing was sent."""
 
@@ -212,6 +216,10 @@ class InvalidResponse(VisionCraftError):
     """An answer that is not what the API gives."""
 
     charged = "maybe"
+
+
+class UnknownAnswer(InvalidResponse):
+    """An answer whose form is unknown. It is stored, and read again by a later version."""
 
 
 class JobFailed(InvalidResponse):

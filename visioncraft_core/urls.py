@@ -6,6 +6,8 @@ import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
+
 
 def has_host(url: str) -> bool:
     """Whether `url` is one of http or https with a host that can be looked up."""
@@ -22,9 +24,11 @@ def has_host(url: str) -> bool:
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port: all of a URL that may appear in a message."""
+    """Scheme, host and port: all of a URL that may appear in a message, and what tells one server
+    from another. In lower case, and without the port that goes without saying (RFC 6454, 4)."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    host = parts.netloc.rpartition("@")[2].lower()
+    return f"{parts.scheme}://{host.removesuffix(_USUAL_PORTS.get(parts.scheme, ''))}"
 
 
 def is_loopback(url: str) -> bool:

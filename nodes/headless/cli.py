@@ -12,9 +12,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 
-from ...visioncraft_core.errors import Cancelled, VisionCraftError
+from ...visioncraft_core.errors import (
+    Cancelled,
+    ConfigError,
+    InvalidRequest,
+    VisionCraftError,
+    WorkflowError,
+)
 from .commands import catalog, doctor, key, run, sandbox, store
-from .commands.console import BAD_USE, CANCELLED, print_error
+from .commands.console import BAD_USE, CANCELLED, FAILED, print_error
+
+_BAD_USE = (ConfigError, InvalidRequest, WorkflowError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Cancelled as error:
         status = print_error(error, CANCELLED)
     except VisionCraftError as error:
-        status = print_error(error, BAD_USE)
+        status = print_error(error, BAD_USE if isinstance(error, _BAD_USE) else FAILED)
     except KeyboardInterrupt:
         status = print_error(Cancelled("Cancelled."), CANCELLED)
     if arguments is None:

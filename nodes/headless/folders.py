@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Literal
+from unicodedata import normalize
 
 from ...visioncraft_core.atomic import link_first_free, temporary_file
 from ...visioncraft_core.errors import SaveFailed
@@ -78,12 +79,17 @@ class Folders:
 
     def find(self, name: str) -> Path | None:
         """The input file called `name`; ComfyUI's " [output]" and " [input]" endings count."""
-        plain = re.sub(r" \[(input|output|temp)\]$", "", name)
-        searched = (self._output,) if name.endswith(" [output]") else self.inputs
+        plain = re.sub(r" ?\[(input|output|temp)\]$", "", name)
+        searched = (self._output,) if name.endswith("[output]") else self.inputs
+        # Saved on Windows, or on a Mac, where letters with marks are two characters.
+        paths = dict.fromkeys((plain, plain.replace("\\", "/")))
+        spellings = {normalize(form, path): None for path in paths for form in ("NFC", "NFD")}
         for folder in searched:
-            candidate = (folder / plain).resolve()
-            if candidate.is_file() and candidate.is_relative_to(folder.resolve()):
-                return candidate
+            for spelling in {**paths, **spellings}:
+                with suppress(OSError, RuntimeError, ValueError):
+                    candidate = (folder / spelling).resolve()
+                    if candidate.is_file() and candidate.is_relative_to(folder.resolve()):
+                        return candidate
         return None
 
     def input_names(self) -> list[str]:

@@ -5,6 +5,7 @@ right type, values within limits, and what each node's VALIDATE_INPUTS says.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -103,7 +104,7 @@ def _constant_problem(
         return "" if known else f"{name} is {value}, which is not one of its choices"
     if conversion := _CONVERSIONS.get(type_name):
         try:
-            value = node.inputs[name] = conversion(value)
+            value = node.inputs[name] = _converted(value, conversion)
         except (TypeError, ValueError, OverflowError):
             return f"{name} must be a {type_name}, got {value}"
     if judged:
@@ -112,6 +113,19 @@ def _constant_problem(
     if (low is not None and value < low) or (high is not None and value > high):
         return f"{name} is {value}, but must be {low} to {high}"
     return ""
+
+
+def _converted(value: Any, conversion: type) -> Any:
+    """`value` as ComfyUI converts it, but for what nobody means. Raises like `conversion`."""
+    if conversion is bool and isinstance(value, str):  # ComfyUI takes "false" for true
+        words = {"true": True, "false": False}
+        if value.strip().lower() not in words:
+            raise ValueError
+        return words[value.strip().lower()]
+    converted = conversion(value)
+    if isinstance(converted, float) and not math.isfinite(converted):
+        raise ValueError
+    return converted
 
 
 def _fits(received: Any, wanted: Any) -> bool:

@@ -19,6 +19,7 @@ from ..errors import (
     UnsafeURL,
     VisionCraftError,
 )
+from ..http.addresses import percent_encoded
 from ..http.byte_budget import ByteBudget
 from ..urls import origin_of
 from .context import RunContext
@@ -96,7 +97,7 @@ class _FileCollector:
                 )
             if isinstance(source, bytes):
                 self._budget.take(len(source))
-                return self._decoded(self._whole(source))
+                return self._decoded(self._whole(self._server.without_key(source)))
             base = self._server.profile.base_url + self._context.request.path
             return self._linked(_absolute(base, source))
         except VisionCraftError as error:
@@ -109,6 +110,7 @@ class _FileCollector:
         if content is None:
             self._refuse_ended_sandbox(url)
             content = self._server.downloads.fetch(url, self._budget, self._context.scope)
+            content = self._server.without_key(content)
             file = self._whole(content)
             if key and not store.keep_file(key, url, content):
                 notes = (NOT_STORED_NOTE,)
@@ -169,4 +171,4 @@ def _is_dead(outcome: Result | VisionCraftError, source: object) -> bool:
 def _absolute(base: str, url: str) -> str:
     """`url`, which may name only a path. Others stay as they are: joining would tidy them up
     before they are checked."""
-    return urljoin(base, url) if url.startswith("/") else url
+    return percent_encoded(urljoin(base, url) if url.startswith("/") else url)

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 from ..cancellation import CancelScope
 from ..errors import Cancelled, DownloadFailed, InvalidResponse, UnsafeURL, VisionCraftError, clip
-from ..http.addresses import check_url, is_public
+from ..http.addresses import check_url, is_public, percent_encoded
 from ..http.byte_budget import ByteBudget
 from ..http.call import Call, Response
 from ..http.transport import LIST_LIMIT, Session, send_call
@@ -68,11 +68,11 @@ class Downloads:
     def _followed(self, url: str, budget: ByteBudget, scope: CancelScope) -> bytes:
         for _ in range(MOST_REDIRECTS + 1):
             response = self._response(url, budget, scope)
-            if response.status == 200:
+            if response.is_success:
                 if not response.body:
                     raise _unexpected(url, "sent an empty file")
                 return response.body
-            target = response.headers.get("Location")
+            target = percent_encoded(response.headers.get("Location", ""))
             if not 300 <= response.status < 400:
                 if response.status < 400 or response.status > 599:
                     raise _unexpected(url, f"answered {response.status} for a finished result")
@@ -95,7 +95,6 @@ class Downloads:
             LIST_LIMIT,
             verify=self._profile.verify,
             public_only=not trusted,
-            identity_only=True,
             budget=budget,
         )
         return send_call(self._session, call, scope)
@@ -120,7 +119,8 @@ class Downloads:
         except ValueError as error:
             raise _blocked(str(error)) from None
         own = origin_of(url) == origin_of(self._profile.base_url)
-        if own or parts.netloc.lower() in self._profile.result_hosts:
+        hosts = {parts.netloc.lower(), origin_of(url).partition("://")[2]}
+        if own or hosts & set(self._profile.result_hosts):
             return True
         if parts.scheme != "https" or parts.port not in (None, 443):
             raise _blocked(

@@ -12,6 +12,7 @@ from ..errors import (
     EndpointNotFound,
     InvalidResponse,
     JobFailed,
+    KeyRejected,
     RequestRejected,
     TotalTimeout,
     VisionCraftError,
@@ -47,9 +48,12 @@ def poll_job(
             reply = replies.parse_job_reply(response, context.server.mask)
             odd = 0
         except VisionCraftError as error:
-            if not _is_odd(error, response):
+            # Any other may be the page of a proxy or a slip, and says nothing about the job.
+            if isinstance(error, JobFailed | KeyRejected):
                 raise
             odd += 1
+            if odd == MOST_ODD and is_terminal(error) and _is_json(response):
+                raise
             if odd == MOST_ODD:
                 raise InvalidResponse(error.message, phase="job", status=error.status) from None
         if reply is not None:
@@ -61,16 +65,12 @@ def poll_job(
         context.scope.sleep(POLL_EVERY, "job")
 
 
-def _is_odd(error: VisionCraftError, response: Response) -> bool:
-    """Whether this answer to a question need not be the server's own: the page of a proxy, or of a
-    host under repair, says nothing about the job."""
-    if isinstance(error, EndpointNotFound):
-        try:
-            replies.parse_json(response.body)
-        except ValueError:
-            return True
+def _is_json(response: Response) -> bool:
+    try:
+        replies.parse_json(response.body)
+    except ValueError:
         return False
-    return isinstance(error, InvalidResponse) and not isinstance(error, JobFailed)
+    return True
 
 
 def _status(job: replies.JobReply, context: RunContext) -> Response:

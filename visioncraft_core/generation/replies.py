@@ -12,14 +12,14 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import JobFailed
 from ..http.call import Response
 from ..media.images import sniff
-from .service_errors import ErrorResponse
+from .service_errors import FAILURE_WORDS, ErrorResponse, error_text, reports_failure
 
 MOST_CONTAINERS = 100_000
 DEEPEST = 32
@@ -33,18 +33,22 @@ class FilesReply:
     """What was made, in the server's order: the content of a file, or its address.
 
     An address stands as the server wrote it, nothing about it is checked; None is an entry that is
-    neither. At least one is usable.
+    neither. At least one is usable. `note` is what the server said beside it.
     """
 
     parts: tuple[bytes | str | None, ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class TextReply:
-    """Text from a language model; `chat_id` is "" where the server keeps no chat."""
+    """Text from a language model; `chat_id` is "" where the server keeps no chat, `thoughts` what
+    the model wrote before its answer, `note` what the server said beside it."""
 
     text: str
     chat_id: str = ""
+    thoughts: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class JobReply:
     id: str
 
 
-# What the chat templates of small models put around an answer.
+# What the chat templates of models put around an answer.
 _SPEAKER = r"(?:user|assistant|system|bot)[ \t]*:"
 _TAG = (
     r"(?:<\|[a-z_]{1,20}\|>|</?s>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>|\[/?INST\]"
@@ -65,8 +69,15 @@ _MARK_BEFORE = re.compile(rf"{_TAG}|{_SPEAKER}", re.IGNORECASE)
 _MARK_AFTER = re.compile(rf"(?:{_TAG}|(?:{_TAG}|\n)[ \t]*{_SPEAKER})$", re.IGNORECASE)
 MOST_MARKS = 20  # on either side
 LONGEST_MARK = 60
+# Where the model's turn begins and ends: of Llama 3, ChatML, Gemma, Zephyr, Mistral and gpt-oss.
+_TURN_BEGINS = re.compile(
+    r"<\|start_header_id\|>\s?assistant\s?<\|end_header_id\|>|<\|im_start\|>\s?assistant\b"
+    r"|<start_of_turn>\s?model\b|<\|assistant\|>|\[/INST\]|<\|channel\|>final<\|message\|>",
+    re.IGNORECASE,
+)
+_TURN_ENDS = re.compile(r"<\|(?:eot_id|im_end|end|return|endoftext)\|>|<end_of_turn>|</s>")
+_THOUGHTS = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 
-_ENDED_BADLY = re.compile("fail|error|cancel|reject|abort|expire", re.IGNORECASE)
 _ADDRESS = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # What stops a file from being written, moves a terminal's cursor or turns the reading direction.
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
@@ -75,30 +86,36 @@ Reply = FilesReply | TextReply | JobReply
 
 
 def parse_reply(response: Response, mask: Callable[[str], str] = str) -> Reply:
-    """The reply in `response`.
+    """The reply in `response`: files or text are a result, whatever is said beside them.
 
-    Raises a RequestRejected, OutcomeUnknown, ServerFailed or InvalidResponse.
+    Raises a RequestRejected, OutcomeUnknown, ServerFailed or InvalidResponse; UnknownAnswer where
+    something came that a later version may understand.
 
     `mask` takes the key out of the server's words before they reach a message: services echo the
     request, key included, in their errors.
     """
-    if response.status == 200 and sniff(response.body):
+    if response.is_success and sniff(response.body):
         return FilesReply((response.body,))
     error_response = ErrorResponse(response, mask)
     answer = _answer(response, error_response)
-    reply = _understood(answer)
-    if reply is None:
-        raise error_response.invalid("sent an answer without picture, link or text")
-    return reply
+    if response.is_success and (reply := _understood(answer)):
+        return reply
+    error_response.raise_for_error(answer)
+    if _calls_tools(answer):
+        raise error_response.unknown("answered with a call of a tool instead of text")
+    if isinstance(answer, dict) and any(answer.values()):
+        raise error_response.unknown("sent an answer without picture, link or text")
+    raise error_response.invalid("sent an answer without picture, link or text")
 
 
 def parse_job_reply(response: Response, mask: Callable[[str], str] = str) -> Reply | None:
-    """The reply of a finished job, None while it runs. Raises like `parse_reply`."""
-    if response.status == 200 and not sniff(response.body):
+    """The reply of a finished job, None while it runs. Raises like `parse_reply`, and JobFailed."""
+    if response.is_success and not sniff(response.body):
         error_response = ErrorResponse(response, mask)
         answer = _answer(response, error_response)
         if isinstance(answer, dict) and "status" in answer and not _made(answer):
-            if _ENDED_BADLY.search(str(answer["status"])[:LONGEST_NAME]):
+            # Only as a whole word: "running (0 errors so far)" is no end.
+            if str(answer["status"]).strip().lower() in FAILURE_WORDS:
                 raise error_response.invalid("could not finish the job", JobFailed)
             return None
     return parse_reply(response, mask)
@@ -108,31 +125,28 @@ def parse_names(response: Response, mask: Callable[[str], str] = str) -> list[st
     """The names in a catalog's answer. Raises like `parse_reply`, but nothing was charged."""
     error_response = ErrorResponse(response, mask, of_list=True)
     names = _answer(response, error_response)
+    error_response.raise_for_error(names)
     if not (isinstance(names, list) and names and all(_is_plain(n) for n in names)):
         raise error_response.invalid("sent something other than a list of names")
     return list(dict.fromkeys(map(mask, names)))
 
 
 def _answer(response: Response, error_response: ErrorResponse) -> Any:
-    """The JSON in `response`; raises the error that its status, its text or its look stands for."""
+    """The JSON in `response`; raises the error that its status or its look stands for."""
     try:
-        answer = parse_json(response.body)
+        return parse_json(response.body)
     except ValueError:
         raise error_response.without_words() from None
-    error_response.raise_for_error(answer)
-    return answer
 
 
 def parse_json(content: bytes) -> Any:
-    """JSON from a stranger: UTF-8, -16 or -32, without NaN and infinities, not too deep.
-
-    Raises ValueError.
-    """
+    """JSON from a stranger: UTF-8, -16 or -32, not too deep. NaN and infinities, which some write
+    though JSON has none, become None. Raises ValueError."""
     # Small brackets become large objects: 16 MiB of them would take 400 MB.
     if content.count(b"[") + content.count(b"{") > MOST_CONTAINERS:
         raise ValueError("too many parts")
     try:
-        answer = json.loads(content, parse_constant=_refuse, parse_float=_finite)
+        answer = json.loads(content, parse_constant=lambda _: None, parse_float=_finite)
     except RecursionError:
         raise ValueError("too deep") from None
     level, depth = [answer], 0
@@ -145,15 +159,9 @@ def parse_json(content: bytes) -> Any:
     return answer
 
 
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _finite(digits: str) -> float:
+def _finite(digits: str) -> float | None:
     number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError("a number out of range")
-    return number
+    return number if math.isfinite(number) else None
 
 
 def _is_plain(text: object) -> bool:
@@ -166,11 +174,14 @@ def _understood(answer: Any) -> Reply | None:
         return _files(answer)
     if not isinstance(answer, dict):
         return None
+    note = error_text(answer)
     if files := _made(answer):
-        return files
-    if _is_id(job := answer.get("job_id")):
+        return replace(files, note=note)
+    if _is_id(job := answer.get("job_id")) and not reports_failure(answer):
         return JobReply(str(job))
-    return _words(answer)
+    if text := _words(answer):
+        return replace(text, note=note)
+    return None
 
 
 def _made(answer: dict[str, Any]) -> FilesReply | None:
@@ -206,16 +217,35 @@ def _decoded(text: str) -> bytes:
 
 
 def _words(answer: dict[str, Any]) -> TextReply | None:
+    for message in _messages(answer):
+        text, thoughts = _content(message)
+        if text:
+            names = ("chat_id", "chatId", "chatCode", "chat_code", "id")
+            chat_id = next((str(answer[n]) for n in names if _is_id(answer.get(n))), "")
+            return TextReply(text, _UNFIT.sub("", chat_id[:LONGEST_NAME]), thoughts)
+    return None
+
+
+def _messages(answer: dict[str, Any]) -> Iterator[Any]:
+    """What may hold a model's words, the likeliest first."""
     choices = answer.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        text = _content(choices[0].get("message")) or _content(choices[0].get("text"))
-    else:
-        keys = ("message", "response", "text", "answer", "content", "result")
-        text = next((t for t in (_content(answer.get(k)) for k in keys) if t), "")
-    names = ("chat_id", "chatId", "chatCode", "chat_code", "id")
-    chat_id = next((str(answer[n]) for n in names if _is_id(answer.get(n))), "")
-    chat_id = _UNFIT.sub("", chat_id[:LONGEST_NAME])
-    return TextReply(text, chat_id) if text else None
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict):
+            yield choice.get("message")
+            yield choice.get("text")
+    if reports_failure(answer):
+        return  # then these are about the failure
+    yield from (answer.get(n) for n in ("message", "response", "text", "answer", "content"))
+    yield answer.get("result")
+
+
+def _calls_tools(answer: Any) -> bool:
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    choices = choices if isinstance(choices, list) else []
+    messages = [c.get("message") for c in choices if isinstance(c, dict)]
+    return any(
+        isinstance(m, dict) and (m.get("tool_calls") or m.get("function_call")) for m in messages
+    )
 
 
 def _is_id(value: object) -> bool:
@@ -223,12 +253,55 @@ def _is_id(value: object) -> bool:
     return value != "" and isinstance(value, str | int) and not isinstance(value, bool)
 
 
-def _content(message: Any) -> str:
+def _content(message: Any) -> tuple[str, str]:
+    """The text of a model's message, and what it thought before."""
+    thoughts = ""
     if isinstance(message, dict):
+        found = message.get("reasoning_content") or message.get("reasoning")
+        thoughts = found if isinstance(found, str) else ""
         message = message.get("content")
+    if isinstance(message, list):
+        message = "".join(_part_text(part) for part in message[:MOST_ENTRIES])
     if not isinstance(message, str):
-        return ""
-    return _unmarked(_UNFIT.sub("", message[:LONGEST_TEXT]).strip())
+        return "", ""
+    text = _UNFIT.sub("", message[:LONGEST_TEXT]).strip()
+    text, more = _without_thoughts(_own_turn(text))
+    thoughts = _UNFIT.sub("", f"{thoughts[:LONGEST_TEXT]}\n{more}").strip()
+    return _unmarked(text), thoughts
+
+
+def _part_text(part: Any) -> str:
+    text = part.get("text") if isinstance(part, dict) else part
+    return text if isinstance(text, str) else ""
+
+
+def _own_turn(text: str) -> str:
+    """The model's own turn of a text that its template begins: the prompt may stand before it."""
+    if not _MARK_BEFORE.match(text):
+        return text
+    turns = [turn.end() for turn in _TURN_BEGINS.finditer(text)]
+    if not turns:
+        return text
+    starts_with_own = _TURN_BEGINS.match(text)
+    text = text[starts_with_own.end() if starts_with_own else turns[-1] :]
+    end = _TURN_ENDS.search(text)
+    return (text[: end.start()] if end else text).strip()
+
+
+def _without_thoughts(text: str) -> tuple[str, str]:
+    """The answer, and the thoughts in front of it; templates may have written the first tag."""
+    first = _THOUGHTS.search(text)
+    if not first or (not first[1] and first.start()):
+        return text, ""
+    last = first if first[1] else None
+    for tag in _THOUGHTS.finditer(text, first.end()):
+        if tag[1]:
+            last = tag
+            break
+    if last is None:  # cut off in the middle of them
+        return "", text[first.end() :].strip()
+    begin = 0 if first[1] else first.end()
+    return text[last.end() :].strip(), text[begin : last.start()].strip()
 
 
 def _unmarked(text: str) -> str:

@@ -44,9 +44,9 @@ class File:
 class Result:
     """What a call made, by `server` within `seconds` of wall time: `files`, or `text`.
 
-    `chat_id` continues a chat that the server remembers; `notes` are sentences for the user;
-    `missing` counts the parts that did not come and that another run would fetch; `decoded` is what
-    the `decoder` of the call made of each of the files.
+    `chat_id` continues a chat that the server remembers; `thoughts` is what a model wrote before
+    its answer; `notes` are sentences for the user; `missing` counts the parts that did not come and
+    that another run would fetch; `decoded` is what the `decoder` of the call made of each file.
     """
 
     server: str
@@ -55,6 +55,7 @@ class Result:
     decoded: tuple[Any, ...] = ()
     text: str = ""
     chat_id: str = ""
+    thoughts: str = ""
     notes: tuple[str, ...] = ()
     missing: int = 0
 

@@ -15,19 +15,20 @@ from typing import Any
 
 from ..api.fields import ImageField, Request
 from ..cancellation import CancelScope
-from ..errors import Cancelled, RateLimited, ServerBusy, VisionCraftError
+from ..errors import Cancelled, RateLimited, ServerBusy, UnknownAnswer, VisionCraftError, clip
 from ..http.call import Response
 from ..media.images import sniff
 from ..store.store import PROMPT_PREVIEW, Duration
 from . import replies
 from .context import RunContext
-from .delivery import MOST_FILES, NOT_STORED_NOTE, FinalFailure, collect_files
+from .delivery import MOST_FILES, NOT_STORED, NOT_STORED_NOTE, FinalFailure, collect_files
 from .jobs import is_terminal, poll_job
 from .progress import Delay, Step
 from .rate_limiter import WaitState
 from .results import Result, unexpected_content
 from .retry import LONGEST_RETRY_AFTER, call_with_retries, max_post_attempts
 
+NOTE_LENGTH = 200  # characters of the server's words beside a result
 STORED_NOTE = "Stored by an earlier run, so nothing was sent; change seed for a new one."
 JOB_STORED = "The job has started and may be charged. Run again to resume waiting."
 JOB_NOT_STORED = "The job has started and may be charged; running again starts another one."
@@ -65,6 +66,8 @@ class GenerationRun:
             return None
         try:
             reply = self._parsed(response)
+        except UnknownAnswer:
+            raise
         except VisionCraftError:
             return None
         try:
@@ -111,7 +114,7 @@ class GenerationRun:
                 expected_seconds=self._request.expected_seconds,
                 output=self._request.output,
             )
-        if response.status == 200 and self._key:
+        if response.is_success and self._key:
             about = {"path": self._request.path, "about": self._server.mask(_about(self._request))}
             masked, seconds = self._masked(response), time.monotonic() - started
             self._stored &= self._server.store.keep_reply(
@@ -131,10 +134,14 @@ class GenerationRun:
             return replies.parse_reply(response, self._server.mask)
         except VisionCraftError as error:
             self._discard(error)
+            if isinstance(error, UnknownAnswer) and not (self._key and self._stored):
+                raise error.replace(advice=NOT_STORED) from None
             raise
 
     def _discard(self, error: VisionCraftError) -> None:
         """The answer leads to no result, because of `error`."""
+        if isinstance(error, UnknownAnswer):
+            return  # a later version may understand it
         if self._key and error.charged == "no":
             self._server.store.forget(self._key)
         elif self._key:  # paid perhaps, and of use to a person perhaps
@@ -148,14 +155,24 @@ class GenerationRun:
         if isinstance(reply, replies.JobReply) or is_text != (self._request.output == "text"):
             got = "text" if is_text else "files"
             raise unexpected_content(self._server.label, got)
+        mask = self._server.mask
+        said = (f"The server added: {clip(mask(reply.note), NOTE_LENGTH)}",) if reply.note else ()
         if isinstance(reply, replies.TextReply):
-            text, chat_id = self._server.mask(reply.text), self._server.mask(reply.chat_id)
-            return Result(self._server.origin, 0.0, text=text, chat_id=chat_id, notes=self._notes())
+            text, chat_id, thoughts = map(mask, (reply.text, reply.chat_id, reply.thoughts))
+            return Result(
+                self._server.origin,
+                0.0,
+                text=text,
+                chat_id=chat_id,
+                thoughts=thoughts,
+                notes=(*said, *self._notes()),
+            )
         links = sum(isinstance(part, str) for part in reply.parts)
         if links and announce:
             self._context.report(f"fetching {links} file(s)")
         result = collect_files(self._context, reply, stored=self._stored)
-        notes = (*_count_note(self._request, len(reply.parts)), *result.notes, *self._notes())
+        counted = _count_note(self._request, len(reply.parts))
+        notes = (*counted, *said, *result.notes, *self._notes())
         return replace(result, notes=tuple(dict.fromkeys(notes)))
 
     def _finished(self, job: replies.JobReply) -> replies.Reply:
@@ -178,8 +195,10 @@ class GenerationRun:
 
     def _masked(self, response: Response) -> Response:
         key = self._server.profile.key
-        if key is None or sniff(response.body):
+        if key is None:
             return response
+        if sniff(response.body):
+            return replace(response, body=self._server.without_key(response.body))
         return replace(response, body=key.mask_bytes(response.body))
 
     def _notes(self) -> tuple[str, ...]:

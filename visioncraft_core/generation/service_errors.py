@@ -24,6 +24,7 @@ from ..errors import (
     RequestRejected,
     ServerBusy,
     ServerFailed,
+    UnknownAnswer,
     UploadTooLarge,
     VisionCraftError,
     clip,
@@ -36,6 +37,11 @@ from .retry import retry_after
 EXCERPT = 120  # characters of the server's own words in a message
 WORDS = 2000  # characters of them that are examined
 LONGEST = 2**16  # characters; no error text is longer
+SEE_OTHER = 303
+FAILURE_WORDS = frozenset(
+    ("error", "errored", "fail", "failed", "failure", "cancelled", "canceled", "rejected")
+    + ("aborted", "expired", "timeout", "timed_out")
+)
 LIST_ADVICE = "Check that the base URL is the VisionCraft API, or try again later."
 
 E = TypeVar("E", bound=VisionCraftError)
@@ -93,17 +99,17 @@ class ErrorResponse:
     def raise_for_error(self, answer: Any) -> None:
         """Raises the refusal that `answer` and its status amount to, if any."""
         words = self._masked(error_text(answer))
-        if not words and self._status == 200:
+        if not words and self._response.is_success:
             return
         if error := self._by_words(words) or self._by_status(words):
             raise error
-        if self._status == 200 or 400 <= self._status < 500:
+        if self._response.is_success or 400 <= self._status < 500:
             raise self._error(
                 RequestRejected,
                 f"refused the request: {self._quote(words)}.",
                 "Change the request and run again.",
-                # With status 200 it may have failed only after the work.
-                charged="maybe" if self._status == 200 else None,
+                # It may have failed only after the work.
+                charged="maybe" if self._response.is_success else None,
             )
         raise self.invalid(f"returned unexpected status {self._status}")
 
@@ -126,6 +132,13 @@ class ErrorResponse:
     ) -> InvalidResponse:
         advice = "Check that the base URL is the VisionCraft API; the job may have been charged."
         return self._error(kind, f"{message}.", advice)
+
+    def unknown(self, message: str) -> UnknownAnswer:
+        advice = (
+            "A later version may read the answer, which is stored. Change seed to ask again, which "
+            "is another job."
+        )
+        return self._error(UnknownAnswer, f"{message}.", advice)
 
     @property
     def _status(self) -> int:
@@ -214,6 +227,13 @@ class ErrorResponse:
         except ValueError:
             target = ""
         known = target.startswith(("http://", "https://")) and len(target) > 8
+        if self._status == SEE_OTHER and not self._of_list:
+            # The request was carried out, and its answer is elsewhere (RFC 9110, 15.4.4).
+            return self._error(
+                OutcomeUnknown,
+                f"redirected the answer ({self._status}).",
+                "The job may have been charged. Check your account before you run it again.",
+            )
         return self._error(
             EndpointNotFound if location else InvalidResponse,
             f"redirected the request ({self._status}).",
@@ -236,10 +256,26 @@ def error_text(answer: Any) -> str:
         found = next((answer[k] for k in ("error", "err", "detail") if answer.get(k)), "")
         if not found and "job_id" in answer and not answer["job_id"]:
             return "the job was not accepted"
+        if reports_failure(answer) and (not found or isinstance(found, bool)):
+            found = next((answer[k] for k in ("message", "msg", "reason") if answer.get(k)), "")
+            return _phrase(found) or "no reason was given"
         return _phrase(found)
     if isinstance(answer, list) and answer and isinstance(answer[0], dict) and "code" in answer[0]:
         return _phrase(answer[0])
     return ""
+
+
+def reports_failure(answer: dict[str, Any]) -> bool:
+    """Whether an answer says of itself that it is none, in a member that means nothing else."""
+    if answer.get("error") or answer.get("err"):
+        return True
+    if any(str(answer.get(name)).lower() == "false" for name in ("success", "ok")):
+        return True
+    status = answer.get("status")
+    if isinstance(status, str) and status.strip().lower() in FAILURE_WORDS:
+        return True
+    codes = (answer.get(name) for name in ("status", "code", "statusCode", "status_code"))
+    return any(type(code) is int and 400 <= code < 600 for code in codes)
 
 
 def _phrase(found: Any) -> str:

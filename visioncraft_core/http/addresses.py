@@ -10,8 +10,9 @@ connection.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
@@ -49,6 +50,17 @@ def is_public(address: str) -> bool:
     return not any(ip in block for block in _FORBIDDEN_V4)
 
 
+def percent_encoded(url: str) -> str:
+    """`url` with the letters of its path and query as an address has them (RFC 3987, 3.1). The
+    text of a header, whose bytes `requests` took for Latin-1, is read as UTF-8 where it is that."""
+    with suppress(UnicodeError):
+        url = url.encode("latin-1").decode("utf-8")
+    scheme, mark, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    encoded = re.sub("[^\x00-\x7f\ud800-\udfff]+", lambda letters: quote(letters[0]), path)
+    return f"{scheme}{mark}{host}{slash}{encoded}"
+
+
 def check_url(url: object) -> SplitResult:
     """The parts of an http or https URL that every parser understands alike.
 
@@ -73,8 +85,10 @@ def check_url(url: object) -> SplitResult:
     bare = (other.host or "").strip("[]").lower()
     if bare != host or other.port != port or other.scheme != parts.scheme:
         raise ValueError("can be read in two ways")
-    if not re.fullmatch(r"[a-z0-9._:-]+", host) or not re.fullmatch(r"[!-~]+", url):
+    if not re.fullmatch(r"[a-z0-9._:-]+", host):
         raise ValueError("has a host name that is not plain")
+    if not url.isascii():
+        raise ValueError("has characters that no address has")
     if ":" not in host and re.fullmatch(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?", host):
         _check_literal(host)
     return parts

@@ -12,6 +12,8 @@ from ..profiles.secret import Secret
 from ..urls import origin_of
 from .byte_budget import ByteBudget
 
+PARTIAL_CONTENT = 206
+
 
 @dataclass(frozen=True)
 class Response:
@@ -21,6 +23,15 @@ class Response:
     headers: Mapping[str, str]
     body: bytes
     origin: str
+
+    @property
+    def is_success(self) -> bool:
+        return is_success(self.status)
+
+
+def is_success(status: int) -> bool:
+    """Whether an answer of this HTTP status holds what was asked for, and all of it."""
+    return 200 <= status < 300 and status != PARTIAL_CONTENT
 
 
 @dataclass(frozen=True)
@@ -37,8 +48,6 @@ class Call:
     verify: bool = True
     public_only: bool = False
     """Whether addresses of this computer and its network are refused."""
-    identity_only: bool = False
-    """Whether a compressed answer is refused."""
     budget: ByteBudget | None = None
     """How many bytes a file may have; without one, as many as any other answer."""
 

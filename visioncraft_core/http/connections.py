@@ -15,6 +15,7 @@ import re
 import socket
 import threading
 from contextlib import contextmanager, suppress
+from http.client import BadStatusLine, HTTPResponse
 from typing import TYPE_CHECKING, Any, Literal
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -24,6 +25,9 @@ from .addresses import is_public
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+MOST_INTERIM = 100  # answers before the final one
+LONGEST_INTERIM = 65536  # bytes of their headers
 
 Phase = Literal["connect", "send", "wait", "read"]
 ConnectFailure = Literal["unknown", "lookup", "refused", "timeout", "forbidden"]
@@ -223,9 +227,26 @@ def _options() -> list[tuple[int, int, int]]:
     return options
 
 
+class _FinalResponse(HTTPResponse):
+    """Reads past every interim answer (RFC 9110, 15.2), the standard library only past 100."""
+
+    def _read_status(self) -> Any:
+        room = LONGEST_INTERIM
+        for _ in range(MOST_INTERIM):
+            found = super()._read_status()  # type: ignore[misc]
+            if not 102 <= found[1] < 200:  # 101 ends HTTP on this connection
+                return found
+            while (line := self.fp.readline(room + 1)) not in (b"\r\n", b"\n", b""):
+                room -= len(line)
+                if room < 0:
+                    break
+        raise BadStatusLine("too many interim answers")
+
+
 class _Reporting:
     """Mixed into urllib3's connections."""
 
+    response_class = _FinalResponse
     sock: Any
     _connecting = False
 

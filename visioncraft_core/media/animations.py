@@ -191,18 +191,38 @@ def _from_mp4(content: bytes) -> Animation:
         # A stream may change its size on the way.
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         for frame in _played(container, stream, deadline):
-            turns = round(frame.rotation / 90) % 4  # a phone's film lies on its side
+            matrix = _display_matrix(frame)
             if frames is None:
-                frames = _Frames(height, width) if turns % 2 else _Frames(width, height)
+                lies = matrix[0] == matrix[3] == 0
+                frames = _Frames(height, width) if lies else _Frames(width, height)
             if frames.full:
                 left_out = max(1, stream.frames - frames.room)
                 break
             pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
-            frames.append(np.rot90(pixels.astype(np.uint8, copy=False), turns))
+            frames.append(_displayed(pixels.astype(np.uint8, copy=False), matrix))
     if frames is None:
         raise damaged_file(NO_FRAMES)
     shown = frames.array()
     return Animation(shown, (1 / rate,) * len(shown), left_out)
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+    """The signs of a, b, c and d of the matrix that a film is shown by (ISO/IEC 14496-12, 6.2.2):
+    a phone's lies on its side, one of a mirror is flipped. Upright where it is neither."""
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX" and len(matrix := bytes(data)) == 36:
+            a, b, _, c, d, *_ = np.sign(np.frombuffer(matrix, np.int32)).tolist()
+            if (b * c and not a and not d) or (a * d and not b and not c):
+                return a, b, c, d
+    return 1, 0, 0, 1
+
+
+def _displayed(pixels: Pixels, matrix: tuple[int, int, int, int]) -> Pixels:
+    """`pixels` where x goes to a x + c y and y to b x + d y."""
+    a, b, c, d = matrix
+    if b:
+        return pixels.transpose(1, 0, 2)[::b, ::c]
+    return pixels[::d, ::a]
 
 
 def _played(

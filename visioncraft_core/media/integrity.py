@@ -116,6 +116,8 @@ def gif_frames(content: bytes) -> Iterator[tuple[int, int]]:
     try:
         position = 13 + _gif_palette(content[10])
         for _ in _parts():
+            if position == len(content):  # some writers leave out the last byte
+                return
             block = content[position]
             position += 1
             if block == 0x3B:
@@ -151,6 +153,7 @@ _FOLDERS = {
     *(b"moov", b"trak", b"edts", b"mdia", b"minf", b"dinf", b"stbl"),
     *(b"mvex", b"moof", b"traf"),
 }
+_NEEDED_OUTSIDE = {b"moov", b"mdat"}
 _NEEDED = {b"moov", b"mdat", b"mvhd", b"trak"}
 
 
@@ -158,7 +161,7 @@ def _check_mp4(content: bytes) -> None:
     parts = _parts()
     names: list[bytes] = []
     samples = 0
-    for box in _boxes(content, 0, len(content), parts):
+    for box in _boxes(content, 0, _end_of_boxes(content), parts):
         names.append(box.name)
         payload = content[box.start : min(box.end, box.start + 128)]
         samples += _samples(box.name, payload)
@@ -176,6 +179,23 @@ def _check_mp4(content: bytes) -> None:
         raise damaged_file("is damaged (MP4 without its parts)")
 
 
+def _end_of_boxes(content: bytes) -> int:
+    """Where the boxes of an MP4 file end: other bytes may follow, which players ignore."""
+    position, names = 0, set()
+    while len(content) - position >= 8:
+        size, name = unpack_from(">I4s", content, position)
+        if size == 1 and len(content) - position >= 16:
+            (size,) = unpack_from(">Q", content, position + 8)
+        complete = names >= _NEEDED_OUTSIDE and name not in _NEEDED_OUTSIDE | {b"moof"}
+        if complete and not (name.isalnum() and 8 <= size <= len(content) - position):
+            return position
+        if size < 8:
+            break
+        names.add(name)
+        position += size
+    return position if names >= _NEEDED_OUTSIDE and position < len(content) else len(content)
+
+
 def _boxes(
     content: bytes, start: int, end: int, parts: Iterator[None], depth: int = 1
 ) -> Iterator[_Box]:
@@ -190,6 +210,8 @@ def _boxes(
         if size == 1:
             (size,) = unpack_from(">Q", content, position + 8)
             header = 16
+        if size == 0 and depth == 1:  # the last one may say "to the end" (ISO/IEC 14496-12, 4.2)
+            size = end - position
         if size < header:
             raise damaged_file("is damaged (MP4 box)")
         if size > end - position:

@@ -13,7 +13,9 @@ from ..errors import ConfigError
 def named_home(environ: Mapping[str, str] | None = None) -> Path | None:
     """The folder that VISIONCRAFT_HOME names, inside ComfyUI and outside."""
     environ = os.environ if environ is None else environ
-    return Path(environ["VISIONCRAFT_HOME"]) if environ.get("VISIONCRAFT_HOME") else None
+    named = environ.get("VISIONCRAFT_HOME")
+    # A shell expands no "~" between quotes, nor does a service manager.
+    return Path(os.path.expanduser(named)) if named else None
 
 
 def default_home(environ: Mapping[str, str] | None = None) -> Path:

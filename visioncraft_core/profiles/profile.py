@@ -106,7 +106,7 @@ def check_base_url(url: str) -> str:
             "The base URL is not usable.",
             "It looks like https://host or http://host:port, without user name and query.",
         )
-    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+    return f"{origin_of(url)}{parts.path}".rstrip("/")
 
 
 def profile_of(name: str, entry: object) -> Profile:
@@ -138,7 +138,7 @@ def _check_key_belongs(profile: Profile, key_for: object) -> None:
     """A base URL that was changed, or that lapsed to a stranger, must not get the key."""
     if profile.key is None:
         return
-    if key_for not in (None, origin_of(profile.base_url)):
+    if key_for is not None and origin_of(str(key_for)) != origin_of(profile.base_url):
         raise ConfigError(
             f"The key of {profile.name} was stored for another address than {profile.base_url}.",
             "Store it again, in ComfyUI's settings or with `visioncraft key set`, or set "

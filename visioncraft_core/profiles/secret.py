@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator
 from functools import cached_property
+from html import escape
 from typing import Any
 from urllib.parse import quote
 
@@ -55,6 +56,14 @@ class Secret:
                 content = content.replace(spelled.encode(), MASK.encode())
         return content
 
+    def overwrite(self, content: bytes) -> bytes:
+        """`content` with every form of the key replaced by as many stars, so that nothing moves."""
+
+        def stars(found: re.Match[str]) -> str:
+            return "*" * len(found[0])
+
+        return self._pattern.sub(stars, content.decode("latin-1")).encode("latin-1")
+
     @cached_property
     def _forms(self) -> list[str]:
         """Longest first, so that no part of one is left over from another."""
@@ -68,6 +77,10 @@ class Secret:
             json.dumps(key)[1:-1].replace("/", "\\/"),
             "".join(f"\\u{ord(c):04x}" for c in key),
             "".join(f"\\u{ord(c):04X}" for c in key),
+            "".join(f"&#{ord(c)};" for c in key),
+            "".join(f"&#x{ord(c):x};" for c in key),
+            escape(key),
+            json.dumps(json.dumps(key)[1:-1])[1:-1],
             key.encode().hex(),
             *_in_base64(key.encode()),
         }
@@ -75,7 +88,7 @@ class Secret:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        between = r"(?:\s|\\[nrt])*"
+        between = r"(?:[\s\0]|\\[nrt])*"  # in UTF-16 there is a zero between two letters
         spelled = (between.join(re.escape(c) for c in form) for form in self._forms)
         return re.compile("|".join(spelled), re.IGNORECASE)
 

@@ -17,6 +17,7 @@ import errno
 import json
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -30,6 +31,7 @@ from typing import Any
 
 from ..atomic import PART, temporary_file
 from ..cancellation import ShouldCancel
+from ..errors import StoreUnreadable
 from ..http.call import Response
 from . import old_layout
 from .locks import LEFT_BEHIND, remove_unused_locks, request_lock
@@ -70,7 +72,7 @@ _ADD_REQUEST = """INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)
 _ADD_RECORD = "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?)"
 _ADD_DURATION = "INSERT OR REPLACE INTO durations VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE_OLDEST = """DELETE FROM requests WHERE key =
-    (SELECT key FROM requests WHERE key <> ? ORDER BY used LIMIT 1)"""
+    (SELECT key FROM requests WHERE key <> ? ORDER BY used <= ?, used LIMIT 1)"""
 _TOTAL = "SELECT count(*), ifnull(sum(size), 0) FROM (SELECT DISTINCT object, size FROM records)"
 
 log = logging.getLogger("visioncraft")
@@ -112,7 +114,7 @@ class Health:
 class Store:
     """Paid results in `folder`; the least recently used make room. Safe to share between threads
     and processes. Where the disk fails, or others write for `busy_timeout` seconds, nothing is
-    raised."""
+    raised; what reads raises StoreUnreadable where this user may not."""
 
     def __init__(
         self,
@@ -175,7 +177,7 @@ class Store:
         """The median of how long such requests took that are kept; None where there are none."""
         query = """SELECT seconds FROM durations WHERE server = ? AND path = ? AND model = ?
             ORDER BY made DESC LIMIT ?"""
-        with suppress(OSError), self._open() as db:
+        with suppress(OSError, StoreUnreadable), self._open() as db:
             asked = (*_storable((server, path, model)), LAST_RUNS)
             last = [seconds for (seconds,) in db.execute(query, asked)]
             return median(last) if last else None
@@ -183,12 +185,12 @@ class Store:
 
     def forget(self, key: str) -> None:
         """Lets the next such request be sent again."""
-        with suppress(OSError), self._open() as db:
+        with suppress(OSError, StoreUnreadable), self._open() as db:
             db.execute("DELETE FROM requests WHERE key = ?", (key,))
 
     def quarantine(self, key: str) -> None:
         """Keeps an answer that nobody understood, but not as the answer."""
-        with suppress(OSError), self._open() as db:
+        with suppress(OSError, StoreUnreadable), self._open() as db:
             db.execute(_WRITE)
             # Of two, the job's is what was made.
             db.execute(
@@ -201,7 +203,7 @@ class Store:
 
     def forget_file(self, key: str, url: str) -> None:
         """Lets the file of a result link be fetched again."""
-        with suppress(OSError), self._open() as db:
+        with suppress(OSError, StoreUnreadable), self._open() as db:
             db.execute("DELETE FROM records WHERE key = ? AND name = ?", (key, _named(url)))
 
     def size(self) -> tuple[int, int]:
@@ -278,12 +280,15 @@ class Store:
                         took = (duration.server, duration.path, duration.model)
                         row = _storable((key, *took, now, duration.seconds))
                         db.execute(_ADD_DURATION, row)
-                    while self._is_full(db) and db.execute(_DELETE_OLDEST, (key,)).rowcount:
+                    # What is from the future was used before the clock was put back.
+                    oldest = (key, now)
+                    while self._is_full(db) and db.execute(_DELETE_OLDEST, oldest).rowcount:
                         pass
                 if self._read(path) is None:
                     os.replace(part, path)
-        except OSError as error:
-            log.warning("A result could not be kept in the store (%s).", error.strerror)
+        except (OSError, StoreUnreadable) as error:
+            reason = getattr(error, "strerror", error)
+            log.warning("A result could not be kept in the store (%s).", reason)
             return False
         self._sweep()
         return True
@@ -303,13 +308,17 @@ class Store:
 
     @contextmanager
     def _open(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
-        """The index, which is committed at the end. Raises OSError, also where there is none."""
+        """The index, which is committed at the end.
+
+        Raises OSError, also where there is none, and StoreUnreadable where there is one that this
+        user may not read: whoever took it for none would pay for everything again.
+        """
         old = (self._folder / old_layout.REQUESTS).is_dir()
         if create or old:
             # Nothing but SQLite may open and close it: that would end the locks of this process.
             with suppress(FileExistsError):
                 self._index.touch(0o600, exist_ok=False)
-        self._index.stat()
+        self._refuse_unreadable()
         try:
             connection = sqlite3.connect(self._index, self._timeout, isolation_level=None)
             with closing(connection) as db, db:
@@ -326,6 +335,22 @@ class Store:
                 with suppress(OSError):
                     os.replace(self._index, self._damaged)
             raise OSError(errno.EIO, str(error)) from error
+
+    def _refuse_unreadable(self) -> None:
+        try:
+            self._index.stat()
+            if self._index.is_file() and os.access(self._index, os.R_OK):
+                return
+            reason = os.strerror(errno.EACCES)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            reason = error.strerror or "unknown error"
+        raise StoreUnreadable(
+            f"The stored results cannot be read ({reason}), and one of them may be what is asked "
+            "for.",
+            f"Make {self._folder} readable for this user, or move it away.",
+        )
 
     def _take_over(self, db: sqlite3.Connection) -> None:
         db.execute(_WRITE)
@@ -358,7 +383,7 @@ class Store:
         return None
 
     def _object(self, digest: str) -> Path:
-        safe = digest if digest.isalnum() else "-"
+        safe = digest if re.fullmatch("[0-9a-f]{64}", str(digest)) else "-"
         return self._objects / safe[:2] / safe
 
     def _sweep(self) -> None:

@@ -28,6 +28,7 @@ from ....visioncraft_core.errors import (
     DNSLookupFailed,
     HostNotFound,
     ProxyError,
+    StoreUnreadable,
     TLSError,
     VisionCraftError,
 )
@@ -151,7 +152,10 @@ def _folder(home: Path) -> Check:
 
 def _store(home: Path) -> Check:
     folder = home / "store"
-    health = Store(folder).verify()
+    try:
+        health = Store(folder).verify()
+    except StoreUnreadable as error:
+        return Check("error", "store", str(error))
     _, size = Store(folder).size()
     words = f"{health.good} files, {size / 2**20:.1f} MiB"
     try:

@@ -31,7 +31,7 @@ def _size(_options: argparse.Namespace) -> int:
 
 def _list(_options: argparse.Namespace) -> int:
     for entry in _store().entries():
-        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.made))
+        made = _moment(entry.made)
         text = f"{made}  {_mebibytes(entry.size):>9}  {entry.path:<13}  {entry.about}"
         print_line(sys.stdout, f"{text}  ({entry.server})")
         if entry.unparsed:
@@ -52,6 +52,13 @@ def _verify(_options: argparse.Namespace) -> int:
     removed = f"{health.damaged} damaged files were removed"
     print_line(sys.stdout, f"{removed}; such results are asked for anew.")
     return FAILED
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OverflowError, OSError, TypeError, ValueError):  # a damaged record
+        return "at no known time"
 
 
 def _store() -> Store:

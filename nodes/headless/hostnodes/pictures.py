@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image, ImageFile, ImageOps, ImageSequence
 
+from ....visioncraft_core.errors import VisionCraftError, WorkflowError, clip
+from ....visioncraft_core.media.images import MOST_PIXELS, sniff
+from ....visioncraft_core.media.integrity import check_integrity
 from .. import folders
 from .base import UI, HostNode
 from .pixels import scaled, stacked
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_flag = Lock()
+
+log = logging.getLogger("visioncraft")
 
 LARGEST_SIDE = 16384
 SIDE = {"default": 512, "min": 0, "max": LARGEST_SIDE, "step": 1}
@@ -39,10 +52,11 @@ class LoadImage(_Loader):
     RETURN_TYPES = ("IMAGE", "MASK")
 
     def run(self, image: str) -> tuple[Tensor, Tensor]:
-        with Image.open(_path(image)) as file:
-            frames = [ImageOps.exif_transpose(frame) for frame in ImageSequence.Iterator(file)]
+        with _opened(image) as file:
             if file.format == "MPO":  # further frames of a photo are its depth or other eye
-                frames = frames[:1]
+                frames = [ImageOps.exif_transpose(file)]
+            else:
+                frames = [ImageOps.exif_transpose(frame) for frame in _frames(file, image)]
         frames = [frame for frame in frames if frame.size == frames[0].size]
         return stacked([_rgb(f) for f in frames]), stacked([_transparency(f) for f in frames])
 
@@ -53,7 +67,7 @@ class LoadImageMask(_Loader):
 
     def run(self, image: str, channel: str) -> tuple[Tensor]:
         """One channel as a MASK; of alpha the opposite, so that 1 is transparent."""
-        with Image.open(_path(image)) as file:
+        with _opened(image) as file:
             picture = _eight_bit_levels(ImageOps.exif_transpose(file))
         levels = picture.convert("RGBA").getchannel(channel[0].upper())
         mask = np.asarray(levels, np.float32) / 255.0
@@ -152,11 +166,66 @@ def _path(name: str) -> Path:
     return path
 
 
+@contextmanager
+def _opened(name: str) -> Iterator[Image.Image]:
+    """An input picture; of a file that is cut off what there is of it, as in ComfyUI."""
+    path = _path(name)
+    content = path.read_bytes()
+    try:
+        if kind := sniff(content):
+            check_integrity(content, kind)
+        damaged = False
+    except VisionCraftError:
+        damaged = True
+        log.warning("%s is cut off or damaged; what there is of it is used.", path.name)
+    with warnings.catch_warnings(), _flag, _open(content, name) as file:
+        ImageFile.LOAD_TRUNCATED_IMAGES = damaged  # of the whole process, so one at a time
+        try:
+            yield file
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _open(content: bytes, name: str) -> Image.Image:
+    warnings.simplefilter("ignore")  # Pillow's own about sizes; the limit is ours
+    try:
+        file = Image.open(io.BytesIO(content))
+    except Image.DecompressionBombError:
+        raise _too_large(name) from None
+    except (OSError, SyntaxError, ValueError):
+        raise WorkflowError(
+            f"The input picture {clip(name, 60)} cannot be read.", "Choose another file."
+        ) from None
+    if file.width * file.height > MOST_PIXELS:
+        raise _too_large(name)
+    return file
+
+
+def _frames(file: Image.Image, name: str) -> Iterator[Image.Image]:
+    """All frames of `file`, as long as they fit into memory together."""
+    room = MOST_PIXELS
+    for frame in ImageSequence.Iterator(file):
+        room -= frame.width * frame.height
+        if room < 0:
+            raise _too_large(name)
+        yield frame
+
+
+def _too_large(name: str) -> WorkflowError:
+    return WorkflowError(
+        f"The input picture {clip(name, 60)} has more than {MOST_PIXELS // 10**6} million pixels.",
+        "Choose a smaller one.",
+    )
+
+
 def _rgb(image: Image.Image) -> np.ndarray:
     return np.asarray(_eight_bit_levels(image).convert("RGB"), np.float32) / 255.0
 
 
 def _eight_bit_levels(image: Image.Image) -> Image.Image:
+    """`image` with 8 bits a channel; Pillow clips grey of 16 bits to white where it converts."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) / 257.0 + 0.5).astype(np.uint8))
     return image.point(lambda i: i * (1 / 255)) if image.mode == "I" else image
 
 

@@ -22,7 +22,20 @@ def test_a_job_that_takes_too_long_is_waited_for_again_without_paying(home: Path
         assert len([line for line in sandbox.requests if line == "POST /generate-xl"]) == 1
 
 
-@pytest.mark.parametrize("fault", ["html*2", "empty*1", "null*1", "redirect:http://a.test/*1"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(
+            "html*2",
+            "empty*1",
+            "null*1",
+            "redirect:http://a.test/*1",
+            "error-200*1",
+            "detail-200*1",
+        ),
+        *("400*2", "404*2", "422*1"),
+    ],
+)
 def test_an_odd_answer_about_a_job_is_no_end_of_it(fault: str, home: Path):
     faults = [parse(f"job-status={fault}")]
     with Sandbox(response_formats={"generate-xl": "job"}, faults=faults) as sandbox:
@@ -46,7 +59,7 @@ def test_a_job_that_cannot_be_asked_about_is_not_paid_for_again(fault: str, home
 
 
 def test_a_job_that_the_server_forgot_is_begun_anew(home: Path):
-    faults = [parse("job-status=404*2")]
+    faults = [parse("job-status=404*10")]
     with Sandbox(response_formats={"generate-xl": "job"}, faults=faults) as sandbox:
         client = client_of(sandbox, home)
         for _ in range(2):

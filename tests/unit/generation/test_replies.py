@@ -55,6 +55,106 @@ def test_every_form_the_service_answered_in_is_understood(body: Any, reply: Any)
     assert parse_reply(response(body)) == reply
 
 
+LINK = "https://x.test/1.png"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reply"),
+    [
+        # What was made is a result, whatever is said beside it.
+        ({"images": [LINK], "detail": "Free users can make 5 pictures per 1 second"}, 200, LINK),
+        ({"images": [LINK], "error": "1 of 4 was filtered"}, 200, LINK),
+        ({"images": [LINK], "detail": "ok"}, 200, LINK),
+        ({"images": [LINK], "status": "error", "message": "one failed"}, 200, LINK),
+        ({"images": [BASE64], "err": "slow"}, 200, PNG),
+        ({"images": [LINK]}, 201, LINK),
+        ({"images": [LINK]}, 202, LINK),
+        (PNG, 203, PNG),
+        (b'{"images": ["https://x.test/1.png"], "score": NaN, "loss": -Infinity}', 200, LINK),
+        (b'{"images": ["https://x.test/1.png"], "size": 1e999}', 200, LINK),
+    ],
+)
+def test_files_are_a_result_whatever_stands_beside_them(body: Any, status: int, reply: Any):
+    found = parse_reply(response(body, status))
+    assert isinstance(found, FilesReply)
+    assert found.parts == (reply,)
+    said = [body.get(k) for k in ("error", "err", "detail")] if isinstance(body, dict) else []
+    assert all(words in found.note for words in said if words)
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "thoughts"),
+    [
+        ({"message": "a fox", "detail": "Free users can ask 5 times per 1 second"}, "a fox", ""),
+        ({"choices": [{"message": {"content": "a fox"}}], "error": "filtered"}, "a fox", ""),
+        ({"choices": [{"message": {"content": ""}}, {"text": "a fox"}]}, "a fox", ""),
+        (
+            {"choices": [{"message": {"content": [{"type": "text", "text": "a "}, "fox"]}}]},
+            "a fox",
+            "",
+        ),
+        ({"content": [{"type": "text", "text": "a fox"}]}, "a fox", ""),
+        (
+            {"choices": [{"message": {"content": "a fox", "reasoning_content": "red"}}]},
+            "a fox",
+            "red",
+        ),
+        ({"message": "<think>red?</think>\n\na fox"}, "a fox", "red?"),
+        ({"message": "<thinking>red?</thinking>a fox"}, "a fox", "red?"),
+        ({"message": "red, I think.</think> a fox"}, "a fox", "red, I think."),
+        ({"message": "<|im_start|>assistant\n<think>red</think>a fox<|im_end|>"}, "a fox", "red"),
+        (
+            {
+                "message": "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nWrite."
+                "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nfox<|eot_id|>"
+                "<|start_header_id|>assistant<|end_header_id|>\n\na fox<|eot_id|>"
+            },
+            "a fox",
+            "",
+        ),
+        (
+            {"message": "<start_of_turn>user\nfox<end_of_turn>\n<start_of_turn>model\na fox"},
+            "a fox",
+            "",
+        ),
+        ({"message": "<s>[INST] fox [/INST] a fox</s>"}, "a fox", ""),
+        (
+            {"message": "<|im_start|>assistant\na fox<|im_end|>\n<|im_start|>user\nmore"},
+            "a fox",
+            "",
+        ),
+        (
+            {
+                "message": "<|channel|>analysis<|message|>red<|end|><|start|>assistant"
+                "<|channel|>final<|message|>a fox<|return|>"
+            },
+            "a fox",
+            "",
+        ),
+    ],
+)
+def test_a_models_answer_is_found_in_every_form(body: Any, text: str, thoughts: str):
+    found = parse_reply(response(body))
+    assert isinstance(found, TextReply)
+    assert (found.text, found.thoughts) == (text, thoughts)
+
+
+def test_an_answer_that_only_calls_a_tool_says_so():
+    message = {"content": None, "tool_calls": [{"function": {"name": "draw"}}]}
+    with pytest.raises(errors.UnknownAnswer, match="call of a tool"):
+        parse_reply(response({"choices": [{"message": message}]}))
+
+
+def test_thoughts_that_never_end_are_no_answer():
+    with pytest.raises(errors.UnknownAnswer):
+        parse_reply(response({"message": "<think>red or"}))
+
+
+@pytest.mark.parametrize("status", ["running (0 errors so far)", "requeued: worker was cancelled"])
+def test_a_status_means_the_end_only_as_a_whole_word(status: str):
+    assert parse_job_reply(response({"status": status, "detail": "slow today"})) is None
+
+
 @pytest.mark.parametrize(
     ("body", "status", "error"),
     [
@@ -75,17 +175,29 @@ def test_every_form_the_service_answered_in_is_understood(body: Any, reply: Any)
         ({"err": "failed"}, 200, errors.RequestRejected),
         ({"error": {"message": "failed", "code": 5}}, 200, errors.RequestRejected),
         ([{"code": 0, "message": "failed"}], 200, errors.RequestRejected),
-        ({"job_id": {"a": 1}}, 200, errors.InvalidResponse),
+        ({"job_id": {"a": 1}}, 200, errors.UnknownAnswer),
         ({"job_id": None}, 200, errors.RequestRejected),
         (b"<html><title>Parked</title></html>", 200, errors.HTMLResponse),
         (b"", 200, errors.InvalidResponse),
         (b"[" * 100_000, 200, errors.InvalidResponse),
         ({"images": []}, 200, errors.InvalidResponse),
         ({"images": "https://x.test/1.png" * 0}, 200, errors.InvalidResponse),
-        ({"images": [None, 1]}, 200, errors.InvalidResponse),
-        ({"images": ["not base64"]}, 200, errors.InvalidResponse),
+        ({"images": [None, 1]}, 200, errors.UnknownAnswer),
+        ({"images": ["not base64"]}, 200, errors.UnknownAnswer),
         ({"choices": []}, 200, errors.InvalidResponse),
-        ({"choices": [{"message": {"content": None}}]}, 200, errors.InvalidResponse),
+        ({"choices": [{"message": {"content": None}}]}, 200, errors.UnknownAnswer),
+        ({"status": "error", "message": "quota exceeded"}, 200, errors.RequestRejected),
+        ({"status": "failed", "text": "quota exceeded"}, 200, errors.RequestRejected),
+        ({"success": False, "message": "quota exceeded"}, 200, errors.RequestRejected),
+        ({"success": "false", "response": "quota exceeded"}, 200, errors.RequestRejected),
+        ({"ok": False}, 201, errors.RequestRejected),
+        ({"code": 403, "message": "quota exceeded"}, 200, errors.RequestRejected),
+        ({"error": "Forbidden", "message": "quota exceeded"}, 200, errors.RequestRejected),
+        ({"error": True, "message": "quota exceeded"}, 200, errors.RequestRejected),
+        ({"job_id": "7", "error": "quota exceeded"}, 200, errors.RequestRejected),
+        (PNG, 206, errors.InvalidResponse),
+        (b"", 204, errors.InvalidResponse),
+        (b"", 303, errors.OutcomeUnknown),
         (None, 200, errors.InvalidResponse),
         ({}, 200, errors.InvalidResponse),
         ({"images": ["https://x.test/1.png"]}, 404, errors.EndpointNotFound),
@@ -345,7 +457,7 @@ def test_the_marks_of_a_chat_template_are_taken_off_an_answer(text: str):
 def test_words_that_only_look_like_a_mark_stay():
     for text in (
         *("The user: a fox", "user interface", "a < b > c", "<b>A fox</b> on a mat"),
-        *("<think>red or grey</think> a fox", "a robot that says bot:"),
+        *("a fox that <think>s</think>", "a robot that says bot:", "a <|im_start|> mark"),
     ):
         assert parse_reply(response({"message": text})) == TextReply(text)
 

@@ -335,3 +335,54 @@ def test_a_text_is_saved_under_the_next_number(format_: str, text: str, saved: s
         path = shown["ui"]["files"][0].path
         assert path.name == f"t_0000{number}.{format_}"
         assert path.read_text("utf-8") == saved
+
+
+@pytest.mark.parametrize(
+    ("saved", "asked"),
+    [
+        ("sub/a.png", "sub\\a.png"),
+        ("a.png", "a.png [input]"),
+        ("a.png", "a.png[input]"),
+        ("caf\u00e9.png", "cafe\u0301.png"),
+        ("cafe\u0301.png", "caf\u00e9.png"),
+        ("clipspace/a.png", "clipspace/a.png [input]"),
+    ],
+)
+def test_a_picture_is_found_as_other_systems_spell_it(saved: str, asked: str, tmp_path: Path):
+    path = tmp_path / "input" / saved
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(png_of(gradient()))
+    assert call("LoadImage", image=asked)[0].shape == (1, 24, 32, 3)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF"])
+def test_a_picture_that_lacks_its_end_is_loaded_with_a_warning(
+    form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    path = tmp_path / "input" / "a.img"
+    Image.fromarray(gradient()).save(path, form)
+    whole = call("LoadImage", image="a.img")[0]
+    assert not caplog.records
+    path.write_bytes(path.read_bytes()[:-2])
+    loaded = call("LoadImage", image="a.img")[0]
+    assert loaded.shape == whole.shape
+    assert (loaded - whole).abs().mean() < 0.1
+    assert "a.img is cut off" in caplog.text
+
+
+def test_grey_of_sixteen_bits_is_not_clipped(tmp_path: Path):
+    ramp = np.linspace(0, 65535, 32 * 24).astype(np.uint16).reshape(24, 32)
+    Image.fromarray(ramp).save(tmp_path / "input" / "a.png")
+    levels = call("LoadImage", image="a.png")[0][0, ..., 0].numpy()
+    assert np.abs(levels - ramp / 65535).max() <= 0.5 / 255 + 1e-6
+    mask = call("LoadImageMask", image="a.png", channel="red")[0][0].numpy()
+    assert np.abs(mask - ramp / 65535).max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path: Path):
+    Image.new("L", (13300, 13300)).save(tmp_path / "input" / "large.png")
+    frames = [Image.new("P", (2000, 2000), number) for number in range(30)]
+    frames[0].save(tmp_path / "input" / "long.gif", save_all=True, append_images=frames[1:])
+    for name in ("large.png", "long.gif"):
+        with pytest.raises(WorkflowError, match="million pixels"):
+            call("LoadImage", image=name)

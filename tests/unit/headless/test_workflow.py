@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import os
 import struct
@@ -8,9 +9,12 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from support.canvas_files import NODE_CLASSES, SUBGRAPH, canvas, node, paint, subgraph
 from visioncraft.nodes.headless.canvas import workflow
 from visioncraft.nodes.headless.canvas.workflow import Link, Workflow
@@ -357,11 +361,11 @@ TWICE = '{"1": {"class_type": "Show"}, "1": {"class_type": "Show"}}'
         pytest.param(b'{"openapi": "3.1.0", "paths": {"/x": {}}}', "not a workflow", id="OpenAPI"),
         pytest.param(b'{"nodes": [], "connections": {}}', "not a workflow", id="another program"),
         pytest.param(b'{"prompt": "a cat"}', "not a workflow", id="prompt is a text"),
-        pytest.param(picture(), "picture contains no workflow", id="plain picture"),
-        pytest.param(picture()[:20], "picture contains no workflow", id="cut picture"),
+        pytest.param(picture(), "file contains no workflow", id="plain picture"),
+        pytest.param(picture()[:20], "file contains no workflow", id="cut picture"),
         pytest.param(picture(chunk(b"tEXt", b"prompt\0{")), "not valid JSON", id="broken chunk"),
         pytest.param(picture(chunk(b"zTXt", b"prompt\0\0x")), "not valid JSON", id="broken zlib"),
-        pytest.param(b"GIF89a\xff", "UTF-8", id="other picture"),
+        pytest.param(b"GIF89a\xff", "file contains no workflow", id="other picture"),
     ],
 )
 def test_a_file_that_is_no_workflow_is_refused(
@@ -474,3 +478,87 @@ def test_any_json_gives_a_workflow_or_a_refusal(content: Any) -> None:
         read(content)
     except WorkflowError as error:
         assert "JSON" in str(error) or "node" in str(error)
+
+
+# Other files that hold a workflow
+
+
+def webp(**members: str) -> bytes:
+    exif = Image.Exif()
+    for number, (name, text) in enumerate(members.items()):
+        exif[0x0110 - number] = f"{name}:{text}"
+    return saved("WEBP", exif=exif.tobytes())
+
+
+def saved(form: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def film(**tags: str) -> bytes:
+    buffer = io.BytesIO()
+    options = {"movflags": "use_metadata_tags"}
+    with av.open(buffer, "w", format="mp4", options=options) as container:
+        container.metadata.update(tags)
+        stream = container.add_stream("libx264", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+        for packet in (*stream.encode(picture), *stream.encode()):
+            container.mux(packet)
+    return buffer.getvalue()
+
+
+TEXT = json.dumps(API, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(webp(prompt=TEXT), id="webp"),
+        pytest.param(webp(workflow="{broken", prompt=TEXT), id="webp with an unusable workflow"),
+        pytest.param(saved("GIF", comment=json.dumps({"prompt": API}).encode()), id="gif"),
+        pytest.param(saved("JPEG", comment=json.dumps({"prompt": TEXT}).encode()), id="jpeg"),
+        pytest.param(film(prompt=TEXT), id="mp4"),
+        pytest.param(film(comment=json.dumps({"prompt": TEXT})), id="mp4 with a comment"),
+        pytest.param(picture(chunk(b"comf", b"prompt\0" + TEXT.encode())), id="animated png"),
+        pytest.param(
+            picture(
+                chunk(b"tEXt", b"workflow\0undefined"), chunk(b"tEXt", b"prompt\0" + TEXT.encode())
+            ),
+            id="png with an unusable workflow",
+        ),
+        pytest.param(TEXT.replace("5", "NaN").encode(), id="NaN"),
+    ],
+)
+def test_a_workflow_is_found_in_every_file_that_comfyui_and_its_packs_write(
+    content: bytes, tmp_path: Path
+):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    assert list(workflow.load(path, NODE_CLASSES).nodes) == ["3", "8"]
+
+
+def test_text_in_utf_8_is_read_wherever_a_picture_holds_it(tmp_path: Path):
+    api = {**API, "3": {**API["3"], "inputs": {"text": "Gr\u00fc\u00dfe \U0001f98a"}}}
+    text = json.dumps(api, ensure_ascii=False).encode()
+    path = tmp_path / "a.png"
+    for body in (
+        chunk(b"tEXt", b"prompt\0" + text),
+        chunk(b"zTXt", b"prompt\0\0" + zlib.compress(text)),
+        chunk(b"iTXt", b"prompt\0\0\0\0\0" + text),
+    ):
+        path.write_bytes(picture(body))
+        nodes = workflow.load(path, NODE_CLASSES).nodes
+        assert nodes["3"].inputs["text"] == "Gr\u00fc\u00dfe \U0001f98a"
+
+
+def test_a_file_that_would_fill_the_memory_is_refused(tmp_path: Path):
+    path = tmp_path / "a.png"
+    packed = zlib.compress(b"[" + b"[]," * 10_000_000 + b"[]]")
+    for body in (
+        [chunk(b"zTXt", b"workflow\0\0" + packed)],
+        [chunk(b"zTXt", b"workflow\0\0" + packed)] * 60,
+    ):
+        path.write_bytes(picture(*body))
+        assert "too large" in file_refusal(path)

@@ -213,7 +213,7 @@ def test_gzip_that_was_not_asked_for_is_unpacked_within_the_limit():
 
 
 def test_an_unknown_encoding_is_refused():
-    reply = b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n[]"
+    reply = b"HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n\x8b\x00"
     with raw(answering(reply)) as server, pytest.raises(InvalidResponse):
         get(server.url)
 

@@ -82,6 +82,23 @@ def test_a_film_that_lies_on_its_side_is_turned_as_its_file_says(turns: int, siz
     assert np.array_equal(turned.frames, np.rot90(plain.frames, turns, axes=(1, 2)))
 
 
+def test_a_film_is_shown_by_each_of_the_eight_matrices_of_its_file():
+    video = mp4(2)
+    upright = decode_animation(video).frames
+    at = video.index(b"tkhd") + 44  # after flags, times, layer and volume
+    one = 1 << 16
+    for a, b, c, d in [(x, 0, 0, y) for x in (1, -1) for y in (1, -1)] + [
+        (0, x, y, 0) for x in (1, -1) for y in (1, -1)
+    ]:
+        matrix = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
+        shown = decode_animation(video[:at] + matrix + video[at + 36 :]).frames
+        # A point x, y of the film is shown at a x + c y, b x + d y.
+        _, height, width, _ = upright.shape
+        for x, y in ((1, 2), (width - 3, 1), (4, height - 2)):
+            column, row = a * x + c * y, b * x + d * y
+            assert (shown[:, row - (b + d < 0), column - (a + c < 0)] == upright[:, y, x]).all()
+
+
 def test_a_partial_frame_is_drawn_over_what_was_there():
     changed = FRAMES[0].copy()
     changed[:8, :8] = (255, 0, 0)

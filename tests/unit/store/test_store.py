@@ -24,7 +24,9 @@ from support.clients import FOUR, PATIENT, XL, client_of, posts
 from support.paths import EXAMPLES
 from support.pictures import gradient, png_of
 from support.processes import run_together
+from support.raw_server import answering, raw
 from support.timing import HANG, eventually
+from visioncraft.nodes.headless.cli import main
 from visioncraft.visioncraft_core import (
     Chat,
     Client,
@@ -550,3 +552,63 @@ def test_a_client_that_is_killed_has_kept_what_had_arrived(home: Path):
         result = client_of(sandbox, home).send(FOUR)
         assert len(result.files) == 4
         assert posts(sandbox) == 1
+
+
+def test_a_store_that_cannot_be_read_is_no_empty_one(sandbox: Sandbox, home: Path):
+    """Whoever took it for empty would pay again for all that is in it."""
+    index = home / "store" / "index.sqlite"
+    client_of(sandbox, home).send(XL)
+    kept = index.read_bytes()
+    index.unlink()
+    index.mkdir()  # what every user, root too, cannot open as a file
+    with pytest.raises(errors.StoreUnreadable, match="cannot be read"):
+        client_of(sandbox, home).send(XL)
+    assert posts(sandbox) == 1
+    index.rmdir()
+    index.write_bytes(kept)
+    assert client_of(sandbox, home).send(XL).notes == (STORED_NOTE,)
+
+
+def test_a_clock_that_was_put_back_does_not_drop_new_results(tmp_path: Path):
+    store = Store(tmp_path, max_requests=2)
+    for name in ("a", "b"):
+        store.keep_reply(name, answer(name.encode()), {})
+    let_pass(tmp_path, -86400)  # as if the clock had been a day ahead
+    for name in ("c", "d"):
+        assert store.keep_reply(name, answer(name.encode()), {})
+    assert [name for name in "abcd" if store.reply(name)] == ["c", "d"]
+
+
+def test_a_damaged_record_stops_nothing(tmp_path: Path, home: Path):
+    store = Store(home / "store")
+    for name in ("a", "b", "c"):
+        store.keep_reply(name, answer(name.encode()), {"about": f"picture {name}"})
+    change(home / "store", "UPDATE requests SET made = 1e300 WHERE key = 'a'")
+    change(home / "store", "UPDATE requests SET made = 'x' WHERE key = 'c'")
+    change(
+        home / "store",
+        "UPDATE records SET object = ?, name = 'unparsed' WHERE key = 'b'",
+        "f" * 5000,
+    )
+    assert main(["store", "list"]) == main(["store", "size"]) == 0
+    assert main(["store", "verify"]) == 0
+    assert store.reply("a")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_an_answer_is_read_where_no_large_file_can_be_written(home: Path):
+    code = """
+import resource, sys
+from visioncraft.visioncraft_core.http.call import Call
+from visioncraft.visioncraft_core.http.transport import Session, send_call
+from visioncraft.visioncraft_core.cancellation import CancelScope
+from visioncraft.visioncraft_core.profiles.profile import Timeouts
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+call = Call("GET", sys.argv[1], Timeouts().for_work(300), 64 * 2**20)
+with CancelScope(None) as scope:
+    print(len(send_call(Session(), call, scope).body))
+"""
+    with raw(answering(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 20 * 2**20)) as server:
+        command = [sys.executable, "-c", code, server.url]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
+    assert done.stdout.strip() == str(20 * 2**20), done.stderr
