@@ -101,6 +101,8 @@ def key(value: object, owner: str) -> str:
     """An id as text: ComfyUI uses 5 and "5" for the same thing."""
     if isinstance(value, str) and value:
         return value
+    if isinstance(value, float) and value.is_integer():  # some tools write every number so
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**15:
         return str(value)
     raise WorkflowProblem(f"{owner} has no usable id.")
@@ -204,6 +206,8 @@ def _link(link: object) -> tuple[str, CanvasLink]:
     name = key(parts[0], "a link")
     owner = f"an end of link {name}"
     slot = parts[2]
+    if isinstance(slot, float) and slot.is_integer():  # some tools write every number so
+        slot = int(slot)
     if not isinstance(slot, int) or isinstance(slot, bool) or not 0 <= slot < 10**6:
         raise WorkflowProblem(f"link {name} starts at a slot that does not exist.")
     return name, CanvasLink(key(parts[1], owner), slot, key(parts[3], owner))

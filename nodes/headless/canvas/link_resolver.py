@@ -6,6 +6,7 @@ when it queues a workflow (ExecutableNodeDTO). Knows nothing about files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,6 +28,7 @@ from .subgraphs import PlacedNode, Scope, flatten
 from .widget_values import CONTROL_MODES, NO_VALUE, Input, NodeTypes, lost_values, widget_values
 
 ANYTHING = "*"
+GUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 ALIAS = "Node name for S&R"
 CONTROL = "control_after_generate"
 NEW_CONTROL = "randomize"  # what the front end gives a new one (addValueControlWidget)
@@ -66,7 +68,7 @@ def resolve_links(
 ) -> tuple[dict[str, Node], list[CanvasNodeState], list[str]]:
     """The nodes that run, what all of them show, and what a user should know of the file."""
     everything = flatten(canvas, types)
-    running = [placed for placed in everything if placed.runs]
+    running = [placed for placed in everything if placed.runs and not _is_decoration(placed)]
     refuse_unknown([(placed.id, placed.node.type) for placed in running], types)
     notes: list[str] = []
     nodes: dict[str, Node] = {}
@@ -77,9 +79,20 @@ def resolve_links(
     return nodes, [_state(placed) for placed in everything], notes
 
 
+def _is_decoration(placed: PlacedNode) -> bool:
+    """Whether it is a label or the like, of another pack: without ends it changes nothing."""
+    node = placed.node
+    return node.type not in placed.scope.types and not node.inputs and not node.outputs
+
+
 def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
     unknown: dict[str, list[str]] = {}
     for node, class_type in found:
+        if class_type not in types and GUID.fullmatch(class_type):
+            raise WorkflowProblem(
+                f"node {node} is a subgraph whose definition is not in the file.",
+                "Open the file in the ComfyUI that saved it, and save it again.",
+            )
         if class_type not in types:
             unknown.setdefault(class_type, []).append(node)
     if unknown:
@@ -95,6 +108,7 @@ def _node(placed: PlacedNode, notes: list[str]) -> Node:
     values = placed.widgets
     slots = {slot.name: slot for slot in placed.slots}
     lost = lost_values(placed.inputs, placed.node.widgets_values)
+    placed.scope.types.refuse_further(placed.node.type, placed.id, placed.node.widgets_values)
     inputs: dict[str, Any] = {}
     for name, declared in placed.inputs.items():
         fed = _trace(InputRef(placed, slots[name]))

@@ -6,7 +6,7 @@ Knows instances, promoted widgets and their saved forms; link_resolver.py follow
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeGuard
@@ -62,10 +62,10 @@ class Scope:
         if isinstance(saved, list):
             # By position over the inputs that have a widget, linked or not (1.27 configure,
             # 1.58 _applyPromotedWidgetValues).
-            values |= dict(zip(sources, saved, strict=False))
+            values |= _set(zip(sources, saved, strict=False))
         named = saved if isinstance(saved, dict) else {}
         for given in (named, _quarantined(host.node)):
-            values |= {name: value for name, value in given.items() if name in sources}
+            values |= _set((n, value) for n, value in given.items() if n in sources)
         for node, name, value in self._proxied():
             values |= dict.fromkeys(self._ports(node, name), value)
         for (owner, name), value in host.scope.overrides.items():
@@ -111,7 +111,8 @@ class Scope:
         for (node, name), value in zip(
             self._proxies, saved if isinstance(saved, list) else (), strict=False
         ):
-            yield node, name, value
+            if value is not None:
+                yield node, name, value
 
     def _ports(self, node: str, name: str) -> list[str]:
         """The inputs of the instance that a proxy stands for."""
@@ -210,6 +211,11 @@ def flatten(root: Canvas, types: NodeTypes) -> list[PlacedNode]:
 
     enter(Scope(root, types), [], active=True)
     return found
+
+
+def _set(values: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Without null, by which an instance says that it sets nothing."""
+    return {name: value for name, value in values if value is not None}
 
 
 def _is_proxy(entry: object) -> TypeGuard[list[str]]:

@@ -15,6 +15,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from ....visioncraft_core.errors import clip
+from .graph import LONGEST_NAME, WorkflowProblem
+
 # Types for which the front end makes a widget (scripts/widgets.ts, ComfyWidgets), as far as a V1
 # node can use them. Every other type is a socket.
 WIDGET_TYPES = frozenset({"INT", "FLOAT", "BOOLEAN", "STRING", "COMBO", "MARKDOWN", "COLOR"})
@@ -26,6 +29,7 @@ SEEDS = ("seed", "noise_seed")
 TRUE_WORDS = ("true", "1", "yes")
 FALSE_WORDS = ("false", "0", "no")
 
+LEFT_TO_NODE = "auto"
 NO_VALUE: Any = object()
 LOST: Any = object()
 
@@ -130,9 +134,28 @@ class NodeTypes:
             self._inputs[class_type] = declared_inputs(known) if known else {}
         return self._inputs[class_type]
 
+    def refuse_further(self, class_type: str, node: str, saved: object) -> None:
+        """Raises WorkflowProblem where a widget that only a newer ComfyUI has, behind the others,
+        asks for something."""
+        name = getattr(self._classes[class_type], "FURTHER_WIDGET", "")
+        widgets = [
+            each for each in _positions(list(self.inputs(class_type).values())) if each.input
+        ]
+        further = saved[len(widgets) :] if name and isinstance(saved, list) else []
+        if further and further[0] != LEFT_TO_NODE:
+            raise only_in_comfyui(name, node, further[0])
+
     def outputs(self, class_type: str) -> tuple[str, ...]:
         returned = getattr(self._classes[class_type], "RETURN_TYPES", ())
         return tuple(kind if isinstance(kind, str) else "COMBO" for kind in returned)
+
+
+def only_in_comfyui(name: str, node: str, value: object) -> WorkflowProblem:
+    return WorkflowProblem(
+        f"input {clip(name, LONGEST_NAME)} of node {node[:40]} is "
+        f"{clip(str(value), LONGEST_NAME)}, which only ComfyUI can do.",
+        f"Set it to {LEFT_TO_NODE}, or run the workflow in ComfyUI.",
+    )
 
 
 def declared_inputs(node_class: Any) -> dict[str, Input]:

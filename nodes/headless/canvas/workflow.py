@@ -18,13 +18,12 @@ from ....visioncraft_core.errors import WorkflowError, clip
 from .canvas import is_canvas, key, read_canvas
 from .graph import LONGEST_NAME, Link, Node, WorkflowProblem, listed, refuse_cycle
 from .link_resolver import CanvasNodeState, refuse_unknown, resolve_links
-from .widget_values import Input, NodeTypes
+from .widget_values import LEFT_TO_NODE, Input, NodeTypes, only_in_comfyui
 from .workflow_file import OTHER_FILE, read_json, refuse_depth
 
 __all__ = ["CanvasNodeState", "Link", "Node", "Workflow", "load", "parse"]
 
 WRAPPED = "__value__"
-LEFT_TO_NODE = "auto"
 
 
 @dataclass
@@ -187,11 +186,7 @@ def _without_dots(
         if parts[-1] in declared:
             found[parts[-1]] = value
         elif value != LEFT_TO_NODE:
-            raise WorkflowProblem(
-                f"input {clip(str(name), LONGEST_NAME)} of node {node[:40]} is "
-                f"{clip(str(value), LONGEST_NAME)}, which only ComfyUI can do.",
-                f"Set it to {LEFT_TO_NODE}, or run the workflow in ComfyUI.",
-            )
+            raise only_in_comfyui(str(name), node, value)
     return found
 
 

@@ -44,6 +44,7 @@ class GetVideoComponents(HostNode):
 class SaveVideo(HostNode):
     RETURN_TYPES = ("VIDEO",)  # as in ComfyUI 0.33; in 0.3.64 it has none
     OUTPUT_NODE = True
+    FURTHER_WIDGET = "encoding"  # since ComfyUI 0.33, where re-encode has settings of its own
     REQUIRED = {
         "video": ("VIDEO", {}),
         "filename_prefix": ("STRING", {"default": "video/ComfyUI"}),

@@ -414,8 +414,42 @@ def test_subgraphs_nested_too_deep_are_refused() -> None:
     assert "deep" in refusal(canvas([instance(1, kind=name(0))], subgraphs=levels))
 
 
+def strange(ident: int, kind: str = "KSampler", **members: Any) -> dict[str, Any]:
+    return node(ident, kind, outputs=[{"name": "LATENT", "type": "LATENT", "links": []}], **members)
+
+
+def test_a_label_of_another_pack_changes_nothing() -> None:
+    content = canvas([paint(1), node(2, "Show"), node(3, "Label (rgthree)")], SHOWN)
+    assert list(read(content).nodes) == ["1", "2"]
+
+
+def test_a_lost_definition_of_a_subgraph_is_told_as_such() -> None:
+    lost = strange(3, "0f5a8a4e-0000-4000-8000-000000000001")
+    assert "subgraph whose definition" in refusal(canvas([paint(1), lost]))
+
+
+def test_numbers_with_a_point_are_ids_and_slots() -> None:
+    content = canvas([paint(1), node(2, "Show")], SHOWN)
+    (link,) = content["links"]
+    content["links"] = [[float(each) if isinstance(each, int) else each for each in link]]
+    assert read(content).nodes["2"].inputs["images"] == Link("1", 0)
+
+
+@pytest.mark.parametrize("saved", [[None], [None, None, None], {"steps": None}])
+def test_null_in_an_instance_of_a_subgraph_sets_nothing(saved: Any) -> None:
+    inner = subgraph(
+        SUBGRAPH,
+        [paint(21, ["a cat", 5, "fixed", 31, "heun", 2.5])],
+        (-10, 0, 21, "steps", "INT"),
+        (21, 0, -20, 0, "IMAGE"),
+        inputs=(("steps", "INT"),),
+    )
+    host = node(10, SUBGRAPH, values=saved, properties={"proxyWidgets": [["-1", "steps"]]})
+    assert read(canvas([host], subgraphs=[inner])).nodes["10:21"].inputs["steps"] == 31
+
+
 def test_one_refusal_names_every_unknown_type_before_anything_else() -> None:
-    nodes = [node(3, "GetNode"), node(4, "KSampler"), node(5, "KSampler"), node(6, "X", mode=2)]
+    nodes = [strange(3, "GetNode"), strange(4), strange(5), strange(6, "X", mode=2)]
     content = canvas([*nodes, node(7, "Show")], (99, 0, 7, "images", "IMAGE"))
     message = refusal(content)
     assert "GetNode (node 3), KSampler (node 4, 5)" in message
@@ -423,12 +457,12 @@ def test_one_refusal_names_every_unknown_type_before_anything_else() -> None:
 
 
 def test_unknown_types_inside_a_subgraph_are_named_with_full_ids() -> None:
-    strange = subgraph(SUBGRAPH, [node(21, "KSampler")])
-    assert "KSampler (node 10:21)" in refusal(canvas([instance(10)], subgraphs=[strange]))
+    unknown = subgraph(SUBGRAPH, [strange(21)])
+    assert "KSampler (node 10:21)" in refusal(canvas([instance(10)], subgraphs=[unknown]))
 
 
 def test_500_unknown_types_fit_into_a_message() -> None:
-    message = refusal(canvas([node(i, f"Unknown{i}" * 9) for i in range(500)]))
+    message = refusal(canvas([strange(i, f"Unknown{i}" * 9) for i in range(500)]))
     assert len(message) < 300
     assert "more" in message
     assert "replace them" in message
