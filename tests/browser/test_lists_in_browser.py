@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from PIL import Image
 from support.browser import BOTH, RUN, Canvas
 from support.canvas_files import canvas as canvas_file
 from support.canvas_files import node
-from support.comfyui import ROOT, ComfyUI
+from support.comfyui import ComfyUI
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import prefixes
 from visioncraft.nodes.headless.canvas.workflow import parse
 from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
 from visioncraft.visioncraft_core.api.catalogs import Catalogs, bundled
+
+_seeds = count(7000)
 
 COMMAND = "(id) => app.extensionManager.command.execute(id)"
 CHOICES = (
@@ -40,12 +43,12 @@ CLICK = """async ([text, profile]) => {
 
 def picture(**changes: Any) -> dict[str, Any]:
     """A workflow that makes a small picture with node 2."""
-    workflow = json.loads((ROOT / "example_workflows" / "text_to_image_sdxl.json").read_text())
-    (ours,) = (each for each in workflow["nodes"] if each["id"] == 2)
-    widgets = ["prompt", "model", "negative_prompt", "width", "height"]
-    for name, value in {"width": 64, "height": 64, **changes}.items():
-        ours["widgets_values"][widgets.index(name)] = value
-    return workflow
+    values = {"prompt": "a fox", "model": "sdxl-turbo", "negative": "", "width": 64, "height": 64}
+    others = {"sampler": "euler", "scheduler": "normal", "refiner": False, "seed": next(_seeds)}
+    made = [*{**values, **others, **changes}.values(), "fixed"]
+    nodes = [node(2, "VisionCraftGenerateXL", values=made), node(3, "SaveImage", values=["lists"])]
+    content = canvas_file(nodes, (2, 0, 3, "images", "IMAGE"))
+    return {**content, "last_node_id": 3, "last_link_id": 1}  # more nodes and links may be added
 
 
 def prompt(canvas: Canvas) -> dict[str, Any]:
@@ -78,7 +81,7 @@ def test_a_value_that_is_gone_stays_is_marked_and_lists_change_without_a_restart
 
 @pytest.mark.parametrize(
     ("prefix", "where"),
-    [("%date:yyyy-MM-dd%/%SDXL Generate.width%_%Server.profile%", "4"), ("plain", "4")],
+    [("%date:yyyy-MM-dd%/%VisionCraftGenerateXL.width%_%Server.profile%", "4"), ("plain", "4")],
 )
 def test_a_prefix_of_save_original_is_filled_in_as_without_a_front_end(
     prefix: str, where: str, canvas: Canvas
