@@ -109,6 +109,7 @@ def test_a_user_enters_a_key_tests_it_and_removes_it(settings: Settings):
     assert settings.servers() == [
         "sandbox (default)\nbuilt in, makes synthetic results, needs no key"
     ]
+    assert settings.field("Remove key").count() == 0
     # What was typed and not saved is forgotten with the dialog.
     settings.field("Key").fill(KEY)
     settings.close()
