@@ -8,11 +8,7 @@ const FRESH = 300 // seconds for which another page that opens asks for nothing
 
 let busy = false
 
-/**
- * Fetches lists that are older than `maxAge` seconds; what changed is shown, or `always` all.
- * @param {number} maxAge
- * @param {boolean} [always]
- */
+/** @param {number} maxAge of lists that are kept, in seconds @param {boolean} [always] show all */
 export async function refreshLists(maxAge, always = false) {
   if (busy) return undefined // what is shown anew below calls the hook below
   busy = true
@@ -48,14 +44,10 @@ app.registerExtension({
   ],
   menuCommands: [{ path: ["Extensions", "VisionCraft"], commands: ["VisionCraft.RefreshLists"] }],
 
-  setup() {
-    refreshLists(FRESH).catch(() => {}) // nobody asked for it
-  },
+  setup: () => void refreshLists(FRESH).catch(() => {}), // nobody asked for it
 
   // R was pressed: what ComfyUI knows is shown by now.
-  refreshComboInNodes() {
-    refreshLists(0).catch(() => {})
-  },
+  refreshComboInNodes: () => void refreshLists(0).catch(() => {}),
 
   nodeCreated(node) {
     if (!node.comfyClass?.startsWith("VisionCraft")) return

@@ -7,26 +7,17 @@ import { ask, tell } from "./routes.js"
 
 const SERVER = "VisionCraftServer"
 const NEEDS_KEY = ["visioncraft.KeyMissing", "visioncraft.KeyRejected"]
-const BUTTON = "visioncraft_settings"
 
 /** @type {string[]} */
 let profiles = []
 
-/** @param {any} node */
-const serverSlot = (node) => (node.inputs ?? []).findIndex((/** @type {any} */ { name }) => name === "server")
-
-/**
- * The profile becomes that of a Server node of this node's own: others keep theirs.
- * @param {any} node
- * @param {string} profile
- */
+/** @param {any} node @param {string} profile */
 function runOn(node, profile) {
-  const slot = serverSlot(node)
+  const slot = node.findInputSlot("server")
   const linked = node.getInputNode(slot)
-  if (profile === "auto") {
-    node.disconnectInput(slot)
-  } else if (linked?.comfyClass === SERVER && linked.outputs[0].links.length === 1) {
-    linked.widgets[0].value = profile
+  if (profile === "auto") node.disconnectInput(slot)
+  else if (linked?.comfyClass === SERVER && linked.outputs[0].links.length === 1) {
+    linked.widgets[0].value = profile // it serves no other node
   } else {
     const server = LiteGraph.createNode(SERVER)
     node.graph.add(server)
@@ -37,27 +28,22 @@ function runOn(node, profile) {
   node.setDirtyCanvas(true, true)
 }
 
-/**
- * The node as it would be queued now. In a subgraph its id is the end of a path.
- * @param {any} node
- */
-async function described(node) {
+/** @param {string} path @param {any} node as it would be queued now */
+async function askAbout(path, { id, comfyClass }) {
   const { output } = await app.graphToPrompt()
-  const [, found] =
-    Object.entries(output).find(
-      ([id, { class_type }]) =>
-        class_type === node.comfyClass && id.split(":").at(-1) === String(node.id),
-    ) ?? []
-  if (!found) throw new Error("This node would not run now: it is muted or bypassed.")
-  const { server, ...inputs } = /** @type {Record<string, any>} */ (found.inputs)
+  const key = Object.keys(output).find(
+    (each) => each.split(":").at(-1) === String(id) && output[each].class_type === comfyClass,
+  )
+  if (!key) throw new Error("This node would not run now: it is muted or bypassed.")
+  const { server, ...inputs } = /** @type {Record<string, any>} */ (output[key].inputs)
   const profile = server ? output[server[0]]?.inputs.profile : ""
   if (typeof profile !== "string") throw new Error("Which server it runs on is not known yet.")
-  return { class_type: found.class_type, inputs, server: profile }
+  return ask(path, { class_type: comfyClass, inputs, server: profile })
 }
 
 /** @param {any} node */
 async function copyAsCurl(node) {
-  const { text } = await ask("actions/curl", await described(node))
+  const { text } = await askAbout("actions/curl", node)
   try {
     await navigator.clipboard.writeText(text)
     tell("success", "Copied. The key is not in it: set VISIONCRAFT_API_KEY in the shell.")
@@ -69,38 +55,34 @@ async function copyAsCurl(node) {
 
 /** @param {any} node */
 async function forget(node) {
-  const { forgotten } = await ask("actions/forget", await described(node))
+  const { forgotten } = await askAbout("actions/forget", node)
   const done = "Forgotten. The next run sends the request again."
   tell("info", forgotten ? done : "Nothing is stored for it.")
 }
 
 /** @param {any} node */
 function menuOf(node) {
-  if (!node.comfyClass?.startsWith("VisionCraft") || serverSlot(node) < 0) return []
+  if (!node.comfyClass?.startsWith("VisionCraft") || node.findInputSlot("server") < 0) return []
   const options = profiles.map((name) => ({ content: name, callback: () => runOn(node, name) }))
   const servers = { content: "Run on server", has_submenu: true, submenu: { options } }
+  const telling = (/** @type {(node: any) => Promise<void>} */ act) => () =>
+    act(node).catch((error) => tell("error", error))
   if (node.comfyClass === "VisionCraftCatalog") return [servers]
-  const item = (/** @type {string} */ content, /** @type {(node: any) => Promise<void>} */ act) => ({
-    content,
-    callback: () => act(node).catch((error) => tell("error", error)),
-  })
   return [
     servers,
-    item("Copy the request as curl (without key)", copyAsCurl),
-    item("Forget the stored result", forget),
+    { content: "Copy the request as curl (without key)", callback: telling(copyAsCurl) },
+    { content: "Forget the stored result", callback: telling(forget) },
   ]
 }
 
-/**
- * @param {any} node
- * @param {boolean} wanted
- */
+/** @param {any} node @param {boolean} wanted */
 function showButton(node, wanted) {
-  const present = node?.widgets?.find((/** @type {any} */ { name }) => name === BUTTON)
+  const name = "visioncraft_settings"
+  const present = node?.widgets?.find((/** @type {any} */ widget) => widget.name === name)
   if (present) node.removeWidget(present)
   if (!node || !wanted) return
   const open = () => app.extensionManager.command.execute("VisionCraft.OpenSettings")
-  const button = node.addWidget("button", BUTTON, null, open, { serialize: false })
+  const button = node.addWidget("button", name, null, open, { serialize: false })
   button.label = "Enter the key in the settings"
   button.serialize = false // the option is for what is queued, this is for what is saved
 }
@@ -122,9 +104,8 @@ app.registerExtension({
   getNodeMenuItems: menuOf,
 
   nodeCreated(node) {
-    // Older front ends know no such list; there each node has its own.
     if (app.collectNodeMenuItems || !node.comfyClass?.startsWith("VisionCraft")) return
-    const inherited = node.getExtraMenuOptions
+    const inherited = node.getExtraMenuOptions // older front ends ask each node, not its pack
     node.getExtraMenuOptions = (canvas, options) => {
       const others = inherited?.call(node, canvas, options)
       return Array.isArray(others) ? [...others, ...menuOf(node)] : menuOf(node)
