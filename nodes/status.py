@@ -77,6 +77,7 @@ class CallStatus:
         else:  # others may hold anything, and ComfyUI shows them
             why = f": {error}" if isinstance(error, VisionCraftError) else "."
             self._end(Ended("error", [f"Failed{why}"]))
+            self._node.clear_progress()
 
     def stopped(self) -> None:
         self._end(Ended("info", ["Stopped."]))
@@ -100,8 +101,9 @@ class CallStatus:
             text = f"{text}, {self._arrived} of {self._files} here"
         if seconds < 1 or not text:
             return str(text)
-        about = f" of about {self._usual:.0f} s" if self._usual and self._usual >= 1 else " s"
-        return f"{text} ({seconds}{about if isinstance(self._text, Step) else ' s'})"
+        if isinstance(self._text, Step) and self._usual and seconds <= self._usual:
+            return f"{text} ({seconds} of about {self._usual:.0f} s)"
+        return f"{text} ({seconds} s)"
 
     def fraction(self) -> float | None:
         """How much of the work is done, 0..1; None where nobody knows."""
@@ -163,6 +165,11 @@ class NodeStatus:
         if percent > self._percent:
             self._percent = percent
             self._show_progress(percent / 100)
+
+    def clear_progress(self) -> None:
+        """ComfyUI ends the bar of a node that is done, not of one that failed."""
+        if self._percent:
+            self._show_progress(0.0)
 
     def _line(self) -> Line:
         ends = [call.ended for call in self._calls if call.ended]

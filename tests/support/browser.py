@@ -60,8 +60,9 @@ STATE = """async () => {
     const ours = workflow.nodes.filter((node) => node.type.startsWith("VisionCraft"))
     const of = (read) => Object.fromEntries(ours.map((node) => [node.id, read(node) ?? null]))
     // A preview of ComfyUI's own is in the prompt, too, where nobody asks for it.
+    const preview = /^([$][$]|video-preview$)/
     const wanted = (inputs) => inputs && Object.fromEntries(
-        Object.entries(inputs).filter(([name]) => !name.startsWith("$$")))
+        Object.entries(inputs).filter(([name]) => !preview.test(name)))
     return {
         prompt: of((node) => wanted(output[node.id]?.inputs)),
         values: of((node) => node.widgets_values),

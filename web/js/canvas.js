@@ -66,6 +66,17 @@ export class Shown {
 }
 
 /**
+ * ComfyUI's own previews are not saved, but some of them are queued as inputs. The node would run
+ * again because of them.
+ * @param {any} node
+ */
+function leaveOutOfPrompt(node) {
+  for (const widget of node.widgets) {
+    if (widget.serialize === false) widget.options.serialize = false
+  }
+}
+
+/**
  * The element of one of our widgets on a node. It is added when a node shows something for the first
  * time: a file that is only opened keeps the sizes of its nodes.
  * @param {any} node
@@ -81,6 +92,7 @@ export function elementOn(node, name, make, options) {
   const element = make()
   const widget = node.addDOMWidget(name, name, element, { serialize: false, ...options(element) })
   widget.serialize = false // the option is for what is queued, this is for what is saved
+  widget.beforeQueued = () => leaveOutOfPrompt(node)
   node.expandToFitContent?.()
   return element
 }

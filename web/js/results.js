@@ -11,7 +11,7 @@ function makeElement() {
   const element = document.createElement("textarea") // of which every front end lets one copy
   element.readOnly = true
   element.className = "comfy-multiline-input"
-  element.style.resize = "none"
+  Object.assign(element.style, { resize: "none", background: "var(--comfy-input-bg, #222)" })
   element.setAttribute("aria-label", "answer")
   return element
 }

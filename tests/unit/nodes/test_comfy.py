@@ -133,7 +133,7 @@ def test_a_host_with_a_canvas_shows_how_long_a_node_has_waited():
         say("fetching")
 
     asyncio.run(comfy.call(work))
-    assert host.heard == ["waiting", "waiting (1 s)", "fetching"]
+    assert host.heard == ["waiting", "waiting (1 s)", "fetching", "fetching"]  # the last one stays
 
 
 def test_a_node_that_was_interrupted_does_not_go_on_saying_what_it_waits_for():
@@ -167,7 +167,7 @@ def test_a_node_that_failed_says_so():
 
     with pytest.raises(ConfigError):
         asyncio.run(comfy.call(fails))
-    assert host.heard == ["waiting", "Failed."]
+    assert host.heard == ["waiting", "Failed: What. Do."]
 
 
 def test_without_comfyui_the_quiet_host_serves(home: Path):

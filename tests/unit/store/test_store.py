@@ -37,7 +37,7 @@ from visioncraft.visioncraft_core.generation.run import NOT_STORED_NOTE, STORED_
 from visioncraft.visioncraft_core.http.call import Response
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
-from visioncraft.visioncraft_core.store.store import Health, Store, key_of
+from visioncraft.visioncraft_core.store.store import Duration, Health, Store, key_of
 
 SAY = Chat(model="openchat-7b", messages=({"role": "user", "content": "a fox"},))
 KEY = key_of("/x", {"prompt": "a"}, "https://a.test", 0)
@@ -467,6 +467,21 @@ def test_what_is_kept_comes_back_to_the_last_byte(
     assert (found and found.body, store.file(key, url)) == (content, content)
     store.forget(key)
     assert (store.reply(key), store.file(key, url)) == (None, None)
+
+
+def test_what_a_kind_of_request_usually_takes_is_the_median_of_what_is_kept(tmp_path: Path):
+    store = Store(tmp_path)
+    assert store.usual_seconds("here", "/x", "m") is None
+    for number, seconds in enumerate((9.0, 2.0, 4.0)):
+        took = Duration("here", "/x", "m", seconds)
+        assert store.keep_reply(f"k{number}", answer(f"{number}".encode()), {}, took)
+    assert store.usual_seconds("here", "/x", "m") == 4.0
+    assert store.usual_seconds("here", "/x", "other") is None
+    store.forget("k0")
+    store.quarantine("k1")
+    assert store.usual_seconds("here", "/x", "m") == 4.0
+    store.clear()
+    assert store.usual_seconds("here", "/x", "m") is None
 
 
 WRITER = """
