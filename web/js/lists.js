@@ -2,22 +2,20 @@
 // that its list does not have. Such a value stays and runs: the server decides.
 
 import { app } from "../../../scripts/app.js"
-import { ask } from "./routes.js"
+import { ask, tell } from "./routes.js"
 
 const FRESH = 300 // seconds for which another page that opens asks for nothing
-const COMMAND = "VisionCraft.RefreshLists"
 
 let busy = false
 
-/** Newer front ends do it without a notice of their own. */
-const reload = () => (app.reloadNodeDefs ? app.reloadNodeDefs() : app.refreshComboInNodes())
-
-async function refresh(maxAge, always = false) {
-  if (busy) return undefined // reloading calls the hook below
+/** @param {number} maxAge of lists that are kept, in seconds @param {boolean} [always] show all */
+export async function refreshLists(maxAge, always = false) {
+  if (busy) return undefined // what is shown anew below calls the hook below
   busy = true
   try {
     const answer = await ask("catalogs/refresh", { max_age: maxAge })
-    if (answer.changed || always) await reload()
+    // Newer front ends do it without a notice of their own.
+    if (answer.changed || always) await (app.reloadNodeDefs ?? app.refreshComboInNodes).call(app)
     return answer
   } finally {
     busy = false
@@ -25,42 +23,39 @@ async function refresh(maxAge, always = false) {
 }
 
 async function refreshAndTell() {
-  const say = (severity, detail) =>
-    app.extensionManager.toast.add({ severity, summary: "VisionCraft", detail, life: 8000 })
   try {
-    const { error, server, changed } = (await refresh(0, true)) ?? {}
-    if (error) say("warn", `The lists are those of an earlier time: ${error}`)
-    else if (server) say("success", `${changed} lists of ${server} have changed.`)
+    const { error, server } = (await refreshLists(0, true)) ?? {}
+    if (error) tell("warn", `The lists are those of an earlier time. ${error}`)
+    else if (server) tell("success", `The lists are those of ${server} as of now.`)
   } catch (error) {
-    say("error", error.message)
+    tell("error", error)
   }
-}
-
-function isListed({ options }, value) {
-  return !Array.isArray(options.values) || options.values.includes(value)
 }
 
 app.registerExtension({
   name: "visioncraft.lists",
 
-  commands: [{ id: COMMAND, label: "VisionCraft: Refresh model lists", function: refreshAndTell }],
-  menuCommands: [{ path: ["Extensions", "VisionCraft"], commands: [COMMAND] }],
+  commands: [
+    {
+      id: "VisionCraft.RefreshLists",
+      label: "VisionCraft: Refresh model lists",
+      function: refreshAndTell,
+    },
+  ],
+  menuCommands: [{ path: ["Extensions", "VisionCraft"], commands: ["VisionCraft.RefreshLists"] }],
 
-  setup() {
-    refresh(FRESH).catch(() => {}) // nobody asked for it
-  },
+  setup: () => void refreshLists(FRESH).catch(() => {}), // nobody asked for it
 
-  // R was pressed: what the server has on its disk is shown by now.
-  refreshComboInNodes() {
-    refresh(0).catch(() => {})
-  },
+  // R was pressed: what ComfyUI knows is shown by now.
+  refreshComboInNodes: () => void refreshLists(0).catch(() => {}),
 
   nodeCreated(node) {
     if (!node.comfyClass?.startsWith("VisionCraft")) return
-    for (const widget of node.widgets ?? []) {
-      if (widget.type !== "combo") continue
-      widget.options.getOptionLabel = (value) =>
-        !value || isListed(widget, value) ? (value ?? "") : `${value} (not in the list)`
+    for (const { type, options } of node.widgets ?? []) {
+      if (type !== "combo") continue
+      // Front end 1.27 does not ask for it, and Nodes 2.0 draws a red frame by itself.
+      options.getOptionLabel = (/** @type {string | null} */ value) =>
+        !value || options.values?.includes?.(value) !== false ? value ?? "" : `${value} (not in the list)`
     }
   },
 })

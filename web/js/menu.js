@@ -2,138 +2,113 @@
 
 import { api } from "../../../scripts/api.js"
 import { app } from "../../../scripts/app.js"
-import { ask } from "./routes.js"
+import { findNode } from "./canvas.js"
+import { ask, tell } from "./routes.js"
 
 const SERVER = "VisionCraftServer"
-const NEEDS_SETTINGS = ["visioncraft.KeyMissing", "visioncraft.KeyRejected"]
-const BUTTON = "visioncraft_settings"
+const NEEDS_KEY = ["visioncraft.KeyMissing", "visioncraft.KeyRejected"]
 
-const isOurs = (node) => Boolean(node.comfyClass?.startsWith("VisionCraft"))
-const serverSlot = (node) => node.inputs?.findIndex(({ name }) => name === "server") ?? -1
+/** @type {string[]} */
+let profiles = []
 
-function say(severity, detail) {
-  app.extensionManager.toast.add({ severity, summary: "VisionCraft", detail, life: 8000 })
-}
-
-/** An action whose errors are told. */
-const telling = (action) => () => action().catch((error) => say("error", error.message))
-
-/** The profile becomes that of a Server node of this node's own: others keep theirs. */
+/** @param {any} node @param {string} profile */
 function runOn(node, profile) {
-  const { graph } = node
-  const slot = serverSlot(node)
+  const slot = node.findInputSlot("server")
   const linked = node.getInputNode(slot)
-  graph.beforeChange?.()
   if (profile === "auto") node.disconnectInput(slot)
   else if (linked?.comfyClass === SERVER && linked.outputs[0].links.length === 1) {
-    linked.widgets[0].value = profile
+    linked.widgets[0].value = profile // it serves no other node
   } else {
     const server = LiteGraph.createNode(SERVER)
-    graph.add(server)
+    node.graph.add(server)
     server.pos = [node.pos[0] - server.size[0] - 40, node.pos[1]]
     server.widgets[0].value = profile
     server.connect(0, node, slot)
   }
-  graph.afterChange?.()
   node.setDirtyCanvas(true, true)
 }
 
-function profiles() {
-  const definition = LiteGraph.registered_node_types[SERVER]?.nodeData
-  return definition?.input?.required?.profile?.[0] ?? []
-}
-
-/** The node as it would be queued now. In a subgraph its id is the end of a path. */
-async function described(node) {
+/** @param {string} path @param {any} node as it would be queued now */
+async function askAbout(path, { id, comfyClass }) {
   const { output } = await app.graphToPrompt()
-  const ids = Object.keys(output).filter((id) => id.split(":").at(-1) === String(node.id))
-  const found = ids.map((id) => output[id]).find((each) => each.class_type === node.comfyClass)
-  if (!found) throw new Error("This node would not run: it is muted, bypassed or not in use.")
-  const { server, ...inputs } = found.inputs
-  const profile = server && output[server[0]]?.inputs.profile
-  if (server && typeof profile !== "string") {
-    throw new Error("Another node chooses the server while the workflow runs.")
-  }
-  return { class_type: found.class_type, inputs, server: profile ?? "" }
+  const key = Object.keys(output).find(
+    (each) => each.split(":").at(-1) === String(id) && output[each].class_type === comfyClass,
+  )
+  if (!key) throw new Error("This node would not run now: it is muted or bypassed.")
+  const { server, ...inputs } = /** @type {Record<string, any>} */ (output[key].inputs)
+  const profile = server ? output[server[0]]?.inputs.profile : ""
+  if (typeof profile !== "string") throw new Error("Which server it runs on is not known yet.")
+  return ask(path, { class_type: comfyClass, inputs, server: profile })
 }
 
+/** @param {any} node */
 async function copyAsCurl(node) {
-  const { text } = await ask("actions/curl", await described(node))
+  const { text } = await askAbout("actions/curl", node)
   try {
     await navigator.clipboard.writeText(text)
-    say("success", "Copied. The key is not in it: set VISIONCRAFT_API_KEY in the shell.")
+    tell("success", "Copied. The key is not in it: set VISIONCRAFT_API_KEY in the shell.")
   } catch {
     // A page that came over plain http from another computer has no clipboard.
-    await app.extensionManager.dialog.prompt({ title: "curl", message: "", defaultValue: text })
+    app.extensionManager.dialog.prompt({ title: "curl", message: "", defaultValue: text })
   }
 }
 
+/** @param {any} node */
 async function forget(node) {
-  const { forgotten } = await ask("actions/forget", await described(node))
-  say(
-    "info",
-    forgotten ? "Forgotten. The next run sends the request again." : "Nothing is stored for it.",
-  )
+  const { forgotten } = await askAbout("actions/forget", node)
+  const done = "Forgotten. The next run sends the request again."
+  tell("info", forgotten ? done : "Nothing is stored for it.")
 }
 
+/** @param {any} node */
 function menuOf(node) {
-  if (serverSlot(node) < 0) return []
-  const options = profiles().map((profile) => ({
-    content: profile,
-    callback: () => runOn(node, profile),
-  }))
+  if (!node.comfyClass?.startsWith("VisionCraft") || node.findInputSlot("server") < 0) return []
+  const options = profiles.map((name) => ({ content: name, callback: () => runOn(node, name) }))
   const servers = { content: "Run on server", has_submenu: true, submenu: { options } }
+  const telling = (/** @type {(node: any) => Promise<void>} */ act) => () =>
+    act(node).catch((error) => tell("error", error))
   if (node.comfyClass === "VisionCraftCatalog") return [servers]
   return [
     servers,
-    { content: "Copy the request as curl (without key)", callback: telling(() => copyAsCurl(node)) },
-    { content: "Forget the stored result", callback: telling(() => forget(node)) },
+    { content: "Copy the request as curl (without key)", callback: telling(copyAsCurl) },
+    { content: "Forget the stored result", callback: telling(forget) },
   ]
 }
 
-function nodeAt(path) {
-  const [first, ...rest] = String(path).split(":")
-  const start = (app.rootGraph ?? app.graph).getNodeById(first)
-  return rest.reduce((node, id) => node?.subgraph?.getNodeById(id), start)
-}
-
-function removeButton(node) {
-  const widget = node?.widgets?.find(({ name }) => name === BUTTON)
-  if (widget) node.removeWidget(widget)
-}
-
-function addButton(node) {
-  const widget = node.addWidget(
-    "button",
-    BUTTON,
-    null,
-    () => app.extensionManager.command.execute("VisionCraft.OpenSettings"),
-    { serialize: false },
-  )
-  widget.label = "Open the VisionCraft settings"
-  widget.serialize = false // the option is for what is queued, this is for what is saved
+/** @param {any} node @param {boolean} wanted */
+function showButton(node, wanted) {
+  const name = "visioncraft_settings"
+  const present = node?.widgets?.find((/** @type {any} */ widget) => widget.name === name)
+  if (present) node.removeWidget(present)
+  if (!node || !wanted) return
+  const open = () => app.extensionManager.command.execute("VisionCraft.OpenSettings")
+  const button = node.addWidget("button", name, null, open, { serialize: false })
+  button.label = "Enter the key in the settings"
+  button.serialize = false // the option is for what is queued, this is for what is saved
 }
 
 app.registerExtension({
   name: "visioncraft.menu",
 
   setup() {
-    api.addEventListener("execution_error", ({ detail }) => {
-      const node = nodeAt(detail.node_id)
-      if (!node || !isOurs(node)) return
-      removeButton(node)
-      if (NEEDS_SETTINGS.includes(detail.exception_type)) addButton(node)
-    })
-    api.addEventListener("executing", ({ detail }) => removeButton(detail && nodeAt(detail)))
+    api.addEventListener("execution_error", ({ detail }) =>
+      showButton(findNode(detail.node_id), NEEDS_KEY.includes(detail.exception_type)),
+    )
+    api.addEventListener("executing", ({ detail }) => detail && showButton(findNode(detail), false))
   },
 
-  getNodeMenuItems: (node) => (isOurs(node) ? menuOf(node) : []),
+  beforeRegisterNodeDef(_type, { name, input }) {
+    if (name === SERVER) profiles = /** @type {string[]} */ (input?.required?.profile[0])
+  },
+
+  getNodeMenuItems: menuOf,
 
   nodeCreated(node) {
-    if (!isOurs(node) || app.collectNodeMenuItems) return // older front ends have no such list
-    const inherited = node.getExtraMenuOptions
-    node.getExtraMenuOptions = function (canvas, options) {
-      return [...(inherited?.call(this, canvas, options) ?? []), ...menuOf(this)]
+    if (app.collectNodeMenuItems || !node.comfyClass?.startsWith("VisionCraft")) return
+    const inherited = node.getExtraMenuOptions // older front ends ask each node, not its pack
+    node.getExtraMenuOptions = (canvas, options) => {
+      const others = inherited?.call(node, canvas, options)
+      return Array.isArray(others) ? [...others, ...menuOf(node)] : menuOf(node)
     }
   },
 })

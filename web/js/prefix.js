@@ -7,13 +7,13 @@ app.registerExtension({
   name: "visioncraft.prefix",
 
   nodeCreated(node) {
-    if (node.comfyClass !== "VisionCraftSaveOriginal") return
-    const widget = node.widgets?.find(({ name }) => name === "filename_prefix")
+    const widget = node.comfyClass === "VisionCraftSaveOriginal" && node.widgets?.[0]
     if (!widget) return
-    widget.serializeValue = async () => {
+    widget.serializeValue = () =>
       // Only now: a front end that has moved it must not keep the page from opening.
-      const { applyTextReplacements } = await import("../../../scripts/utils.js").catch(() => ({}))
-      return applyTextReplacements?.(app, String(widget.value)) ?? widget.value
-    }
+      import("../../../scripts/utils.js").then(
+        ({ applyTextReplacements }) => applyTextReplacements(app, String(widget.value)),
+        () => widget.value,
+      )
   },
 })

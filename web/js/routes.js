@@ -1,6 +1,7 @@
 // How the pages of this pack ask its routes on ComfyUI's server (nodes/routes/).
 
 import { api } from "../../../scripts/api.js"
+import { app } from "../../../scripts/app.js"
 
 const API_VERSION = "1" // that of nodes/routes/guard.py: the server says when they differ
 
@@ -26,4 +27,14 @@ export async function ask(path, body) {
   throw new Error(
     answer?.error ?? `VisionCraft did not answer (HTTP ${response.status}). Reload the page.`,
   )
+}
+
+/**
+ * Shows a sentence for a while; of an error, its message.
+ * @param {"success" | "info" | "warn" | "error"} severity
+ * @param {unknown} what
+ */
+export function tell(severity, what) {
+  const detail = what instanceof Error ? what.message : String(what)
+  app.extensionManager.toast.add({ severity, summary: "VisionCraft", detail, life: 8000 })
 }

@@ -4,6 +4,7 @@
 // comes back.
 
 import { app } from "../../../scripts/app.js"
+import { refreshLists } from "./lists.js"
 import { ask } from "./routes.js"
 
 /**
@@ -98,6 +99,7 @@ async function change(body, path, content, name = selected) {
   body.inert = true
   try {
     const answer = await ask(path, content)
+    if (content && answer.servers) refreshLists(0, true).catch(() => {}) // perhaps of another server
     if (answer.servers) listing = answer
     say(answer.done ?? answer.text, answer.ok === false)
     choose(body, name)

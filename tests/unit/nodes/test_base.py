@@ -14,6 +14,7 @@ from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
 from visioncraft.nodes.base import SANDBOX_NOTE
 from visioncraft.nodes.partial_runs import PartialRuns
 from visioncraft.visioncraft_core import Result, errors
+from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.media.images import DecodedImage
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
@@ -148,3 +149,21 @@ def test_a_hundred_runs_that_gave_a_part_each_tell_comfyui_to_run_again():
         told.append(runs.mark({"prompt": "a fox", "seed": 3, "image": None}))
     assert len(set(told)) == 100
     assert runs.mark({"prompt": "a fox", "seed": 4}) == 0
+
+
+def test_a_missing_key_is_told_by_the_node_before_anything_is_encoded_or_sent():
+    class ComfyHost(Host):
+        key_advice = "Enter one in Settings."
+
+    comfy.use(ComfyHost("https://keyless.invalid"))
+    message = r"^No key is configured for https://keyless\.invalid\. Enter one in Settings\.$"
+    with pytest.raises(errors.KeyMissing, match=message):
+        run(CLASSES["VisionCraftUpscale"], image="no picture at all")
+
+
+def test_a_missing_key_does_not_matter_for_lists():
+    loader = CLASSES["VisionCraftCatalog"]
+    comfy.use(Host("https://keyless.invalid"))
+    inputs = {"catalog": "models", "filter": "", "pick": "first", "number": 1, "refresh": False}
+    name, *_ = run(loader, **inputs)
+    assert name in bundled()["models"]
