@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.paths import EXAMPLES
+from support.paths import EXAMPLES, ROOT
 from thumbnails import SIZE, square, still
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import folders
@@ -128,6 +128,19 @@ def test_it_holds_no_key_and_no_path_of_a_computer(path: Path):
     assert not [
         word for word in ("/home/", "/users/", "c:\\", "sandbox-free", "token") if word in text
     ]
+
+
+def test_the_blueprint_is_one_subgraph_whose_nodes_are_ours_and_legal(tmp_path: Path):
+    (path,) = (ROOT / "subgraphs").glob("*.json")
+    canvas = json.loads(path.read_text("utf-8"))
+    (instance,), (definition,) = canvas["nodes"], canvas["definitions"]["subgraphs"]
+    assert instance["type"] == definition["id"]
+    # ComfyUI calls a blueprint by its file.
+    assert instance["title"] == definition["name"] == path.stem
+    answer, picture = load(path, CLASSES).nodes.values()
+    assert (answer.class_type, picture.class_type) == ("VisionCraftLLM", "VisionCraftGenerateXL")
+    assert isinstance(picture.inputs["prompt"], Link)
+    test_every_widget_holds_a_legal_value(path)
 
 
 def test_a_picture_holds_its_workflow_and_runs_again(

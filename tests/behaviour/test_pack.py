@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from PIL import Image
 from support.paths import ROOT
 from visioncraft import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from visioncraft.visioncraft_core.api.fields import ChoiceField, TextField
@@ -154,6 +155,19 @@ def test_both_lists_of_requirements_are_the_same_and_none_touches_torch():
     assert all(re.fullmatch(r"[a-z]+>=[\d.]+", line) for line in lines)
 
 
+def test_the_registry_is_given_pictures_of_the_sizes_that_it_shows():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    address = f"{project['project']['urls']['Repository']}/blob/main/"
+    sizes = {}
+    for name in ("Icon", "Banner"):
+        url = project["tool"]["comfy"][name]
+        assert url.startswith(address)
+        with Image.open(ROOT / url.removeprefix(address).removesuffix("?raw=true")) as picture:
+            sizes[name] = picture.size
+    assert sizes["Icon"][0] == sizes["Icon"][1] <= 400
+    assert sizes["Banner"][0] * 9 == sizes["Banner"][1] * 21
+
+
 def test_only_the_files_the_ecosystem_expects_stand_at_the_top():
     import subprocess
 
@@ -164,7 +178,7 @@ def test_only_the_files_the_ecosystem_expects_stand_at_the_top():
     assert tops <= {
         *("pyproject.toml", "README.md", "__init__.py", "nodes", "visioncraft_core", "tests"),
         *("example_workflows", "LICENSE", "CHANGELOG.md", "requirements.txt", ".ci", "web"),
-        *("locales", ".gitignore", ".comfyignore", "CONTRIBUTING.md"),
+        *("locales", "subgraphs", ".gitignore", ".comfyignore", "CONTRIBUTING.md"),
     }
 
 

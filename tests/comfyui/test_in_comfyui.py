@@ -14,7 +14,7 @@ import pytest
 import requests
 from PIL import Image
 from support.comfyui import ComfyUI, skip_without_comfyui
-from support.paths import EXAMPLES
+from support.paths import EXAMPLES, ROOT
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.canvas.workflow import load
@@ -98,6 +98,16 @@ def test_the_nodes_are_there_with_all_their_inputs(comfyui: ComfyUI):
 def test_the_example_workflows_are_offered_as_templates(comfyui: ComfyUI):
     offered = requests.get(f"{comfyui.url}/api/workflow_templates", timeout=30).json()
     assert set(offered["ComfyUI-VisionCraft"]) == {path.stem for path in WORKFLOWS}
+
+
+def test_the_translations_and_the_blueprint_are_offered(comfyui: ComfyUI):
+    translated = requests.get(f"{comfyui.url}/api/i18n", timeout=30).json()
+    for language in (path.name for path in (ROOT / "locales").iterdir()):
+        assert set(NODE_CLASS_MAPPINGS) <= set(translated[language]["nodeDefs"])
+    answer = requests.get(f"{comfyui.url}/api/global_subgraphs", timeout=30)
+    if answer.status_code != 404:  # ComfyUI 0.3.64 knows none
+        names = [each["name"] for each in answer.json().values()]
+        assert "VisionCraft - Idea to picture" in names
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda p: p.stem)

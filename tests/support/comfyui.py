@@ -26,7 +26,10 @@ import requests
 from support.paths import ROOT
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
-PACK = ("__init__.py", "nodes", "visioncraft_core", "example_workflows", "locales", "web")
+PACK = (
+    *("__init__.py", "nodes", "visioncraft_core"),
+    *("example_workflows", "locales", "subgraphs", "web"),
+)
 HINT = "no ComfyUI found: clone it to ~/comfy/ComfyUI with a .venv, or set COMFYUI_PATH"
 FRONT_END_HINT = (
     "no newest front end found: pip install --no-deps --target ~/comfy/fe "

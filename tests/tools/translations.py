@@ -30,7 +30,8 @@ TRANSLATIONS = Path(__file__).with_name("translations")
 BRAND = "VisionCraft"  # the same in every language
 STRING = r'"((?:[^"\\]|\\.)*)"'
 LITERAL = rf"{STRING}(?:\s*\+\s*{STRING})*"
-REGISTERED = re.compile(rf'\bid:\s*"({BRAND}\.[\w.]+)"(.*?)(?=\bid:|\Z)', re.DOTALL)
+END = r"(?=\bid:|registerExtension|\Z)"  # of what is registered under an id
+REGISTERED = re.compile(rf'\bid:\s*"({BRAND}\.[\w.]+)"(.*?){END}', re.DOTALL)
 KEY = re.compile(rf"\b(name|label|tooltip):\s*({LITERAL})")
 LIST = re.compile(r"\b(category|path):\s*\[([^\]]*)\]")
 
@@ -84,7 +85,7 @@ def english_texts(web: Path) -> dict[str, Texts]:
         kind[identifier.replace(".", "_")] = texts
     lists = {"category": set(), "path": set()}
     for kind, names in LIST.findall(script):
-        lists[kind].update(re.findall(STRING, names)[:2])
+        lists[kind].update(re.findall(STRING, ",".join(names.split(",")[:2])))
     main = {
         "nodeCategories": categories,
         "settingsCategories": lists["category"],
