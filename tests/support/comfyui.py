@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +135,7 @@ def running(
     environment: Mapping[str, str],
     pack: Path = ROOT,
     front_end: Path | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[ComfyUI]:
     """A ComfyUI with `pack` in it. Skips the test where it does not start."""
     python = find_python(comfyui)
@@ -143,7 +144,7 @@ def running(
     for name in ("input", "user"):
         (base / name).mkdir(exist_ok=True)
     log = base / "log.txt"
-    options = ["--front-end-root", str(front_end)] if front_end else []
+    options = [*options, *(["--front-end-root", str(front_end)] if front_end else [])]
     process, url = _start(comfyui, python, base, log, environment, options)
     try:
         if not _is_up(process, url):

@@ -162,7 +162,7 @@ function editor(body, server) {
     name: input("Name", { value: server?.name ?? "", placeholder: "work" }, !server),
     base_url: input("Address", { value: address, placeholder: "https://your.server" }, own),
     key: input("Key", { type: "password", placeholder: stored }, own),
-    forget_key: input("Remove key", { type: "checkbox" }, own && server?.has_key),
+    forget_key: input("Remove key", { type: "checkbox" }, own && !!server?.has_key),
     max_concurrency: input("Calls at once", { type: "number", min: "1", max: "64", value: calls }),
   }
   const save = () => {

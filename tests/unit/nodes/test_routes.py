@@ -302,8 +302,8 @@ def test_only_small_json_objects_are_read(page: Page, home: Path):
 )
 def test_another_method_or_path_finds_nothing(method: str, path: str, page: Page, home: Path):
     add(page)
-    options = {"json": {"name": "work"}} if method != "GET" else {}
-    prepared = requests.Request(method, page.url, **options).prepare()
+    body = {"name": "work"} if method != "GET" else None
+    prepared = requests.Request(method, page.url, json=body).prepare()
     prepared.url = page.url + path  # as it stands, without tidying up
     answer = page.session.send(prepared, timeout=60)
     assert answer.status_code in (404, 405)
