@@ -340,7 +340,7 @@
     },
 
     "odd values"() {
-      const text = ' "quoted" \\ {a|b} \u{1F98A} \n\ttab <lora:x:1> %date% '
+      const text = ' "quoted" \\ [a|b] \u{1F98A} \n\ttab <lora:x:1> %date% '
       const first = add("VisionCraftGenerate", {
         prompt: text, negative_prompt: "", cfg_scale: 7, image_count: 3, seed: 2 ** 53 - 1,
       })

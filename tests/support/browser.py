@@ -146,6 +146,9 @@ class Canvas:
     def close(self) -> None:
         self.page.context.close()
 
+    def front_end(self) -> str:
+        return self.page.evaluate("() => window.__COMFYUI_FRONTEND_VERSION__")
+
     def start(self, test: str, renderer: str = CLASSIC) -> None:
         """Leaves nothing of what was open before; `renderer` draws the nodes from now on."""
         self.test, self._steps = re.sub(r"[^\w.-]+", "_", test), count(1)

@@ -58,7 +58,7 @@ export class Shown {
   }
 
   restore() {
-    this.values.get(rootGraph()?.id)?.forEach((value, id) => {
+    this.values.get(rootGraph()?.id ?? "")?.forEach((value, id) => {
       const node = findNode(id)
       if (node) this.show(node, value)
     })

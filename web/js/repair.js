@@ -7,6 +7,7 @@ import { app } from "../../../scripts/app.js"
 /** @typedef {{ name: string, fits: (value: any) => boolean, defaultValue: unknown }} Expected */
 
 const CONTROL_MODES = ["fixed", "increment", "decrement", "randomize", "increment-wrap"]
+const isMode = (/** @type {any} */ value) => CONTROL_MODES.includes(value)
 /** @type {Record<string, Expected["fits"]>} */
 const FITS = {
   INT: Number.isInteger,
@@ -27,8 +28,6 @@ function widgetsOf({ input }) {
     if (!fits || options.forceInput) return []
     const first = { name, fits, defaultValue: options.default }
     if (!options.control_after_generate) return [first]
-    /** @param {any} value */
-    const isMode = (value) => CONTROL_MODES.includes(value)
     return [first, { name: "control_after_generate", fits: isMode, defaultValue: "randomize" }]
   })
 }
@@ -45,11 +44,9 @@ function repair(node) {
   const last = values.at(-1)
   if (values.length < expected.length || typeof last !== "string") return []
   if (expected.at(-1)?.fits(last)) return []
-  /** @type {unknown[]} */
-  const moved = values.slice(0, -1)
+  const moved = /** @type {unknown[]} */ (values.slice(0, -1))
   const gaps = expected.map((_, at) => moved.toSpliced(at, 0, undefined)).reverse()
-  /** @param {unknown[]} list */
-  const misfits = (list) => expected.filter(({ fits }, index) => !fits(list[index]))
+  const misfits = (/** @type {unknown[]} */ list) => expected.filter(({ fits }, index) => !fits(list[index]))
   const best = gaps.reduce((a, b) => (misfits(b).length < misfits(a).length ? b : a))
   node.widgets_values = best.map((value, index) =>
     expected[index].fits(value) ? value : expected[index].defaultValue,
