@@ -12,17 +12,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
 
-from ...visioncraft_core.errors import (
-    Cancelled,
-    ConfigError,
-    InvalidRequest,
-    VisionCraftError,
-    WorkflowError,
-)
+from ...visioncraft_core.errors import Cancelled, VisionCraftError
 from .commands import catalog, doctor, key, run, sandbox, store
 from .commands.console import BAD_USE, CANCELLED, FAILED, print_error
-
-_BAD_USE = (ConfigError, InvalidRequest, WorkflowError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Cancelled as error:
         status = print_error(error, CANCELLED)
     except VisionCraftError as error:
-        status = print_error(error, BAD_USE if isinstance(error, _BAD_USE) else FAILED)
+        status = print_error(error, BAD_USE if error.phase in ("", "check") else FAILED)
     except KeyboardInterrupt:
         status = print_error(Cancelled("Cancelled."), CANCELLED)
     if arguments is None:

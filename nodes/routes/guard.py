@@ -34,8 +34,12 @@ API_VERSION = 1
 VERSION_HEADER = "X-VisionCraft-API"
 
 
-class Refused(VisionCraftError):
-    """A request that a route does not accept. `status` is that of the answer."""
+class Refused(Exception):
+    """A request that a route does not accept, with what to do; `status` is that of the answer."""
+
+    def __init__(self, message: str, advice: str, *, status: int = 400) -> None:
+        super().__init__(f"{message} {advice}")
+        self.status = status
 
 
 def add(table: web.RouteTableDef, routes: Iterable[Route]) -> None:
@@ -63,7 +67,7 @@ def _handler(function: Function) -> Callable[[web.Request], Any]:
             home = comfy.host().home()
             return _answer(await run_in_thread(lambda _cancel: function(home, body)), 200)
         except Refused as error:
-            return _answer({"error": str(error)}, error.status or 400)
+            return _answer({"error": str(error)}, error.status)
         except VisionCraftError as error:
             return _answer({"error": str(error)}, 400)
 

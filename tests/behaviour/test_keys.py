@@ -454,7 +454,7 @@ def test_a_key_that_cannot_be_kept_leaves_the_old_one_and_no_half_file(
         broken.setattr(os, step, fails)
         assert keep(monkeypatch, sandbox.url, "another-key-1234") == 2
     assert (home / "profiles.json").read_bytes() == before
-    assert [path.name for path in home.iterdir()] == ["profiles.json"]
+    assert sorted(path.name for path in home.iterdir()) == ["profiles.json", "profiles.lock"]
     assert "No space left" in (said := "".join(capfd.readouterr()))
     assert "another-key" not in said
     assert_hidden(said)

@@ -342,8 +342,8 @@ class Store:
             if self._index.is_file() and os.access(self._index, os.R_OK):
                 return
             reason = os.strerror(errno.EACCES)
-        except FileNotFoundError:
-            raise
+        except (FileNotFoundError, NotADirectoryError):
+            raise  # nothing was ever kept here
         except OSError as error:
             reason = error.strerror or "unknown error"
         raise StoreUnreadable(

@@ -61,7 +61,11 @@ def test_a_workflow_runs_from_any_folder_without_key_and_network():
     assert done.returncode == 0, done.stderr
     assert "No key is configured, so the built-in sandbox answers" in done.stdout
     assert done.stdout.count("No key is configured") == 1
-    for line in ("[1/4] LLM Prompt (#2): done", "SDXL Generate (#3): done", "robot"):
+    for line in (
+        "[1/4] LLM Prompt (Chat) (#2): done",
+        "SDXL Generate (txt2img) (#3): done",
+        "robot",
+    ):
         assert line in done.stdout
     assert "Saved output/VisionCraft/llm_00001_.png" in done.stdout.replace("\\", "/")
     with Image.open("output/VisionCraft/llm_00001_.png") as picture:
@@ -341,7 +345,7 @@ def test_ctrl_c_ends_a_run_at_once_and_leaves_no_part_of_a_file(number: signal.S
         took = time.monotonic() - pressed
     assert process.returncode == 130
     assert "Cancelled" in err
-    assert "[1/2] SDXL Generate (#1): stopped" in out
+    assert "[1/2] SDXL Generate (txt2img) (#1): stopped" in out
     assert took < at_most(0.35)  # the end of the process itself is counted in
     assert list(Path("output").rglob("*")) == []
 

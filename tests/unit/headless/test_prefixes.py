@@ -77,7 +77,7 @@ def xl(ident: int, values: Any, /, alias: str = XL, **members: Any) -> dict[str,
 @pytest.mark.parametrize(
     ("prefix", "expected"),
     [
-        pytest.param("%SDXL Generate.seed%", "7", id="title of its type"),
+        pytest.param("%SDXL Generate (txt2img).seed%", "7", id="title of its type"),
         pytest.param("%String.value%_%Text.value%", "linked_linked", id="ComfyUI's own title"),
         pytest.param(f"%{XL}.prompt%", "typed", id="linked widget"),
         pytest.param(f"%{XL}.control_after_generate%", "randomize", id="control"),
@@ -117,7 +117,7 @@ def test_a_list_without_the_control_has_the_one_of_a_new_node():
 
 
 def test_what_is_set_on_the_command_line_counts():
-    assert on_canvas("%SDXL Generate.seed%", settings=("1.seed=9",)) == "9"
+    assert on_canvas("%SDXL Generate (txt2img).seed%", settings=("1.seed=9",)) == "9"
     assert on_canvas(f"%{XL}.prompt%", settings=("1.prompt=a fox",)) == "a fox"
 
 
