@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageSequence
@@ -209,7 +209,8 @@ def _from_mp4(content: bytes) -> Animation:
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """The signs of a, b, c and d of the matrix that a film is shown by (ISO/IEC 14496-12, 6.2.2):
     a phone's lies on its side, one of a mirror is flipped. Upright where it is neither."""
-    for data in frame.side_data:
+    side_data: Any = frame.side_data
+    for data in side_data:
         if data.type.name == "DISPLAYMATRIX" and len(matrix := bytes(data)) == 36:
             a, b, _, c, d, *_ = np.sign(np.frombuffer(matrix, np.int32)).tolist()
             if (b * c and not a and not d) or (a * d and not b and not c):

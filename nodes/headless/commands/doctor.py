@@ -155,7 +155,7 @@ def _store(home: Path) -> Check:
     try:
         health = Store(folder).verify()
     except StoreUnreadable as error:
-        return Check("error", "store", str(error))
+        return Check("failed", "store", str(error))
     _, size = Store(folder).size()
     words = f"{health.good} files, {size / 2**20:.1f} MiB"
     try:
