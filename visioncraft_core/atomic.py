@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and are changed by one at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
+from filelock import FileLock
+
 PART = ".part"
+LONGEST_WAIT = 10.0  # seconds for a lock; a change takes milliseconds
 # What tempfile opens its files with: a link that somebody left there is not followed.
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _NEW |= getattr(os, "O_BINARY", 0)
@@ -75,3 +78,18 @@ def _name(part: Path, path: Path) -> None:
             with suppress(OSError):
                 os.unlink(path)
             raise
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Lets one thread of one process at a time change what the file `path` stands for.
+
+    Some network drives have no locks, or seem to be locked for ever: there the last writer wins.
+    """
+    lock = FileLock(path, mode=0o600)
+    with suppress(OSError, NotImplementedError):  # Timeout is an OSError, too
+        lock.acquire(timeout=LONGEST_WAIT)
+    try:
+        yield
+    finally:
+        lock.release()

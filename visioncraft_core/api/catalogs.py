@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from ..atomic import write_atomic
+from ..atomic import file_lock, write_atomic
 from ..errors import VisionCraftError
 
 Source = Literal["live", "cached", "bundled"]
@@ -58,6 +58,7 @@ class Catalogs:
 
     def __init__(self, home: Path, base_url: str) -> None:
         digest = sha256(base_url.encode()).hexdigest()[:16]
+        self._home = home
         self._path = home / "catalogs" / f"{digest}.json"
         self._unsaved: dict[str, CatalogSnapshot] = {}
 
@@ -81,15 +82,18 @@ class Catalogs:
     def save(self, catalog: str, names: Sequence[str]) -> CatalogSnapshot:
         """Keeps a live list for the next start; if the disk refuses it, for this object."""
         live = CatalogSnapshot(tuple(names), "live", time.time())
-        known = {**self._read(), catalog: replace(live, source="cached")}
-        stored = {name: {"names": each.names, "seen": each.seen} for name, each in known.items()}
+        new = {catalog: replace(live, source="cached")}
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self._path, json.dumps(stored, ensure_ascii=False).encode())
+            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.parent.mkdir(exist_ok=True)
+            with file_lock(self._path.with_suffix(".lock")):  # others may save another list
+                known = {**self._read(), **new}
+                stored = {n: {"names": each.names, "seen": each.seen} for n, each in known.items()}
+                write_atomic(self._path, json.dumps(stored, ensure_ascii=False).encode())
         except OSError as error:
             if not self._unsaved:  # the next ones fail for the same reason
                 log.warning("The server's lists could not be kept (%s).", error.strerror)
-            self._unsaved = known
+            self._unsaved = {**self._read(), **new}
         else:
             self._unsaved = {}
         return live

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from .profile import (
     embedded_sandbox,
     profile_of,
 )
-from .secret import Secret
+from .secret import Secret, clean_key
 
 AUTO, ENVIRONMENT = "auto", "environment"
 _BUILT_IN = (SANDBOX, ENVIRONMENT)
@@ -244,9 +245,11 @@ class Profiles:
         """In containers, VISIONCRAFT_API_KEY_FILE is the path of the mounted secret."""
         key, path = self._variable("API_KEY"), self._variable("API_KEY_FILE")
         if key or not path:
-            return key
+            return clean_key(key)
         try:
-            return Path(path).read_text("utf-8").strip()
+            content = Path(path).read_bytes()
+            is_utf_16 = content.startswith((BOM_UTF16_LE, BOM_UTF16_BE))  # as PowerShell writes
+            return clean_key(content.decode("utf-16" if is_utf_16 else "utf-8"))
         except (OSError, ValueError):
             raise ConfigError(
                 "The file that VISIONCRAFT_API_KEY_FILE names cannot be read.",

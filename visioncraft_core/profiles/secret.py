@@ -17,11 +17,18 @@ MASK = "***"
 SMALL = 2**20  # bytes, in which a thorough search takes no time that anyone would notice
 
 
+def clean_key(text: str) -> str:
+    """The key in a text that was copied with what editors and shells put around it."""
+    text = text.strip("\ufeff\u200b \t\r\n")
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`"
+    return text[1:-1].strip() if is_quoted else text
+
+
 class Secret:
     """A key that does not print. Only the transport reveals it, into a request body."""
 
     def __init__(self, value: str) -> None:
-        value = value.strip()
+        value = clean_key(value)
         if not re.fullmatch(r"[!-~]{8,512}", value):
             raise ConfigError(
                 "The configured key is not a VisionCraft key.",

@@ -12,15 +12,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from ..atomic import link_first_free, write_atomic
+from ..atomic import file_lock, link_first_free, write_atomic
 from ..errors import ConfigError
 from .profile import FILE
 
 LOCK = "profiles.lock"
 BROKEN = f"{FILE}.broken"
-LONGEST_WAIT = 10.0  # seconds; a change takes milliseconds
 
 log = logging.getLogger("visioncraft")
 
@@ -61,8 +58,7 @@ def change(home: Path) -> Iterator[dict[str, Any]]:
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        home.chmod(0o700)  # the catalogs may have made it before
-        with _lock(home):
+        with file_lock(home / LOCK):
             broken = is_broken(home)
             stored = {"profiles": {}} if broken else read(home)
             yield stored
@@ -75,18 +71,6 @@ def change(home: Path) -> Iterator[dict[str, Any]]:
             f"The settings could not be stored ({error.strerror}).",
             "Make the VisionCraft folder writable, or name another in VISIONCRAFT_HOME.",
         ) from None
-
-
-@contextmanager
-def _lock(home: Path) -> Iterator[None]:
-    lock = FileLock(home / LOCK, mode=0o600)
-    # Some network drives have no locks, or seem to be locked for ever: there the last writer wins.
-    with suppress(OSError, NotImplementedError):  # Timeout is an OSError, too
-        lock.acquire(timeout=LONGEST_WAIT)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _set_aside(home: Path) -> None:

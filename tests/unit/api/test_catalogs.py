@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from visioncraft.visioncraft_core.api.catalogs import Catalogs, bundled
+from visioncraft.visioncraft_core.api.endpoints import CATALOGS
 
 
 def test_without_a_live_list_the_bundled_names_serve(home: Path):
@@ -43,7 +45,7 @@ def test_a_changed_file_is_seen_at_once_by_all(change: str, home: Path):
     ours = Catalogs(home, "u")
     ours.save("models", ["one"])
     assert ours.names("models") == ["one"]
-    (path,) = (home / "catalogs").iterdir()
+    (path,) = (home / "catalogs").glob("*.json")
     expected = ["two"]
     if change == "written":
         Catalogs(home, "u").save("models", ["two"])
@@ -101,3 +103,13 @@ def test_source_and_age_are_told_in_words(home: Path):
     cached = Catalogs(home, "u").last("models")
     assert cached.describe(cached.seen + 3 * 3600) == "as the server listed it 3 hours ago"
     assert cached.describe(cached.seen + 5 * 86400) == "as the server listed it 5 days ago"
+
+
+def test_threads_that_save_other_lists_at_once_lose_none(tmp_path: Path):
+    names = list(CATALOGS)
+    for text in "abcde":
+        with ThreadPoolExecutor(8) as pool:
+            saved = [pool.submit(Catalogs(tmp_path, "u").save, name, [text]) for name in names]
+        assert all(each.result() for each in saved)
+        known = Catalogs(tmp_path, "u")
+        assert [known.names(name) for name in names] == [[text]] * len(names)

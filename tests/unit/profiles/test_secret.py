@@ -7,6 +7,7 @@ import json
 import pickle
 import string
 import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from support.leaks import leaks, spellings
 from visioncraft.visioncraft_core.errors import ConfigError
+from visioncraft.visioncraft_core.profiles.profiles import Profiles
 from visioncraft.visioncraft_core.profiles.secret import MASK, Secret, redact
 
 SIGNS = string.ascii_letters + string.digits + string.punctuation.replace("*", "")
@@ -174,3 +176,22 @@ def test_a_key_that_cannot_be_one_is_refused_without_showing_it(typed: str):
     with pytest.raises(ConfigError) as caught:
         Secret(typed)
     assert "CANARY" not in "".join(traceback.format_exception(caught.value))
+
+
+COPIED = "vc-0123456789abcdef"
+
+
+@pytest.mark.parametrize("around", ['"{}"', "'{}'", "`{}`", "\ufeff{}", " {}\r\n", '\ufeff"{}"\n'])
+def test_what_editors_and_shells_put_around_a_key_is_no_part_of_it(around: str):
+    assert Secret(around.format(COPIED)).reveal() == COPIED
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-bom"])
+def test_a_key_file_may_come_from_any_system(encoding: str, home: Path, tmp_path: Path):
+    path = tmp_path / "key"
+    little = encoding == "utf-16-le-bom"
+    path.write_bytes(f"\ufeff{COPIED}".encode("utf-16-le") if little else COPIED.encode(encoding))
+    environ = {"VISIONCRAFT_API_KEY_FILE": str(path), "VISIONCRAFT_BASE_URL": "https://a.test"}
+    key = Profiles(home, environ).find("environment").key
+    assert key
+    assert key.reveal() == COPIED
