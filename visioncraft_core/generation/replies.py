@@ -19,7 +19,13 @@ from typing import Any
 from ..errors import JobFailed
 from ..http.call import Response
 from ..media.images import sniff
-from .service_errors import FAILURE_WORDS, ErrorResponse, error_text, reports_failure
+from .service_errors import (
+    FAILURE_WORDS,
+    ErrorResponse,
+    error_text,
+    names_error,
+    reports_failure,
+)
 
 MOST_CONTAINERS = 100_000
 DEEPEST = 32
@@ -177,7 +183,8 @@ def _understood(answer: Any) -> Reply | None:
     note = error_text(answer)
     if files := _made(answer):
         return replace(files, note=note)
-    if _is_id(job := answer.get("job_id")) and not reports_failure(answer):
+    failed = reports_failure(answer) or names_error(answer)
+    if _is_id(job := answer.get("job_id")) and not failed:
         return JobReply(str(job))
     if text := _words(answer):
         return replace(text, note=note)
@@ -235,8 +242,10 @@ def _messages(answer: dict[str, Any]) -> Iterator[Any]:
             yield choice.get("text")
     if reports_failure(answer):
         return  # then these are about the failure
-    yield from (answer.get(n) for n in ("message", "response", "text", "answer", "content"))
-    yield answer.get("result")
+    message = answer.get("message")
+    if isinstance(message, dict) or not names_error(answer):
+        yield message
+    yield from (answer.get(n) for n in ("response", "text", "answer", "content", "result"))
 
 
 def _calls_tools(answer: Any) -> bool:

@@ -256,7 +256,7 @@ def error_text(answer: Any) -> str:
         found = next((answer[k] for k in ("error", "err", "detail") if answer.get(k)), "")
         if not found and "job_id" in answer and not answer["job_id"]:
             return "the job was not accepted"
-        if reports_failure(answer) and (not found or isinstance(found, bool)):
+        if isinstance(found, bool) or (reports_failure(answer) and not found):
             found = next((answer[k] for k in ("message", "msg", "reason") if answer.get(k)), "")
             return _phrase(found) or "no reason was given"
         return _phrase(found)
@@ -265,10 +265,13 @@ def error_text(answer: Any) -> str:
     return ""
 
 
+def names_error(answer: dict[str, Any]) -> bool:
+    """Whether an answer names an error; what it calls its message may be about that."""
+    return bool(answer.get("error") or answer.get("err"))
+
+
 def reports_failure(answer: dict[str, Any]) -> bool:
     """Whether an answer says of itself that it is none, in a member that means nothing else."""
-    if answer.get("error") or answer.get("err"):
-        return True
     if any(str(answer.get(name)).lower() == "false" for name in ("success", "ok")):
         return True
     status = answer.get("status")
