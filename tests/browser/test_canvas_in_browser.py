@@ -63,7 +63,7 @@ def test_an_example_keeps_its_values_through_runs_and_files(
     assert set(said) <= speakers(workflow)
     assert all(said.values())
     ran = canvas.state()
-    assert {**ran, "sizes": first["sizes"]} == first  # a node may grow for its first words
+    assert ran == first
 
     canvas.drop_workflow(canvas.workflow())
     assert canvas.status() == said

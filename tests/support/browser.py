@@ -67,7 +67,6 @@ STATE = """async () => {
         prompt: of((node) => wanted(output[node.id]?.inputs)),
         values: of((node) => node.widgets_values),
         named: of((node) => node.widgets_values_named),
-        sizes: of((node) => node.size),
     }
 }"""
 
@@ -160,6 +159,13 @@ class Canvas:
         if SCREENSHOTS and self.test:
             folder = Path(SCREENSHOTS).expanduser() / self.test
             self.page.screenshot(path=folder / f"{next(self._steps):02}-{step}.png")
+
+    def wait_until_kept(self, text: str) -> None:
+        """Waits until the front end has put what it opens after F5 where the browser keeps it."""
+        kept = (
+            "(text) => [localStorage, sessionStorage].some((s) => JSON.stringify(s).includes(text))"
+        )
+        self.page.wait_for_function(kept, arg=text, timeout=PATIENCE)
 
     def reload(self) -> None:
         """F5, with a workflow open that has nodes of this pack."""
