@@ -228,9 +228,24 @@ def _options() -> list[tuple[int, int, int]]:
 
 
 class _FinalResponse(HTTPResponse):
-    """Reads past every interim answer (RFC 9110, 15.2), the standard library only past 100."""
+    """Reads past every interim answer (RFC 9110, 15.2), the standard library only past 100.
+
+    Of a proxy that refuses, Python 3.11 leaves the answer open, and the socket with it.
+    """
+
+    _method: str | None  # None for the CONNECT to a proxy
 
     def _read_status(self) -> Any:
+        status = None
+        try:
+            found = self._final_status()
+            status = found[1]
+            return found
+        finally:
+            if self._method is None and status != 200:
+                self.close()
+
+    def _final_status(self) -> Any:
         room = LONGEST_INTERIM
         for _ in range(MOST_INTERIM):
             found = super()._read_status()  # type: ignore[misc]
