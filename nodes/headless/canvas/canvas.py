@@ -14,9 +14,8 @@ from .graph import WorkflowProblem
 MUTED = 2
 BYPASSED = 4
 
-# The ends of links that enter and leave a subgraph (litegraph constants.ts).
+# Where links start that enter a subgraph (litegraph constants.ts).
 INPUT_SIDE = "-10"
-OUTPUT_SIDE = "-20"
 
 NOTES = frozenset({"Note", "MarkdownNote"})
 REROUTE = "Reroute"
