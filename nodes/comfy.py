@@ -261,7 +261,7 @@ async def call(work: Callable[[CallStatus, ShouldCancel], T]) -> T:
                 raise current.interruption()
         try:
             result = job.result()
-        except BaseException as error:
+        except BaseException as error:  # a user's interrupt is none of ours, and ends it as well
             status.failed(error)
             raise
         status.close()

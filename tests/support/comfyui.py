@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 import requests
 from support.paths import ROOT
+from support.processes import end_process
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
 PACK = (
@@ -152,12 +153,7 @@ def running(
             raise NotStarted(f"ComfyUI {version_of(comfyui)} does not start: {last[:200]}")
         yield ComfyUI(url, base, log, sandbox)
     finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process, 10)
 
 
 def _install(pack: Path, place: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
+from support.processes import end_process
 
 STARTS_WITHIN = 120  # seconds
 LISTENS = re.compile(r"WebDriver BiDi listening on (ws://\S+)")
@@ -105,12 +106,7 @@ def firefox(program: str, folder: Path) -> Iterator[FirefoxPage]:
         finally:
             page.close()
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process, 20)
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -25,3 +25,13 @@ def run_together(program: str, folder: Path, amount: int = 4) -> None:
     for process in processes:
         process.communicate(timeout=HANG)
         assert process.returncode == 0
+
+
+def end_process(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Asks `process` to end, and kills it after so many seconds."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

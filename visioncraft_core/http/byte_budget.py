@@ -53,7 +53,7 @@ class ByteBudget:
 
         try:
             yield take
-        except BaseException:
+        except BaseException:  # whatever ended it
             with self._lock:
                 self._left += taken
             raise

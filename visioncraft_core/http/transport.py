@@ -151,7 +151,7 @@ def send_call(session: Session, call: Call, scope: CancelScope) -> Response:
         error = raised
     except Exception as raised:  # noqa: BLE001 - the libraries raise what they like
         error = errors.map_exception(raised, call, tracker)
-    except BaseException:
+    except BaseException:  # Ctrl-C in the caller's own thread
         tracker.end("cancel")
         raise
     # First, whatever else came of the exchange: a cut answer can look whole.

@@ -2,6 +2,7 @@
 // nodes/headless/canvas/widget_values.py reads such files by the same rule.
 
 import { app } from "../../../scripts/app.js"
+import { tell } from "./routes.js"
 
 /** @import { NodeDefinition, SavedNode, SavedWorkflow } from "../../../scripts/app.js" */
 /** @typedef {{ name: string, fits: (value: any) => boolean, defaultValue: unknown }} Expected */
@@ -63,14 +64,12 @@ function repairAll({ nodes = [], definitions }) {
     return lost.length ? [`${lost.join(" and ")} of node ${node.id}`] : []
   })
   if (!damage.length) return
-  app.extensionManager?.toast?.add({
-    severity: "warn",
-    summary: "VisionCraft",
-    detail:
-      "An earlier version of VisionCraft damaged this file when it was saved. " +
+  tell(
+    "warn",
+    "An earlier version of VisionCraft damaged this file when it was saved. " +
       `These have their default values now: ${damage.join("; ")}.`,
-    life: 30000,
-  })
+    30000,
+  )
 }
 
 app.registerExtension({

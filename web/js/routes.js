@@ -30,11 +30,11 @@ export async function ask(path, body) {
 }
 
 /**
- * Shows a sentence for a while; of an error, its message.
+ * Shows a sentence for `life` milliseconds; of an error, its message.
  * @param {"success" | "info" | "warn" | "error"} severity
  * @param {unknown} what
  */
-export function tell(severity, what) {
+export function tell(severity, what, life = 8000) {
   const detail = what instanceof Error ? what.message : String(what)
-  app.extensionManager.toast.add({ severity, summary: "VisionCraft", detail, life: 8000 })
+  app.extensionManager?.toast?.add({ severity, summary: "VisionCraft", detail, life })
 }

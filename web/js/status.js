@@ -3,6 +3,7 @@
 import { api } from "../../../scripts/api.js"
 import { app } from "../../../scripts/app.js"
 import { elementOn, Shown, workflowOf } from "./canvas.js"
+import { tell } from "./routes.js"
 
 const EVENT = "visioncraft.status" // nodes/comfy.py sends it, to the page that queued the run
 const LINE_HEIGHT = 14
@@ -63,8 +64,7 @@ const lines = new Shown(show)
 /** @param {Line & { workflow: string, prompt: string, node: string }} detail */
 function hear({ workflow, prompt, node, text, severity }) {
   lines.set(workflowOf(prompt, workflow), node, { text, severity })
-  if (severity !== "warn") return
-  app.extensionManager?.toast?.add({ severity, summary: "VisionCraft", detail: text, life: 20000 })
+  if (severity === "warn") tell(severity, text, 20000)
 }
 
 // While nobody listened, the last word may have been missed. A node that still works says the next

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from aiohttp import web
 from support.clients import KEY, client_of
 from support.paths import ROOT
+from support.routes import serving
 from visioncraft.nodes import comfy
 from visioncraft.nodes.routes import ROUTES, guard
 from visioncraft.visioncraft_core import Client, GenerateXL
@@ -28,34 +26,6 @@ from visioncraft.visioncraft_core.service.faults.rules import parse
 XL = GenerateXL(prompt="a red fox in snow", width=64, height=64)
 LONG_KEY = KEY + "-1234"
 OTHER_KEY = "vc-CANARY-another"
-
-
-@contextmanager
-def serving() -> Iterator[str]:
-    """A server with the routes, in an event loop of its own; gives its address."""
-    loop = asyncio.new_event_loop()
-
-    async def start() -> tuple[web.AppRunner, str]:
-        table = web.RouteTableDef()
-        guard.add(table, ROUTES)
-        app = web.Application()
-        app.add_routes(table)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        listening = socket.create_server(("127.0.0.1", 0))
-        await web.SockSite(runner, listening).start()
-        return runner, f"http://127.0.0.1:{listening.getsockname()[1]}"
-
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    runner, url = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
-    try:
-        yield url
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(60)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 @pytest.fixture(scope="module")
