@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.clients import settled
@@ -364,30 +362,16 @@ def outcome_of(row: Row, home: Path) -> Outcome:
         return Outcome(error, notes, len(asked), sandbox.executions, seconds)
 
 
-@pytest.fixture(scope="module")
-def outcomes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Outcome]:
-    """The outcomes of the rows that are wanted, a few at once: they spend their time waiting."""
-    items: list[Any] = request.session.items
-    wanted = {item.callspec.id for item in items if hasattr(item, "callspec")}
-    rows = [row for row in ROWS if row.id in wanted]
-    homes = [tmp_path_factory.mktemp("row") for _ in rows]
-    with ThreadPoolExecutor(4) as pool:
-        return dict(zip((row.id for row in rows), pool.map(outcome_of, rows, homes), strict=True))
-
-
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
-def test_every_fault_has_one_outcome_and_is_paid_at_most_once(
-    row: Row, outcomes: dict[str, Outcome]
-):
-    outcome = outcomes[row.id]
+def test_every_fault_has_one_outcome_and_is_paid_at_most_once(row: Row, home: Path):
+    outcome = outcome_of(row, home)
     assert type(outcome.error) is (row.error or type(None)), outcome.error
     if isinstance(outcome.error, errors.VisionCraftError):
         assert_told_well(outcome.error)
     assert len(outcome.notes) == row.notes
     assert (outcome.asked, outcome.worked) == (row.asked, row.worked)
     assert row.at_least <= outcome.seconds < at_most(row.within)
+    assert settled("visioncraft-call")
 
 
 def assert_told_well(error: errors.VisionCraftError) -> None:
@@ -398,7 +382,3 @@ def assert_told_well(error: errors.VisionCraftError) -> None:
     assert str(error).isprintable()
     if isinstance(error, errors.OutcomeUnknown) and error.phase != "connect":
         assert error.charged in ("maybe", "no")
-
-
-def test_no_row_leaves_a_thread_behind(outcomes: dict[str, Outcome]):
-    assert settled("visioncraft-call")

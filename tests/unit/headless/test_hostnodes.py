@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.hostile_files import png
 from support.pictures import gradient, png_of
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.folders import Folders
@@ -380,8 +381,8 @@ def test_grey_of_sixteen_bits_is_not_clipped(tmp_path: Path):
 
 
 def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path: Path):
-    Image.new("L", (13300, 13300)).save(tmp_path / "input" / "large.png")
-    frames = [Image.new("P", (2000, 2000), number) for number in range(30)]
+    (tmp_path / "input" / "large.png").write_bytes(png(13300, 13300))
+    frames = [Image.new("P", (6700, 6700), number) for number in range(2)]
     frames[0].save(tmp_path / "input" / "long.gif", save_all=True, append_images=frames[1:])
     for name in ("large.png", "long.gif"):
         with pytest.raises(WorkflowError, match="million pixels"):

@@ -67,7 +67,7 @@ def test_a_video_moves_over_the_picture(given: tuple[int, int], expected: tuple[
 def test_the_same_picture_gives_the_same_video():
     # Sizes such as these and a picture full of detail are where encoders differ from run to run.
     picture = made(GenerateXL(prompt="neon city", width=300, height=222))
-    assert len({made(ImageToVideo(image=picture)) for _ in range(4)}) == 1
+    assert len({made(ImageToVideo(image=picture)) for _ in range(2)}) == 1
 
 
 def test_cancelling_ends_the_drawing_between_two_frames():
