@@ -97,9 +97,10 @@ class Transport:
         *,
         output: OutputKind = "video",
         expected_seconds: float = 300.0,
+        headers: Mapping[str, str] | None = None,
     ) -> Response:
         """Sends `content` with the token to a server that may need `expected_seconds` to answer,
-        perhaps with a file.
+        perhaps with a file. `headers` go with the usual ones.
 
         Raises a ConnectionFailed, OutcomeUnknown, InvalidResponse or Cancelled.
         """
@@ -109,6 +110,7 @@ class Transport:
             self._profile.timeouts.for_work(expected_seconds),
             JSON_LIMIT,
             json=content,
+            headers=headers,
             key=self._profile.require_key(),
             verify=self._profile.verify,
             budget=ByteBudget(output),
@@ -168,6 +170,7 @@ def _perform(session: Session, call: Call, tracker: ConnectionTracker) -> Respon
         call.method,
         call.url,
         json={**(call.json or {}), "token": call.key.reveal()} if call.key else call.json,
+        headers=dict(call.headers or {}),
         stream=True,
         allow_redirects=False,
         timeout=(call.timeouts.connect, call.timeouts.first_byte),

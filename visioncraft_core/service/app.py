@@ -21,12 +21,13 @@ from aiohttp.typedefs import Middleware
 from ..api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
 from ..api.fields import ChoiceField, FieldError, InvalidFields, Request
 from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
+from ..api.seeds import ACCEPT_HEADER, ACCEPTS_SEED, SEED_HEADER
 from . import openapi, origin_checks
 from .engine import Engine, EngineBusy, EngineError, InputRejected, Job
 from .limits import Limits
 from .published_files import PublishedFiles
 from .response_formats import answer, formats_of
-from .seeds import SeedSeries
+from .seeds import InvalidSeed, SeedSeries
 
 log = logging.getLogger("visioncraft.service")
 
@@ -76,6 +77,7 @@ class App:
             middlewares=[errors_as_json, self._admit, *self.middlewares, self._read_first],
         )
         app[APP] = self
+        app.on_response_prepare.append(_offer_seeds)
         for catalog in CATALOGS:
             app.router.add_get(f"/{catalog}", self._catalog(catalog))
         for kind in self.formats:
@@ -138,10 +140,11 @@ class App:
     async def _generate(self, asked: Request, request: web.Request) -> web.StreamResponse:
         if self._active >= self.limits.max_active:
             raise EngineBusy(retry_after=1.0)
+        seed = self._seeds.of(asked, request.headers.get(SEED_HEADER))
         self._active += 1
         try:
             await asyncio.sleep(self.latency)
-            output = await self.engine.generate(asked, Job(self._seeds.next(asked)))
+            output = await self.engine.generate(asked, Job(seed))
         finally:
             self._active -= 1
         self.executions += 1
@@ -165,6 +168,10 @@ class App:
 
 
 APP = web.AppKey("APP", App)
+
+
+async def _offer_seeds(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers[ACCEPT_HEADER] = ACCEPTS_SEED
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
@@ -225,6 +232,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _refused(error.problems)
     except InputRejected as error:
         return _refused([FieldError(error.field, error.message)])
+    except InvalidSeed as error:
+        return _error(400, str(error))
     except EngineBusy as error:
         headers = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
         return web.json_response({"detail": str(error)}, status=503, headers=headers)
