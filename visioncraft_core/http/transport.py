@@ -22,13 +22,14 @@ from ..cancellation import CancelScope
 from ..errors import ConfigError, VisionCraftError
 from ..profiles.profile import Profile
 from ..urls import has_host, is_loopback
+from ..version import VERSION
 from . import transport_errors as errors
 from .body import read_body
 from .byte_budget import ByteBudget
 from .call import Call, Response
 from .connections import POOLS, ConnectionTracker, track_connections
 
-USER_AGENT = "comfyui-visioncraft/0.1.0"  # the version, and nothing about the user
+USER_AGENT = f"comfyui-visioncraft/{VERSION}"  # the version, and nothing about the user
 
 JSON_LIMIT = 64 * 2**20  # a reply may carry five pictures as base64
 LIST_LIMIT = 4 * 2**20
