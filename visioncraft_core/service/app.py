@@ -22,7 +22,7 @@ from ..api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
 from ..api.fields import ChoiceField, FieldError, InvalidFields, Request
 from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
 from ..api.seeds import ACCEPT_HEADER, ACCEPTS_SEED, SEED_HEADER
-from . import openapi, origin_checks
+from . import docs_page, openapi, origin_checks
 from .engine import Engine, EngineBusy, EngineError, InputRejected, Job
 from .limits import Limits
 from .published_files import PublishedFiles
@@ -34,6 +34,8 @@ log = logging.getLogger("visioncraft.service")
 VERSION = "2024-02-15"  # the date of the specification
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+NO_API = (openapi.PATH, docs_page.PATH, "/")  # what no client of the API asks for
 
 _KEPT_HEADERS = ("Allow", "Content-Range")
 
@@ -85,6 +87,8 @@ class App:
         app.router.add_post(JOB_STATUS_PATH, self._job_status)
         app.router.add_get("/results/{name}", self._files.answer)
         app.router.add_get(openapi.PATH, self._description)
+        app.router.add_get(docs_page.PATH, self._docs)
+        app.router.add_get("/", self._to_docs)
         return app
 
     def add_job(self, urls: list[str]) -> str:
@@ -105,7 +109,7 @@ class App:
         self.arrived(request.transport)
         origin_checks.check(request, self.address, self.limits.body_bytes)
         # What is no part of the API: the description, and what a middleware answers.
-        if request.path != openapi.PATH and not request.path.startswith("/__"):
+        if request.path not in NO_API and not request.path.startswith("/__"):
             self.requests.append(f"{request.method} {request.path}")
         return await handler(request)
 
@@ -122,6 +126,15 @@ class App:
 
     async def _description(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response(openapi.description(self.formats, self.engine.catalogs(), VERSION))
+
+    async def _docs(self, request: web.Request) -> web.StreamResponse:
+        described = openapi.description(self.formats, self.engine.catalogs(), VERSION)
+        address = f"{request.scheme}://{request.host}"
+        text = docs_page.page(described, address, SANDBOX_PREMIUM_KEY)
+        return web.Response(text=text, content_type="text/html")
+
+    async def _to_docs(self, _request: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": docs_page.PATH})
 
     def _endpoint(self, kind: type[Request]) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
