@@ -27,6 +27,7 @@ class PaintedEngine:
 
     def __init__(self) -> None:
         self._chats: dict[str, list[dict[str, str]]] = {}
+        self._begun = 0  # chats: two that begin alike, with one seed, must not become one
 
     def catalogs(self) -> Mapping[str, Sequence[str]]:
         return bundled()
@@ -43,7 +44,8 @@ class PaintedEngine:
             cancelled.set()
 
     def _premium_chat(self, request: api.PremiumChat, seed: int) -> Output:
-        chat_id = request.chat_id or f"chat-{seed:016x}"
+        self._begun += not request.chat_id
+        chat_id = request.chat_id or f"chat-{seed:016x}{self._begun:08x}"
         turns = self._chats.setdefault(chat_id, [])
         turns.append({"role": "user", "content": request.message})
         text = reply(turns, seed)
@@ -65,7 +67,7 @@ def _pictures(request: Request, seed: int) -> Iterator[Image.Image]:
     prompt = getattr(request, "prompt", "")
     if isinstance(request, api.Generate):
         for number in range(request.image_count):
-            yield sign(Painter(request, SD_SIZE, seed + number).paint(), prompt)
+            yield sign(Painter(request, SD_SIZE, seed + (number << 64)).paint(), prompt)
     elif isinstance(request, api.GenerateGif):
         for number in range(GIF_FRAMES):
             yield sign(Painter(request, SD_SIZE, seed, number / GIF_FRAMES).paint(), prompt)
