@@ -1,0 +1,200 @@
+"""Calls to a server that has its results ready: what is added to the waiting, and what is shared."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import threading
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pytest
+import requests
+import torch
+from bench.measure import Report, in_turns
+from bench.ready_server import COUNT, ReadyServer
+from bench.samples import file_of, photo
+from bench.test_pictures import loaded, our_body, tensor_of
+from PIL import Image
+from visioncraft.nodes.image import Generate, GenerateXL, Upscale
+from visioncraft.visioncraft_core import Cancelled, Client
+from visioncraft.visioncraft_core import GenerateXL as XL
+from visioncraft.visioncraft_core.store.store import Store
+
+pytestmark = pytest.mark.bench
+
+FOX = {"prompt": "a red fox in snow"}
+SD = {**FOX, "model": "anything_V5", "sampler": "Euler"}
+LINK_SECONDS = 0.3  # of the server
+seeds = count(1)
+
+
+def run_node(node: type, server: str, **values: object) -> tuple:
+    outputs = asyncio.run(node().run(server=server, seed=next(seeds), **values))
+    return outputs["result"] if isinstance(outputs, dict) else outputs
+
+
+@pytest.fixture
+def stored(home: Path) -> Callable[[], int]:
+    """How many files the store holds: a benchmark with the store is one only if they grow."""
+    return lambda: Store(home / "store").size()[0]
+
+
+def distinct(home: Path) -> int:
+    return len(Store(home / "store").entries())
+
+
+def test_base64_answer(
+    report: Report, server: ReadyServer, profile: Callable[..., str], home: Path
+):
+    url = server.url("base64")
+    name = profile(url)
+
+    def plain() -> torch.Tensor:
+        answer = requests.post(f"{url}/generate", json={**SD, "token": "k"}, timeout=60).json()
+        pictures = [loaded(base64.b64decode(each)) for each in answer["images"]]
+        return torch.from_numpy(np.stack(pictures))
+
+    before = distinct(home)
+    report.ratio(
+        "Answer with five PNG in base64 to tensors, stored",
+        lambda: run_node(Generate, name, **SD, image_count=COUNT),
+        plain,
+        0.70,
+        rounds=7,
+    )
+    assert distinct(home) == before + 8
+
+
+def test_links(report: Report, server: ReadyServer, profile: Callable[..., str], home: Path):
+    name = profile(server.url("links"))
+    content = file_of("PNG", 1024)
+
+    def slowest() -> None:
+        time.sleep(LINK_SECONDS)
+        loaded(content)
+
+    before = distinct(home)
+    report.ratio(
+        "Five links of 0.3 s to tensors, beside one of them, stored",
+        lambda: run_node(Generate, name, **SD, image_count=COUNT),
+        slowest,
+        1.25,
+        rounds=5,
+    )
+    assert distinct(home) == before + 6
+
+
+def test_connections(report: Report, server: ReadyServer, profile: Callable[..., str]):
+    name = profile(server.url("links"), store=False)
+    before = server.connections()
+    runs = 40
+    for _ in range(runs):
+        run_node(Generate, name, **SD, image_count=COUNT)
+    opened = server.connections() - before
+    report.amount(
+        "TCP connections of 40 runs of a node for 200 downloads",
+        opened - runs,
+        "connections",
+        8,
+        plain="200",
+        limit="",
+    )
+    report.amount(
+        "TCP connections of the 40 calls before them",
+        opened - max(0, opened - runs),
+        "connections",
+        runs,
+        plain="40",
+    )
+
+
+def test_upscale(report: Report, server: ReadyServer, profile: Callable[..., str]):
+    seconds, at_once, pictures = 0.5, 4, 8
+    name = profile(server.url("bytes", seconds), max_concurrency=at_once)
+    grain = np.random.default_rng(2)
+    content = file_of("PNG", 1024)
+
+    def batch() -> torch.Tensor:
+        return torch.cat([tensor_of(np.roll(photo(1024), grain.integers(1, 999))) for _ in range(8)])
+
+    images = batch()
+
+    def cpu() -> None:
+        for row in range(pictures):
+            our_body(images[row : row + 1])
+            loaded(content)
+
+    network = seconds * pictures / at_once
+    (processing,) = in_turns([cpu], 2)
+    taken = []
+    for _ in range(4):
+        images = batch()
+        began = time.perf_counter()
+        run_node(Upscale, name, image=images)
+        taken.append(time.perf_counter() - began)
+    report.add_ratio(
+        "Eight pictures into Upscale at 0.5 s, 4 at once, beside the longer of waiting and CPU",
+        median(taken),
+        max(network, processing / 2),
+        1.15,
+    )
+
+
+def test_a_call(report: Report, server: ReadyServer, profile: Callable[..., str], home: Path):
+    url = server.url("bytes")
+    clients = [
+        Client(profile(url), home=home),
+        Client(profile(url, store=False), home=home),
+    ]
+    body = {**XL(**FOX).to_json(), "token": "bench-key-1"}
+
+    def plain() -> None:
+        assert requests.post(f"{url}/generate-xl", json=body, timeout=60).content
+
+    works = [plain, *(lambda c=c: c.send(XL(**FOX), seed=next(seeds)) for c in clients)]
+    before = distinct(home)
+    taken = in_turns(works, 60)
+    assert distinct(home) == before + 61
+    for what, seconds, most in (("", taken[1], 2.0), ("not ", taken[2], 1.5)):
+        report.amount(
+            f"One call for 1.9 MB, {what}stored, beside requests.post",
+            1000 * (seconds - taken[0]),
+            "ms more",
+            most,
+            plain=f"{1000 * taken[0]:.1f} ms",
+        )
+
+
+def test_cancel(report: Report, server: ReadyServer, profile: Callable[..., str], home: Path):
+    slowest = 0.0
+    with Client(profile(server.url("bytes", 30), store=False), home=home) as client:
+        for _ in range(12):
+            cancel = threading.Event()
+            ended: list[float] = []
+
+            def call(cancel=cancel, ended=ended) -> None:
+                with pytest.raises(Cancelled):
+                    client.send(XL(**FOX), seed=next(seeds), should_cancel=cancel.is_set)
+                ended.append(time.perf_counter())
+
+            thread = threading.Thread(target=call)
+            thread.start()
+            time.sleep(0.15)
+            began = time.perf_counter()
+            cancel.set()
+            thread.join()
+            slowest = max(slowest, ended[0] - began)
+    report.amount("Cancel of a call, the slowest of 12", 1000 * slowest, "ms", 250)
+
+
+def test_generate_xl_is_the_picture(server: ReadyServer, profile: Callable[..., str]):
+    """What is measured gives what the server sent."""
+    images = run_node(GenerateXL, profile(server.url("bytes")), **FOX)[0]
+    with Image.open(io.BytesIO(file_of("PNG", 1024))) as sent:
+        assert torch.equal(images, tensor_of(np.asarray(sent)))
