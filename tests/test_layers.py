@@ -23,6 +23,7 @@ PLAN = [
     "visioncraft_core/cancellation.py",
     "visioncraft_core/background.py",
     "visioncraft_core/atomic.py",
+    "visioncraft_core/parallel.py",
     "visioncraft_core/media/",
     "visioncraft_core/api/",
     "visioncraft_core/profiles/",

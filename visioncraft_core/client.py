@@ -20,13 +20,13 @@ from .errors import Cancelled, FieldRejected, VisionCraftError
 from .generation import replies
 from .generation.context import Decoder, OnProgress, RunContext, ServerContext
 from .generation.downloads import Downloads
-from .generation.parallel import parallel_map
 from .generation.rate_limiter import rate_limiter_of
 from .generation.results import Result, merge_results
 from .generation.retry import call_with_retries, max_get_attempts, retry_budget_of
 from .generation.run import GenerationRun
 from .generation.seed_support import SeedSupport, seed_of
 from .http.transport import Transport
+from .parallel import parallel_map
 from .profiles.paths import default_home
 from .profiles.profile import Profile
 from .profiles.profiles import AUTO, Profiles

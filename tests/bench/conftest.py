@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from bench import document
 from bench.measure import Report
 from bench.ready_server import ReadyServer, serving

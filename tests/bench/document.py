@@ -8,19 +8,21 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from bench.measure import Line
 from PIL import Image, ImageDraw, ImageFont
 from support.paths import ROOT
+
+from bench.measure import Line
 
 DOCUMENT = ROOT / "BENCHMARKS.md"
 CHART = ROOT / "web" / "images" / "benchmarks.png"
 LIBRARIES = ("pillow", "numpy", "torch", "av", "requests", "isal")
 INTRODUCTION = """# Benchmarks
 
-What this pack adds to the waiting, beside the plain way of doing the same: one `requests` call after another,
-Pillow with its defaults, and `np.asarray(image).astype(np.float32) / 255.0`. Both ways are measured in turns
-in the same run, so only the ratios mean something on another computer. Measure them on yours, in under five
-minutes: `pytest -n0 -m bench tests/bench`; with `--update-benchmarks` this page is written anew.
+What this pack adds to the waiting, beside the plain way of doing the same: one `requests` call
+after another, Pillow with its defaults, and `np.asarray(image).astype(np.float32) / 255.0`. Both
+ways are measured in turns in the same run, so only the ratios mean something on another computer.
+Measure them on yours, in under five minutes: `pytest -n0 -m bench tests/bench`. With
+`--update-benchmarks` it writes this page anew.
 
 ![Each line in parts of its target](web/images/benchmarks.png)
 """

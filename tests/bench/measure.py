@@ -63,9 +63,7 @@ class Report:
         self._add(Line(what, shown(plain), shown(ours), ours / plain, "x", most, limit))
         return ours / plain
 
-    def more(
-        self, what: str, ours: Work, plain: Work, most_ms: float, *, rounds: int = 5
-    ) -> None:
+    def more(self, what: str, ours: Work, plain: Work, most_ms: float, *, rounds: int = 5) -> None:
         """How many milliseconds `ours` takes more than `plain`."""
         taken = in_turns([plain, ours], rounds)
         more = 1000 * (taken[1] - taken[0])

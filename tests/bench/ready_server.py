@@ -52,7 +52,8 @@ def _app(picture: bytes, link_seconds: float) -> web.Application:
 
     @web.middleware
     async def count(request: web.Request, handler: Any) -> Any:
-        seen.add(request.transport)
+        if request.path != "/connections":
+            seen.add(request.transport)
         return await handler(request)
 
     async def generate(request: web.Request) -> web.Response:
@@ -70,7 +71,7 @@ def _app(picture: bytes, link_seconds: float) -> web.Application:
         return web.Response(body=picture, content_type="image/png")
 
     async def connections(_request: web.Request) -> web.Response:
-        return web.json_response(len(seen) - 1)
+        return web.json_response(len(seen))
 
     app = web.Application(client_max_size=2**30, middlewares=[count])
     app.router.add_get("/connections", connections)

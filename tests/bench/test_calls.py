@@ -1,4 +1,4 @@
-"""Calls to a server that has its results ready: what is added to the waiting, and what is shared."""
+"""Calls to a server that has its results ready: what they add to the waiting, and share."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ import numpy as np
 import pytest
 import requests
 import torch
-from bench.measure import Report, in_turns
-from bench.ready_server import COUNT, ReadyServer
-from bench.samples import file_of, photo
-from bench.test_pictures import loaded, our_body, tensor_of
 from PIL import Image
 from visioncraft.nodes.image import Generate, GenerateXL, Upscale
 from visioncraft.visioncraft_core import Cancelled, Client
 from visioncraft.visioncraft_core import GenerateXL as XL
 from visioncraft.visioncraft_core.store.store import Store
+
+from bench.measure import Report, in_turns
+from bench.ready_server import COUNT, ReadyServer
+from bench.samples import file_of, photo
+from bench.test_pictures import loaded, our_body, tensor_of
 
 pytestmark = pytest.mark.bench
 
@@ -121,7 +122,9 @@ def test_upscale(report: Report, server: ReadyServer, profile: Callable[..., str
     content = file_of("PNG", 1024)
 
     def batch() -> torch.Tensor:
-        return torch.cat([tensor_of(np.roll(photo(1024), grain.integers(1, 999))) for _ in range(8)])
+        return torch.cat(
+            [tensor_of(np.roll(photo(1024), grain.integers(1, 999))) for _ in range(8)]
+        )
 
     images = batch()
 

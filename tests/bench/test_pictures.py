@@ -13,8 +13,6 @@ import av
 import numpy as np
 import pytest
 import torch
-from bench.measure import Report, in_turns, peak_memory
-from bench.samples import file_of, gif, mp4, painted, photo
 from PIL import Image, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 from visioncraft.nodes import tensors
@@ -24,6 +22,9 @@ from visioncraft.nodes.headless.hostnodes.saving import SaveImage
 from visioncraft.nodes.image import Upscale
 from visioncraft.visioncraft_core.media.animations import decode_animation
 from visioncraft.visioncraft_core.media.images import decode
+
+from bench.measure import Report, in_turns, peak_memory
+from bench.samples import file_of, gif, mp4, painted, photo
 
 pytestmark = pytest.mark.bench
 

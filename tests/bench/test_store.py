@@ -11,13 +11,14 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
-from bench.measure import Report, in_turns
-from bench.ready_server import ReadyServer
-from bench.test_calls import FOX
 from visioncraft.nodes.headless import cli
 from visioncraft.nodes.image import GenerateXL
 from visioncraft.visioncraft_core.http.call import Response
 from visioncraft.visioncraft_core.store.store import Store, key_of
+
+from bench.measure import Report, in_turns
+from bench.ready_server import ReadyServer
+from bench.test_calls import FOX
 
 pytestmark = pytest.mark.bench
 
@@ -69,5 +70,3 @@ def test_list(report: Report, home: Path):
     (seconds,) = in_turns([listed], 5)
     assert len(out.getvalue().splitlines()) > ENTRIES
     report.amount("visioncraft store list of 20,000", 1000 * seconds, "ms", 400)
-
-

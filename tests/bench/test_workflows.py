@@ -11,9 +11,6 @@ from statistics import median
 from typing import Any
 
 import pytest
-from bench.measure import Report, in_turns
-from bench.ready_server import ReadyServer
-from bench.test_calls import distinct
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.canvas.workflow import load
@@ -21,6 +18,10 @@ from visioncraft.nodes.headless.commands.run import _Progress
 from visioncraft.nodes.headless.execution import HeadlessHost, Run
 from visioncraft.nodes.headless.folders import Folders
 from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
+
+from bench.measure import Report, in_turns
+from bench.ready_server import ReadyServer
+from bench.test_calls import distinct
 
 pytestmark = pytest.mark.bench
 
@@ -82,4 +83,6 @@ def test_parse_and_check(
     path.write_text(json.dumps(pairs(count // 2)))
     (seconds,) = in_turns([lambda: checked(path, name)], 3)
     assert len(checked(path, name).needed) == count
-    report.amount(f"Read and check a workflow of {count:,} nodes", 1000 * seconds, "ms", 1000 * most)
+    report.amount(
+        f"Read and check a workflow of {count:,} nodes", 1000 * seconds, "ms", 1000 * most
+    )

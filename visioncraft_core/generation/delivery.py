@@ -21,9 +21,9 @@ from ..errors import (
 )
 from ..http.addresses import percent_encoded
 from ..http.byte_budget import ByteBudget
+from ..parallel import parallel_map
 from ..urls import origin_of
 from .context import RunContext
-from .parallel import parallel_map
 from .replies import FilesReply
 from .results import File, Result, merge_results, unexpected_content, whole_file
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 
+import numpy as np
 from PIL import Image
 
 from ..errors import DamagedFile, UnsafeContent
 from ..media.images import LONGEST_SIDE, MOST_PIXELS, decode
+from ..media.png import encode_png
 from .engine import InputRejected
 
 FRAME_MILLISECONDS = 80  # of a GIF
@@ -36,9 +38,7 @@ def open_upload(field: str, content: bytes, *, enlarged: int = 1) -> Image.Image
 
 
 def png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return encode_png(np.asarray(picture))
 
 
 def gif(frames: Iterable[Image.Image]) -> bytes:

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from ...tensors import to_eight_bit
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ....visioncraft_core.media.images import Pixels
 
 
 def stacked(arrays: list[np.ndarray]) -> Tensor:
@@ -17,10 +21,19 @@ def stacked(arrays: list[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(arrays))
 
 
+def levels(image: Tensor) -> Pixels:
+    """The pixels of one picture as ComfyUI stores them: it truncates, and rounding would give other
+    files than it does."""
+    return to_eight_bit(image.cpu().numpy(), _levels)
+
+
+def _levels(values: np.ndarray) -> np.ndarray:
+    scaled = np.multiply(values, 255.0)
+    return np.clip(scaled, 0, 255, out=scaled)
+
+
 def eight_bit(image: Tensor) -> Image.Image:
-    # ComfyUI truncates; rounding would give other files than it does.
-    values = np.clip(255.0 * image.cpu().numpy(), 0, 255).astype(np.uint8)
-    return Image.fromarray(values)
+    return Image.fromarray(levels(image))
 
 
 def scaled(image: Tensor, width: int, height: int, method: str, *, centred: bool) -> Tensor:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from ....visioncraft_core.media.png import encode_png
 from .. import folders
 from .base import METADATA, UI, HostNode, metadata
-from .pixels import eight_bit
+from .pixels import eight_bit, levels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,13 +36,10 @@ class SaveImage(HostNode):
     REQUIRED = {"images": ("IMAGE", {}), **PREFIX}
     HIDDEN = METADATA
     FOLDER: FolderType = "output"
-    COMPRESSION = 4
 
     def run(self, images: Tensor, filename_prefix: str = "ComfyUI", **hidden: Any) -> UI:
-        chunks = PngInfo()
-        for name, content in metadata(**hidden).items():
-            chunks.add_text(name, json.dumps(content))
-        contents = [_png(image, chunks, self.COMPRESSION) for image in images]
+        texts = {name: json.dumps(content) for name, content in metadata(**hidden).items()}
+        contents = [encode_png(levels(image), texts) for image in images]
         size = (images.shape[2], images.shape[1])
         saved = folders.current.get().save(contents, filename_prefix, "png", self.FOLDER, size)
         return {"ui": {"images": saved}, "result": (images,)}
@@ -50,7 +48,6 @@ class SaveImage(HostNode):
 class PreviewImage(SaveImage):
     REQUIRED = {"images": ("IMAGE", {})}
     FOLDER = "temp"
-    COMPRESSION = 1
 
     def run(self, images: Tensor, filename_prefix: str = "ComfyUI", **hidden: Any) -> UI:
         marks = "".join(random.choices(string.ascii_lowercase, k=5))  # noqa: S311 - a file name
@@ -113,9 +110,3 @@ class SaveAnimatedPNG(_SaveAnimated):
             chunks.add(b"comf", text.encode("latin-1"), after_idat=True)
         options: UI = {"pnginfo": chunks, "compress_level": compress_level}
         return self._save(images, filename_prefix, fps, "PNG", moves=True, **options)
-
-
-def _png(image: Tensor, chunks: PngInfo, compression: int) -> bytes:
-    buffer = io.BytesIO()
-    eight_bit(image).save(buffer, "PNG", pnginfo=chunks, compress_level=compression)
-    return buffer.getvalue()
