@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import sqlite3
 import time
@@ -18,7 +17,7 @@ from visioncraft.visioncraft_core.store.store import Store, key_of
 
 from bench.measure import Report, in_turns
 from bench.ready_server import ReadyServer
-from bench.test_calls import FOX
+from bench.test_calls import FOX, run_node
 
 pytestmark = pytest.mark.bench
 
@@ -47,7 +46,7 @@ def test_repeat(report: Report, server: ReadyServer, profile: Callable[..., str]
     before = server.connections()
 
     def repeat() -> None:
-        asyncio.run(GenerateXL().run(server=name, seed=0, **FOX))
+        run_node(GenerateXL, name, seed=0, **FOX)
 
     repeat()
     (empty,) = in_turns([repeat], 20)
