@@ -18,6 +18,7 @@ from support.timing import HANG
 PLAN = [
     "visioncraft_core/errors.py",
     "visioncraft_core/urls.py",
+    "visioncraft_core/json_limits.py",
     "visioncraft_core/cancellation.py",
     "visioncraft_core/background.py",
     "visioncraft_core/atomic.py",

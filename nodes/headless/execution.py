@@ -162,8 +162,11 @@ class Run:
 def _explained(error: Exception, node: Node) -> VisionCraftError:
     if isinstance(error, VisionCraftError):
         return error
+    # Of the system's errors without the path, which names a user.
+    words = error.strerror if isinstance(error, OSError) else str(error)
+    reason = words or type(error).__name__
     return WorkflowError(
-        f"{node.class_type} (#{node.id}) failed: {error or type(error).__name__}.",
+        f"{node.class_type} (#{node.id}) failed: {reason.rstrip('.')}.",
         "Check its inputs and run again.",
     )
 

@@ -100,7 +100,7 @@ def _constant_problem(
             if isinstance(value, kind):
                 return f"{name} must be text, not {called}"
     if isinstance(type_name, list):
-        known = judged or value in type_name
+        known = value in type_name or (judged and isinstance(value, str))
         return "" if known else f"{name} is {value}, which is not one of its choices"
     if conversion := _CONVERSIONS.get(type_name):
         try:

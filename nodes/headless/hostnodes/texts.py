@@ -7,9 +7,11 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from ....visioncraft_core.errors import WorkflowError
 from .. import folders
 from .base import UI, HostNode
 
+LONGEST_TEXT = 10_000_000  # characters; that of a model has 1,000,000 at most
 NUMBER = {"min": -sys.maxsize, "max": sys.maxsize}
 
 
@@ -60,6 +62,14 @@ class StringConcatenate(HostNode):
     }
 
     def run(self, string_a: str, string_b: str, delimiter: str) -> tuple[str]:
+        """Raises WorkflowError for a text that is too long: forty of these nodes that double what
+        they are given fill any memory."""
+        length = len(string_a) + len(delimiter) + len(string_b)
+        if length > LONGEST_TEXT:
+            raise WorkflowError(
+                f"A text of {length} characters is more than a run without ComfyUI joins.",
+                f"Keep it below {LONGEST_TEXT}.",
+            )
         return (delimiter.join((string_a, string_b)),)
 
 
