@@ -30,6 +30,7 @@ class PreviewAny(HostNode):
 
 class _Primitive(HostNode):
     RETURN_TYPES = ("STRING",)
+    ONLY_TEXT = True
 
     def run(self, value: Any) -> tuple[Any]:
         return (value,)
@@ -55,6 +56,7 @@ class PrimitiveFloat(_Primitive):
 
 class StringConcatenate(HostNode):
     RETURN_TYPES = ("STRING",)
+    ONLY_TEXT = True
     REQUIRED = {
         "string_a": ("STRING", {"multiline": True}),
         "string_b": ("STRING", {"multiline": True}),

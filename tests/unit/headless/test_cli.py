@@ -297,17 +297,52 @@ def test_a_prefix_that_cannot_work_is_told_before_anything_is_sent(
     assert len(err) < 300
 
 
-def test_a_prefix_that_comes_over_a_link_is_judged_when_it_is_known(
+def test_a_prefix_that_texts_come_to_is_told_before_anything_is_sent(
     capsys: pytest.CaptureFixture[str],
 ):
-    linked = {"images": ["1", 0], "filename_prefix": ["2", 0]}
+    joined = {"string_a": ["2", 0], "string_b": "/b", "delimiter": ""}
     graph = {
         "1": XL,
-        "2": {"class_type": "PrimitiveString", "inputs": {"value": "../b"}},
-        "3": {"class_type": "SaveImage", "inputs": linked},
+        "2": {"class_type": "PrimitiveString", "inputs": {"value": ".."}},
+        "3": {"class_type": "StringConcatenate", "inputs": joined},
+        "4": {
+            "class_type": "SaveImage",
+            "inputs": {"images": ["1", 0], "filename_prefix": ["3", 0]},
+        },
     }
-    assert main(["run", written(graph)]) == 1
-    assert "filename prefix leads outside the output folder" in capsys.readouterr().err
+    with Sandbox() as sandbox:
+        assert main(["run", written(graph), "--server", sandbox.url]) == 2
+        assert not sandbox.requests
+    assert 'filename_prefix "../b" leads outside the output folder' in capsys.readouterr().err
+
+
+def test_texts_that_double_for_ever_are_told_before_anything_is_sent(
+    capsys: pytest.CaptureFixture[str],
+):
+    graph: dict[str, Any] = {
+        "0": {"class_type": "PrimitiveString", "inputs": {"value": "0123456789"}}
+    }
+    for number in range(1, 41):
+        twice = {"string_a": [str(number - 1), 0], "string_b": [str(number - 1), 0]}
+        inputs = {**twice, "delimiter": ""}
+        graph[str(number)] = {"class_type": "StringConcatenate", "inputs": inputs}
+    graph["41"] = {"class_type": "PreviewAny", "inputs": {"source": ["40", 0]}}
+    assert main(["run", written(graph)]) == 2
+    assert re.match("Error: .* characters", capsys.readouterr().err)
+
+
+def test_a_prefix_that_is_known_too_late_loses_no_picture(caplog: pytest.LogCaptureFixture):
+    graph = {
+        "1": XL,
+        "2": {"class_type": "PreviewAny", "inputs": {"source": "../b"}},
+        "3": {
+            "class_type": "SaveImage",
+            "inputs": {"images": ["1", 0], "filename_prefix": ["2", 0]},
+        },
+    }
+    assert main(["run", written(graph)]) == 0
+    assert Path("output/ComfyUI_00001_.png").exists()
+    assert "A filename prefix leads outside the output folder" in caplog.text
 
 
 @pytest.mark.parametrize(
