@@ -19,6 +19,7 @@ PLAN = [
     "visioncraft_core/errors.py",
     "visioncraft_core/urls.py",
     "visioncraft_core/json_limits.py",
+    "visioncraft_core/plain_text.py",
     "visioncraft_core/cancellation.py",
     "visioncraft_core/background.py",
     "visioncraft_core/atomic.py",

@@ -117,8 +117,9 @@ class Run:
     def _require_key(self) -> None:
         # In ComfyUI the first node that needs it says so; here nothing has to run for that.
         for node in (self._workflow.nodes[node_id] for node_id in self.needed):
-            if hasattr(self._classes[node.class_type], "REQUEST") and "server" not in node.inputs:
-                with_key(selected_profile(""))
+            server = node.inputs.get("server", "")
+            if hasattr(self._classes[node.class_type], "REQUEST") and isinstance(server, str):
+                with_key(selected_profile(server))
 
     async def execute(self) -> None:
         """Runs everything needed. A failure stops what depends on it; the rest, which may be paid,

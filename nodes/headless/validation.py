@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...visioncraft_core.errors import WorkflowError
+from ..widgets import SERVER
+from .canvas.widget_values import WIDGET_TYPES
 from .canvas.workflow import Link, Node, Workflow
 
 _CONVERSIONS: dict[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
@@ -107,6 +109,11 @@ def _constant_problem(
             value = node.inputs[name] = _converted(value, conversion)
         except (TypeError, ValueError, OverflowError):
             return f"{name} must be a {type_name}, got {value}"
+    elif not (
+        type_name in {*WIDGET_TYPES, "*"} or (type_name == SERVER and isinstance(value, str))
+    ):
+        # ComfyUI gives it to the node, which would fail when others are paid. A server has a name.
+        return f"{name} takes a link from a node, not a value"
     if judged:
         return ""
     low, high = options.get("min"), options.get("max")

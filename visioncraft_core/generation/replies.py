@@ -19,6 +19,7 @@ from typing import Any
 from ..errors import JobFailed
 from ..http.call import Response
 from ..media.images import sniff
+from ..plain_text import plain
 from .service_errors import (
     FAILURE_WORDS,
     ErrorResponse,
@@ -85,8 +86,6 @@ _TURN_ENDS = re.compile(r"<\|(?:eot_id|im_end|end|return|endoftext)\|>|<end_of_t
 _THOUGHTS = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 
 _ADDRESS = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-# What stops a file from being written, moves a terminal's cursor or turns the reading direction.
-_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 Reply = FilesReply | TextReply | JobReply
 
@@ -229,7 +228,7 @@ def _words(answer: dict[str, Any]) -> TextReply | None:
         if text:
             names = ("chat_id", "chatId", "chatCode", "chat_code", "id")
             chat_id = next((str(answer[n]) for n in names if _is_id(answer.get(n))), "")
-            return TextReply(text, _UNFIT.sub("", chat_id[:LONGEST_NAME]), thoughts)
+            return TextReply(text, plain(chat_id[:LONGEST_NAME]), thoughts)
     return None
 
 
@@ -273,9 +272,9 @@ def _content(message: Any) -> tuple[str, str]:
         message = "".join(_part_text(part) for part in message[:MOST_ENTRIES])
     if not isinstance(message, str):
         return "", ""
-    text = _UNFIT.sub("", message[:LONGEST_TEXT]).strip()
+    text = plain(message[:LONGEST_TEXT]).strip()
     text, more = _without_thoughts(_own_turn(text))
-    thoughts = _UNFIT.sub("", f"{thoughts[:LONGEST_TEXT]}\n{more}").strip()
+    thoughts = plain(f"{thoughts[:LONGEST_TEXT]}\n{more}").strip()
     return _unmarked(text), thoughts
 
 

@@ -93,6 +93,6 @@ class SaveText(HostNode):
                 content = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
         # Its names have no "_" at the end; there ComfyUI always counts 1 and writes over it.
         saved = folders.current.get().save(
-            [content.encode()], filename_prefix, format, "output", (1, 1), tail=""
+            [content.encode("utf-8", "replace")], filename_prefix, format, "output", (1, 1), tail=""
         )
         return {"ui": {"text": [text], "files": saved}, "result": (text,)}
