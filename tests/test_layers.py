@@ -20,6 +20,8 @@ PLAN = [
     "visioncraft_core/urls.py",
     "visioncraft_core/spelling.py",
     "visioncraft_core/version.py",
+    "visioncraft_core/json_limits.py",
+    "visioncraft_core/plain_text.py",
     "visioncraft_core/cancellation.py",
     "visioncraft_core/background.py",
     "visioncraft_core/atomic.py",

@@ -19,9 +19,12 @@ from ...visioncraft_core.generation.context import OnProgress
 from .. import comfy
 from ..server import selected_profile, with_key
 from . import folders, prefixes
+from .canvas.graph import in_order
 from .canvas.workflow import Link, Node, Workflow
 from .folders import Folders, Saved
 from .validation import needed_nodes, require_torch, validate
+
+MOST_CHARACTERS = 20_000_000  # of all texts that are known before the run
 
 _running: ContextVar[Node] = ContextVar("node")
 
@@ -86,13 +89,39 @@ class Run:
         self.uses_torch = require_torch(self._workflow, self._classes, self.needed)
         self._require_key()
         self._folders.prepare()
-        prefixes.refuse_unusable(self._workflow, self.needed, self._folders)
+        prefixes.refuse_unusable(self._workflow, self.needed, self._folders, self._known_texts())
+
+    def _known_texts(self) -> dict[Link, str]:
+        """What comes out of nodes that only write or join texts, by its link.
+
+        Raises WorkflowError where these together would fill the memory.
+        """
+        known: dict[Link, str] = {}
+        room = MOST_CHARACTERS
+        nodes = {node_id: self._workflow.nodes[node_id] for node_id in self.needed}
+        for node_id in in_order(nodes):
+            cls: Any = self._classes[nodes[node_id].class_type]
+            if not getattr(cls, "ONLY_TEXT", False):
+                continue
+            given = {name: nodes[node_id].inputs[name] for name in cls.REQUIRED}
+            if all(not isinstance(value, Link) or value in known for value in given.values()):
+                values = {n: known[v] if isinstance(v, Link) else v for n, v in given.items()}
+                text = str(cls().run(**values)[0])
+                room -= len(text)
+                if room < 0:
+                    raise WorkflowError(
+                        f"The workflow joins texts to more than {MOST_CHARACTERS} characters.",
+                        "Nothing was run; join fewer of them.",
+                    )
+                known[Link(node_id, 0)] = text
+        return known
 
     def _require_key(self) -> None:
         # In ComfyUI the first node that needs it says so; here nothing has to run for that.
         for node in (self._workflow.nodes[node_id] for node_id in self.needed):
-            if hasattr(self._classes[node.class_type], "REQUEST") and "server" not in node.inputs:
-                with_key(selected_profile(""))
+            server = node.inputs.get("server", "")
+            if hasattr(self._classes[node.class_type], "REQUEST") and isinstance(server, str):
+                with_key(selected_profile(server))
 
     async def execute(self) -> None:
         """Runs everything needed. A failure stops what depends on it; the rest, which may be paid,
@@ -164,8 +193,11 @@ class Run:
 def _explained(error: Exception, node: Node) -> VisionCraftError:
     if isinstance(error, VisionCraftError):
         return error
+    # Of the system's errors without the path, which names a user.
+    words = error.strerror if isinstance(error, OSError) else str(error)
+    reason = words or type(error).__name__
     return WorkflowError(
-        f"{node.class_type} (#{node.id}) failed: {error or type(error).__name__}.",
+        f"{node.class_type} (#{node.id}) failed: {reason.rstrip('.')}.",
         "Check its inputs and run again.",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
@@ -24,8 +25,11 @@ FolderType = Literal["output", "temp"]
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 PREVIEWS = "previews"
+USUAL_PREFIX = "ComfyUI"
 LONGEST_NAME = 255  # bytes, on every usual disk
 LONGEST_ENDING = "_00001_.webp"
+
+log = logging.getLogger("visioncraft")
 
 current: ContextVar[Folders] = ContextVar("folders")
 
@@ -108,19 +112,17 @@ class Folders:
         size: tuple[int, int],
         tail: str = "_",
     ) -> list[Saved]:
-        """Writes files named `prefix_00001_.suffix` and on, as ComfyUI counts. Raises SaveFailed.
+        """Writes files named `prefix_00001_.suffix` and on, as ComfyUI counts, and under the usual
+        prefix where `prefix` cannot be used. Raises SaveFailed.
 
         `prefix` may hold folders and %year% %month% %day% %hour% %minute% %second% %width%
         %height% %batch_num%; `size` is width and height in pixels.
         """
-        try:
-            folder, name, subfolder = self._target(prefix, folder_type, size)
-        except ValueError as problem:
-            raise SaveFailed(
-                f"A result could not be saved: its filename prefix {problem}.",
-                "Use a plain name, with folders in front at most.",
-                charged="yes",
-            ) from None
+        if problem := self.prefix_problem(prefix, folder_type, size):
+            # It came by a link, and what it names may be paid.
+            log.warning('A filename prefix %s, so "%s" is used instead.', problem, USUAL_PREFIX)
+            prefix = USUAL_PREFIX
+        folder, name, subfolder = self._target(prefix, folder_type, size)
         with self.writing:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -142,13 +144,15 @@ class Folders:
                 ) from None
         return [Saved(path, subfolder, folder_type) for path in paths]
 
-    def prefix_problem(self, prefix: str) -> str:
+    def prefix_problem(
+        self, prefix: str, folder_type: FolderType = "output", size: tuple[int, int] = (1, 1)
+    ) -> str:
         """Why no result can be saved under `prefix`, as the end of a sentence; "" where one can.
 
-        Knows no size yet, and reckons with the longest ending that a node gives.
+        Reckons with the longest ending that a node gives.
         """
         try:
-            folder, name, subfolder = self._target(prefix, "output", (1, 1))
+            folder, name, subfolder = self._target(prefix, folder_type, size)
             for part in (*Path(subfolder).parts, name + LONGEST_ENDING):
                 if len(os.fsencode(part)) > LONGEST_NAME:
                     return f"is too long: a file name ends at {LONGEST_NAME} bytes"
@@ -188,7 +192,7 @@ def _filled(prefix: str, size: tuple[int, int]) -> str:
     now = time.strftime("%Y %m %d %H %M %S").split()
     values = dict(zip(("year", "month", "day", "hour", "minute", "second"), now, strict=True))
     values |= {"width": str(size[0]), "height": str(size[1])}
-    return re.sub(r"%(\w+)%", lambda m: values.get(m[1], m[0]), prefix) or "ComfyUI"
+    return re.sub(r"%(\w+)%", lambda m: values.get(m[1], m[0]), prefix) or USUAL_PREFIX
 
 
 def _next_number(folder: Path, name: str, tail: str) -> int:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -57,10 +57,17 @@ def fill(workflow: Workflow, now: datetime | None = None) -> None:
             node.inputs[PREFIX] = _filled(prefix, states, now)
 
 
-def refuse_unusable(workflow: Workflow, needed: Iterable[str], folders: Folders) -> None:
-    """Raises WorkflowError for a prefix under which a result, once paid, could not be saved."""
+def refuse_unusable(
+    workflow: Workflow, needed: Iterable[str], folders: Folders, texts: Mapping[Link, str]
+) -> None:
+    """Raises WorkflowError for a prefix under which a result, once paid, could not be saved.
+
+    `texts` are those that are known before the run and arrive by a link.
+    """
     for node in (workflow.nodes[node_id] for node_id in needed):
         prefix = node.inputs.get(PREFIX)
+        if isinstance(prefix, Link):
+            prefix = texts.get(prefix)
         if isinstance(prefix, str) and (problem := folders.prefix_problem(prefix)):
             raise WorkflowError(
                 f'{node.label}: {PREFIX} "{clip(prefix, LONGEST_SHOWN)}" {problem}.',

@@ -16,7 +16,9 @@ from ...visioncraft_core.errors import ConfigError, WorkflowError, clip
 from ...visioncraft_core.spelling import did_you_mean, nearest
 from .. import comfy
 from ..server import selected_profile
+from ..widgets import SERVER
 from .canvas.graph import listed
+from .canvas.widget_values import WIDGET_TYPES
 from .canvas.workflow import Link, Node, Workflow
 
 _CONVERSIONS: dict[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
@@ -166,13 +168,18 @@ def _constant_problem(
             if isinstance(value, kind):
                 return f"{name} must be text, not {called}"
     if isinstance(type_name, list):
-        known = judged or value in type_name
+        known = value in type_name or (judged and isinstance(value, str))
         return "" if known else f"{name} is {value}, which is not one of its choices"
     if conversion := _CONVERSIONS.get(type_name):
         try:
             value = node.inputs[name] = _converted(value, conversion)
         except (TypeError, ValueError, OverflowError):
             return f"{name} must be a {type_name}, got {value}"
+    elif not (
+        type_name in {*WIDGET_TYPES, "*"} or (type_name == SERVER and isinstance(value, str))
+    ):
+        # ComfyUI gives it to the node, which would fail when others are paid. A server has a name.
+        return f"{name} takes a link from a node, not a value"
     if judged:
         return ""
     low, high = options.get("min"), options.get("max")

@@ -18,6 +18,7 @@ from support.clients import PATIENT
 from support.pictures import gradient, png_of
 from support.raw_server import answering, raw
 from visioncraft.visioncraft_core import Chat, Client, GenerateXL, Profile, Secret
+from visioncraft.visioncraft_core.errors import UnknownAnswer
 
 PNG = png_of(gradient(8, 8))
 INLINE = base64.b64encode(PNG).decode()
@@ -113,3 +114,16 @@ def test_a_lawful_answer_is_understood_and_paid_once(**given_: Any):
 @lawful
 def test_two_thousand_lawful_answers(**given_: Any):
     assert_understood_and_paid_once(**given_)
+
+
+def test_an_answer_that_is_too_large_to_read_is_kept_and_paid_once(home: Path):
+    body = b'{"a":[' + b"1," * 2_700_000 + b"1]}"
+    head = (
+        f"HTTP/1.1 200 X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with raw(answering(head.encode() + body)) as server:
+        profile = Profile("t", server.url, Secret("vc-0123456789"), PATIENT)
+        for _ in range(2):
+            with Client(profile, home=home) as client, pytest.raises(UnknownAnswer):
+                client.send(PICTURE)
+        assert server.connections == 1

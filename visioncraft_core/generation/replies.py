@@ -18,7 +18,9 @@ from typing import Any
 
 from ..errors import JobFailed
 from ..http.call import Response
+from ..json_limits import json_cost
 from ..media.images import sniff
+from ..plain_text import plain
 from .service_errors import (
     FAILURE_WORDS,
     ErrorResponse,
@@ -27,9 +29,10 @@ from .service_errors import (
     reports_failure,
 )
 
-MOST_CONTAINERS = 100_000
+MOST_COST = 256 * 2**20  # bytes in memory; 64 MiB of base64 come to half of it
 DEEPEST = 32
 MOST_ENTRIES = 1000
+TOO_DEEP = "parts that are nested too deep"
 LONGEST_NAME = 300
 LONGEST_TEXT = 1_000_000  # characters; a model writes some thousands
 
@@ -84,9 +87,7 @@ _TURN_BEGINS = re.compile(
 _TURN_ENDS = re.compile(r"<\|(?:eot_id|im_end|end|return|endoftext)\|>|<end_of_turn>|</s>")
 _THOUGHTS = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 
-_ADDRESS = re.compile(r"\s*(?!data:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-# What stops a file from being written, moves a terminal's cursor or turns the reading direction.
-_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+_ADDRESS = re.compile(r"\s{0,99}(?!data:)[a-z][a-z0-9+.-]{0,30}:", re.IGNORECASE)
 
 Reply = FilesReply | TextReply | JobReply
 
@@ -134,32 +135,39 @@ def parse_names(response: Response, mask: Callable[[str], str] = str) -> list[st
     error_response.raise_for_error(names)
     if not (isinstance(names, list) and names and all(_is_plain(n) for n in names)):
         raise error_response.invalid("sent something other than a list of names")
-    return list(dict.fromkeys(map(mask, names)))
+    return list(dict.fromkeys(map(mask, dict.fromkeys(names))))
 
 
 def _answer(response: Response, error_response: ErrorResponse) -> Any:
     """The JSON in `response`; raises the error that its status or its look stands for."""
     try:
         return parse_json(response.body)
+    except ExcessiveJSON as error:
+        if response.is_success:
+            raise error_response.unknown(f"sent an answer with {error}") from None
+        raise error_response.without_words() from None
     except ValueError:
         raise error_response.without_words() from None
 
 
+class ExcessiveJSON(ValueError):
+    """JSON that would take more memory than is safe, or is nested too deep. `str` names it."""
+
+
 def parse_json(content: bytes) -> Any:
-    """JSON from a stranger: UTF-8, -16 or -32, not too deep. NaN and infinities, which some write
-    though JSON has none, become None. Raises ValueError."""
-    # Small brackets become large objects: 16 MiB of them would take 400 MB.
-    if content.count(b"[") + content.count(b"{") > MOST_CONTAINERS:
-        raise ValueError("too many parts")
+    """JSON from a stranger: UTF-8, -16 or -32. NaN and infinities, which some write though JSON has
+    none, become None. Raises ValueError, of which ExcessiveJSON says nothing against the form."""
+    if json_cost(content) > MOST_COST:
+        raise ExcessiveJSON("more parts or wider text than is safe to read")
     try:
         answer = json.loads(content, parse_constant=lambda _: None, parse_float=_finite)
     except RecursionError:
-        raise ValueError("too deep") from None
+        raise ExcessiveJSON(TOO_DEEP) from None
     level, depth = [answer], 0
     while level:
         depth += 1
         if depth > DEEPEST:
-            raise ValueError("too deep")
+            raise ExcessiveJSON(TOO_DEEP)
         held = [e for e in level if isinstance(e, dict | list)]
         level = [e for h in held for e in (h.values() if isinstance(h, dict) else h)]
     return answer
@@ -184,7 +192,7 @@ def _understood(answer: Any) -> Reply | None:
     if files := _made(answer):
         return replace(files, note=note)
     failed = reports_failure(answer) or names_error(answer)
-    if _is_id(job := answer.get("job_id")) and not failed:
+    if _is_id(job := answer.get("job_id")) and len(str(job)) <= LONGEST_NAME and not failed:
         return JobReply(str(job))
     if text := _words(answer):
         return replace(text, note=note)
@@ -229,7 +237,7 @@ def _words(answer: dict[str, Any]) -> TextReply | None:
         if text:
             names = ("chat_id", "chatId", "chatCode", "chat_code", "id")
             chat_id = next((str(answer[n]) for n in names if _is_id(answer.get(n))), "")
-            return TextReply(text, _UNFIT.sub("", chat_id[:LONGEST_NAME]), thoughts)
+            return TextReply(text, plain(chat_id[:LONGEST_NAME]), thoughts)
     return None
 
 
@@ -273,9 +281,9 @@ def _content(message: Any) -> tuple[str, str]:
         message = "".join(_part_text(part) for part in message[:MOST_ENTRIES])
     if not isinstance(message, str):
         return "", ""
-    text = _UNFIT.sub("", message[:LONGEST_TEXT]).strip()
+    text = plain(message[:LONGEST_TEXT]).strip()
     text, more = _without_thoughts(_own_turn(text))
-    thoughts = _UNFIT.sub("", f"{thoughts[:LONGEST_TEXT]}\n{more}").strip()
+    thoughts = plain(f"{thoughts[:LONGEST_TEXT]}\n{more}").strip()
     return _unmarked(text), thoughts
 
 

@@ -126,7 +126,7 @@ def _from_pillow(content: bytes, kind: FileKind | None) -> Animation:
         apart = kind == "png" and bool(image.info.get("default_image"))
         for frame in islice(ImageSequence.Iterator(image), int(apart), None):
             if frames.full:
-                left_out = max(1, _frame_count(image, content) - frames.room)
+                left_out = max(1, frame_count(image, content) - frames.room)
                 break
             file.deadline.check()
             check_size(frame.size)
@@ -161,7 +161,7 @@ def _on_white(frame: Image.Image) -> tuple[Pixels, bool]:
     return pixels, transparent
 
 
-def _frame_count(image: Image.Image, content: bytes) -> int:
+def frame_count(image: Image.Image, content: bytes) -> int:
     """How many frames there are, or a little fewer if the file is damaged further on."""
     if image.format == "GIF":  # Pillow would count by decoding all that was decoded once more
         count = 0
@@ -208,7 +208,7 @@ def _from_mp4(content: bytes) -> Animation:
 
 def _pixels(frame: VideoFrame, width: int, height: int) -> Pixels:
     """The colours of `frame` where they lie: `to_ndarray` would copy them."""
-    plane = frame.reformat(format="rgb24", width=width, height=height).planes[0]
+    plane: Any = frame.reformat(format="rgb24", width=width, height=height).planes[0]
     lines = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)
     return lines[:, : 3 * width].reshape(height, width, 3)
 

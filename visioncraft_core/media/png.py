@@ -84,7 +84,7 @@ def _compressed(rows: Rows) -> list[bytes]:
         # Pieces end at a whole byte, so that they can be joined.
         end = zlib.Z_FINISH if top == tops[-1] else zlib.Z_SYNC_FLUSH
         content = compressor.compress(filtered) + compressor.flush(end)
-        return content, zlib.adler32(filtered), filtered.nbytes
+        return content, zlib.adler32(filtered.data), filtered.nbytes
 
     pieces = parallel_map(piece, tops, min(MOST_THREADS, os.cpu_count() or 1))
     checksum = _joined((adler, size) for _, adler, size in pieces)

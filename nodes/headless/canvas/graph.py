@@ -65,14 +65,24 @@ def listed(words: Iterable[str], room: int = 150, between: str = ", ") -> str:
 
 def refuse_cycle(nodes: Mapping[str, Node]) -> None:
     """Raises WorkflowProblem where links lead back to the node that they came from."""
-    origins = {
-        node.id: [value.node for value in node.inputs.values() if isinstance(value, Link)]
-        for node in nodes.values()
-    }
     try:
-        TopologicalSorter(origins).prepare()
+        _sorter(nodes).prepare()
     except CycleError as error:
         raise cycle_problem(error.args[1]) from None
+
+
+def in_order(nodes: Mapping[str, Node]) -> Iterable[str]:
+    """The ids of `nodes`, each after those that feed it."""
+    return _sorter(nodes).static_order()
+
+
+def _sorter(nodes: Mapping[str, Node]) -> TopologicalSorter[str]:
+    return TopologicalSorter(
+        {
+            node.id: [value.node for value in node.inputs.values() if isinstance(value, Link)]
+            for node in nodes.values()
+        }
+    )
 
 
 def cycle_problem(ids: list[str]) -> WorkflowProblem:

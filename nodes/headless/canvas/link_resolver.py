@@ -52,6 +52,10 @@ class OutputRef:
     wanted: str
 
 
+# What arrives where an earlier trace came by: many inputs may hang on the same reroutes.
+Traced = dict[InputRef | OutputRef, Any]
+
+
 @dataclass(frozen=True)
 class CanvasNodeState:
     """What a node shows on the canvas, whether it runs or not. No title: it has its type's."""
@@ -72,10 +76,11 @@ def resolve_links(
     refuse_unknown([(placed.id, placed.node.type) for placed in running], types)
     notes: list[str] = []
     nodes: dict[str, Node] = {}
+    traced: Traced = {}
     for placed in running:
         if placed.id in nodes:
             raise WorkflowProblem(f"two nodes have the id {placed.id}.")
-        nodes[placed.id] = _node(placed, notes)
+        nodes[placed.id] = _node(placed, notes, traced)
     return nodes, [_state(placed) for placed in everything], notes
 
 
@@ -105,14 +110,14 @@ def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
         )
 
 
-def _node(placed: PlacedNode, notes: list[str]) -> Node:
+def _node(placed: PlacedNode, notes: list[str], traced: Traced) -> Node:
     values = placed.widgets
     slots = {slot.name: slot for slot in placed.slots}
     lost = lost_values(placed.inputs, placed.node.widgets_values)
     placed.scope.types.refuse_further(placed.node.type, placed.id, placed.node.widgets_values)
     inputs: dict[str, Any] = {}
     for name, declared in placed.inputs.items():
-        fed = _trace(InputRef(placed, slots[name]))
+        fed = _trace(InputRef(placed, slots[name]), traced)
         if fed is not NO_VALUE:
             inputs[name] = fed
         elif name in values:
@@ -138,23 +143,27 @@ def _state(placed: PlacedNode) -> CanvasNodeState:
     )
 
 
-def _trace(ref: InputRef) -> Any:
+def _trace(ref: InputRef, traced: Traced) -> Any:
     """The Link or the value that arrives at an input; NO_VALUE where nothing does."""
     step: Any = ref
-    seen: dict[tuple[str, Slot | int], None] = {}  # in this order
-    while isinstance(step, InputRef | OutputRef):
-        node = step.placed.id
-        if (node, step.slot) in seen:
-            ids = list(dict.fromkeys(each for each, _ in seen))
+    seen: dict[InputRef | OutputRef, None] = {}  # in this order
+    while isinstance(step, InputRef | OutputRef) and step not in traced:
+        if step in seen:
+            ids = list(dict.fromkeys(each.placed.id for each in seen))
+            node = step.placed.id
             raise cycle_problem([*ids[ids.index(node) :], node])
         if step.placed.node.type == PRIMITIVE and len(seen) > 1:
             # It writes into the widgets it is linked to itself, not through a reroute and not
             # across the border of a subgraph: an instance shows its value, but the node inside
             # keeps its own (PrimitiveNode.applyToGraph; seen in front ends 1.49 and 1.58).
-            return NO_VALUE
-        seen[node, step.slot] = None
+            step = NO_VALUE
+            break
+        seen[step] = None
         step = _back(step) if isinstance(step, InputRef) else _inside(step)
-    return step
+    found = traced[step] if isinstance(step, InputRef | OutputRef) else step
+    # Without the ends: a primitive gives something else to what is linked to itself.
+    traced |= {each: found for each in list(seen)[1:] if each.placed.node.type != PRIMITIVE}
+    return found
 
 
 def _back(ref: InputRef) -> Any:

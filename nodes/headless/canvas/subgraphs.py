@@ -67,25 +67,25 @@ class Scope:
         for given in (named, _quarantined(host.node)):
             values |= _set((n, value) for n, value in given.items() if n in sources)
         for node, name, value in self._proxied():
-            values |= dict.fromkeys(self._ports(node, name), value)
-        for (owner, name), value in host.scope.overrides.items():
-            if owner == host.node.id:
-                values |= {port: value for port, (_, own) in sources.items() if name in (port, own)}
+            values |= dict.fromkeys(self._ports.get((node, name), ()), value)
+        outside = host.scope.overrides.get(host.node.id, {})
+        for port, (_, own) in sources.items() if outside else ():
+            values |= {port: outside[name] for name in (port, own) if name in outside}  # noqa: B035
         return values
 
     @cached_property
-    def overrides(self) -> dict[tuple[str, str], Any]:
-        """Values that the instance keeps for inner widgets which are no inputs of the subgraph."""
-        found = {
-            (node, name): value
-            for node, name, value in self._proxied()
-            if not self._ports(node, name)
-        }
-        if self.host:
+    def overrides(self) -> dict[str, dict[str, Any]]:
+        """Values that the instance keeps for inner widgets which are no inputs of the subgraph, by
+        the inner node's id."""
+        found: dict[str, dict[str, Any]] = {}
+        for node, name, value in self._proxied():
+            if (node, name) not in self._ports:
+                found.setdefault(node, {})[name] = value
+        if self.host and (given := self.host.scope.overrides.get(self.host.node.id)):
             # An outer instance may show a widget that this one only passes on.
-            for (owner, name), value in self.host.scope.overrides.items():
-                if owner == self.host.node.id:
-                    found |= {entry: value for entry in self._proxies if entry[1] == name}
+            for node, name in self._proxies:
+                if name in given:
+                    found.setdefault(node, {})[name] = given[name]
         return found
 
     @cached_property
@@ -114,21 +114,21 @@ class Scope:
             if value is not None:
                 yield node, name, value
 
-    def _ports(self, node: str, name: str) -> list[str]:
+    @cached_property
+    def _ports(self) -> dict[tuple[str, str], list[str]]:
         """The inputs of the instance that a proxy stands for."""
-        return [
-            port
-            for port, (inner, widget) in self.promoted.items()
-            if (node, name) in ((OWN_INPUT, port), (inner.node.id, widget))
-        ]
+        found: dict[tuple[str, str], list[str]] = {}
+        for port, (inner, widget) in self.promoted.items():
+            for proxy in {(OWN_INPUT, port), (inner.node.id, widget)}:
+                found.setdefault(proxy, []).append(port)
+        return found
 
     def _first_widget(self, port: SubgraphPort) -> tuple[PlacedNode, str] | None:
         for name in port.links:
             link = self.canvas.links.get(name)
             target = self.nodes.get(link.target) if link else None
-            for slot in target.slots if target else ():
-                if target and slot.link == name and slot.is_widget:
-                    return target, slot.name
+            if target and (slot := target.widget_slots.get(name)):
+                return target, slot.name
         return None
 
 
@@ -168,13 +168,17 @@ class PlacedNode:
         return (*(Slot(name, kind, links.get(name), w) for name, kind, w in declared), *extra)
 
     @cached_property
+    def widget_slots(self) -> dict[str, Slot]:
+        """The inputs that are widgets, by the link that arrives there; of several the first."""
+        return {slot.link: slot for slot in reversed(self.slots) if slot.link and slot.is_widget}
+
+    @cached_property
     def widgets(self) -> dict[str, Any]:
         """The values of its widgets, without what links bring."""
         node = self.node
         if self.child:
             return self.child.host_values
-        given = self.scope.overrides.items()
-        set_outside = {name: value for (owner, name), value in given if owner == node.id}
+        set_outside = self.scope.overrides.get(node.id, {})
         if node.type == PRIMITIVE:
             saved = node.widgets_values if isinstance(node.widgets_values, list) else []
             found = [*set_outside.values(), *saved]

@@ -19,6 +19,7 @@ from ....visioncraft_core.spelling import did_you_mean
 from .canvas import is_canvas, key, read_canvas
 from .graph import LONGEST_NAME, Link, Node, WorkflowProblem, listed, refuse_cycle
 from .link_resolver import CanvasNodeState, refuse_unknown, resolve_links
+from .subgraphs import MAX_NODES
 from .widget_values import LEFT_TO_NODE, Input, NodeTypes, only_in_comfyui
 from .workflow_file import OTHER_FILE, json_of, read_json, refuse_depth
 
@@ -168,6 +169,8 @@ def _api_nodes(content: object, types: NodeTypes) -> dict[str, Node]:
     ):
         raise WorkflowProblem("this JSON is not a workflow.", OTHER_FILE)
     members = _by_id(content)
+    if len(members) > MAX_NODES:
+        raise WorkflowProblem(f"it has more than {MAX_NODES} nodes.")
     refuse_unknown([(name, member["class_type"]) for name, member in members.items()], types)
     return {name: _api_node(name, member, types) for name, member in members.items()}
 

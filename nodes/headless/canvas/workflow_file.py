@@ -6,17 +6,20 @@ Knows files, where they hold text, and JSON; does not know what a workflow is.
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import struct
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image
 
+from ....visioncraft_core.json_limits import json_cost
 from ....visioncraft_core.media.images import FileKind, sniff
 from .graph import WorkflowProblem
 
@@ -24,8 +27,10 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MATROSKA_SIGNATURE = b"\x1a\x45\xdf\xa3"  # of WebM, too
 MAX_FILE_BYTES = 200 * 2**20
 MAX_TEXT_BYTES = 50 * 2**20
-MAX_PARTS = 2_000_000  # members and items: as Python objects each takes about 100 bytes
+MAX_COST = 128 * 2**20  # bytes in memory; hundreds of nodes with all their texts take 12 MiB
 MAX_DEPTH = 100
+TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"comf")  # the last one is SaveAnimatedPNG's
+LONGEST_KEYWORD = 80  # bytes, with the zero that ends it
 KEYWORDS = ("workflow", "prompt")  # in the order of the front end when a file is dropped on it
 
 OTHER_FILE = (
@@ -34,29 +39,39 @@ OTHER_FILE = (
 
 
 def read_json(path: Path) -> Any:
-    return json_of(_bytes(path))
+    with _opened(path) as file:
+        return _json_in(file)
 
 
 def json_of(content: bytes) -> Any:
-    if content.startswith(MATROSKA_SIGNATURE):
-        return _usable(_film_texts(content))
-    if kind := sniff(content):
-        return _usable(_TEXTS[kind](content))
+    return _json_in(io.BytesIO(content))
+
+
+def _json_in(file: BinaryIO) -> Any:
+    start = file.read(16)
+    file.seek(0)
+    if start.startswith(MATROSKA_SIGNATURE):
+        return _usable(_film_texts(file))
+    if kind := sniff(start):
+        return _usable(_TEXTS[kind](file))
+    content = file.read(MAX_TEXT_BYTES + 1)
+    # Windows editors put a byte order mark in front.
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if not content.strip():
+        raise WorkflowProblem("this file is empty.", OTHER_FILE)
+    return parse_json(content)
+
+
+def parse_json(content: bytes) -> Any:
+    """JSON in UTF-8, as long as it has the size of a workflow."""
+    if len(content) > MAX_TEXT_BYTES or json_cost(content) > MAX_COST:
+        raise WorkflowProblem("its JSON is too large to be a workflow.", OTHER_FILE)
     try:
-        # Windows editors put a byte order mark in front.
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8")
     except UnicodeDecodeError:
         raise WorkflowProblem(
             "this is neither text in UTF-8 nor a picture or film.", OTHER_FILE
         ) from None
-    if not text.strip():
-        raise WorkflowProblem("this file is empty.", OTHER_FILE)
-    return parse_json(text)
-
-
-def parse_json(text: str) -> Any:
-    if len(text) > MAX_TEXT_BYTES or text.count(",") + text.count("[") > MAX_PARTS:
-        raise WorkflowProblem("its JSON is too large to be a workflow.", OTHER_FILE)
     try:
         # Python writes NaN, which is no JSON; the front end takes it for null, too.
         return json.loads(text, object_pairs_hook=_members, parse_constant=lambda _: None)
@@ -98,7 +113,9 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _bytes(path: Path) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file, of which only what holds text is read."""
     try:
         if path.is_dir():
             raise WorkflowProblem("this is a folder.", "Name a workflow file in it.")
@@ -108,7 +125,8 @@ def _bytes(path: Path) -> bytes:
             raise WorkflowProblem(
                 f"this file is larger than {MAX_FILE_BYTES // 2**20} MB.", OTHER_FILE
             )
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except FileNotFoundError:
         raise WorkflowProblem(
             "there is no such file.", "Check the path and the spelling."
@@ -120,7 +138,7 @@ def _bytes(path: Path) -> bytes:
         ) from None
 
 
-def _usable(texts: Iterable[tuple[str, str]]) -> Any:
+def _usable(texts: Iterable[tuple[str, bytes]]) -> Any:
     """The first of the KEYWORDS whose text is JSON of an object, as the front end takes them."""
     found = dict(texts)
     problem = WorkflowProblem("this file contains no workflow.", OTHER_FILE)
@@ -135,37 +153,42 @@ def _usable(texts: Iterable[tuple[str, str]]) -> Any:
     raise problem
 
 
-def _png_texts(content: bytes) -> Iterator[tuple[str, str]]:
+def _png_texts(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     """Of all keywords that count the last text, unpacked only then."""
     last: dict[str, tuple[bytes, bytes]] = {}
-    at = len(PNG_SIGNATURE)
-    while at + 8 <= len(content):
-        length, kind = struct.unpack_from(">I4s", content, at)
-        if kind in (b"tEXt", b"zTXt", b"iTXt", b"comf"):  # the last one is SaveAnimatedPNG's
-            keyword, _, rest = content[at + 8 : at + 8 + length].partition(b"\0")
-            if (name := keyword.decode("latin-1")) in KEYWORDS:
+    file.seek(len(PNG_SIGNATURE))
+    while len(head := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", head)
+        end = file.tell() + length + 4
+        if kind in TEXT_CHUNKS:
+            start = file.read(min(length, LONGEST_KEYWORD))
+            if (name := start.partition(b"\0")[0].decode("latin-1")) in KEYWORDS:
+                rest = start[len(name) + 1 :] + file.read(length - len(start))
                 last[name] = (kind, rest)
-        at += length + 12
+        file.seek(end)
     for name, (kind, rest) in last.items():
         yield name, _text(kind, rest)
 
 
-def _text(kind: bytes, rest: bytes) -> str:
+def _text(kind: bytes, rest: bytes) -> bytes:
     if kind in (b"tEXt", b"comf"):
-        return _decoded(rest)
+        return _utf_8(rest)
     if kind == b"zTXt":
-        return _decoded(_inflate(rest[1:]))
+        return _utf_8(_inflate(rest[1:]))
     compressed, rest = rest[:1] == b"\1", rest[2:]
     text = rest.split(b"\0", 2)[-1]
-    return _decoded(_inflate(text) if compressed else text)
+    return _utf_8(_inflate(text) if compressed else text)
 
 
-def _decoded(text: bytes) -> str:
+def _utf_8(text: bytes) -> bytes:
     # The standard says Latin-1; the front end reads UTF-8, and so do those who write it.
+    if len(text) > MAX_TEXT_BYTES or json_cost(text) > MAX_COST:
+        return text  # which will be refused
     try:
-        return text.decode("utf-8")
+        text.decode("utf-8")
     except UnicodeDecodeError:
-        return text.decode("latin-1")
+        return text.decode("latin-1").encode()
+    return text
 
 
 def _inflate(packed: bytes) -> bytes:
@@ -175,49 +198,51 @@ def _inflate(packed: bytes) -> bytes:
         return b""
 
 
-def _picture_texts(content: bytes) -> Iterator[tuple[str, str]]:
+def _picture_texts(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     """EXIF members "workflow:..." of SaveAnimatedWEBP, and a comment that is an object of both."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of its size: no pixel is decoded
         try:
-            with Image.open(io.BytesIO(content), formats=("GIF", "JPEG", "WEBP")) as image:
+            with Image.open(file, formats=("GIF", "JPEG", "WEBP")) as image:
                 members = [value for value in image.getexif().values() if isinstance(value, str)]
                 comment = image.info.get("comment", b"")
         except Exception:  # noqa: BLE001 - Pillow raises what it likes for a damaged file
             return
     for member in members:
         keyword, _, text = member.partition(":")
-        yield keyword.lower(), text
-    yield from _object_texts(_decoded(comment) if isinstance(comment, bytes) else str(comment))
+        yield keyword.lower(), text.encode("utf-8", "replace")
+    yield from _object_texts(comment if isinstance(comment, bytes) else str(comment).encode())
 
 
-def _film_texts(content: bytes) -> Iterator[tuple[str, str]]:
+def _film_texts(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     """Tags of MP4, MOV and WebM; other packs put an object of both into the comment."""
     import av  # its libraries take a while to load
 
     try:
-        with av.open(io.BytesIO(content)) as container:
-            tags = {name.lower(): value for name, value in container.metadata.items()}
+        with av.open(file) as container:
+            metadata = container.metadata.items()
+            tags = {name.lower(): value.encode("utf-8", "replace") for name, value in metadata}
     except Exception:  # noqa: BLE001 - FFmpeg's errors are many
         return
-    yield from _object_texts(tags.get("comment", ""))
+    yield from _object_texts(tags.get("comment", b""))
     yield from tags.items()
 
 
-def _object_texts(text: str) -> Iterator[tuple[str, str]]:
-    if text.lstrip()[:1] != "{":
+def _object_texts(text: bytes) -> Iterator[tuple[str, bytes]]:
+    if text.lstrip()[:1] != b"{":
         return
     try:
-        members = parse_json(text)
+        members = parse_json(_utf_8(text))
     except WorkflowProblem:
         return
     for name in KEYWORDS:
         value = members.get(name) if isinstance(members, dict) else None
         if value:
-            yield name, value if isinstance(value, str) else json.dumps(value)
+            found = value if isinstance(value, str) else json.dumps(value)
+            yield name, found.encode("utf-8", "replace")
 
 
-_TEXTS: dict[FileKind, Callable[[bytes], Iterator[tuple[str, str]]]] = {
+_TEXTS: dict[FileKind, Callable[[BinaryIO], Iterator[tuple[str, bytes]]]] = {
     "png": _png_texts,
     "jpeg": _picture_texts,
     "webp": _picture_texts,

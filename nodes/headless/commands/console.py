@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from ....visioncraft_core.errors import VisionCraftError
+from ....visioncraft_core.plain_text import plain
 
 DONE, FAILED, BAD_USE, CANCELLED = 0, 1, 2, 130
 EXIT_CODES = (
@@ -82,12 +83,13 @@ def print_error(error: VisionCraftError, status: int) -> int:
 
 
 def print_line(stream: TextIO | None, text: str) -> bool:
-    """Prints, and tells whether that could be done or nobody wants to read it any more: a reader
-    that went away, or a full disk, must not stop what is already paid."""
+    """Prints without control characters, because texts come from files and servers, and tells
+    whether that could be done or nobody wants to read it any more: a reader that went away, or a
+    full disk, must not stop what is already paid."""
     if stream is None:
         return True
     try:
-        stream.write(text + "\n")
+        stream.write(plain(text) + "\n")
         stream.flush()
     except (OSError, ValueError) as error:
         with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:

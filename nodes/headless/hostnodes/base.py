@@ -20,6 +20,9 @@ class HostNode:
     FUNCTION = "run"
     RETURN_TYPES: tuple[str, ...] = ("IMAGE",)
     OUTPUT_NODE = False
+    ONLY_TEXT = False
+    """Whether its output follows from its texts and numbers at once, so that it is known before a
+    run."""
     REQUIRED: UI = {}
     OPTIONAL: UI = {}
     HIDDEN: UI = {}

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ....visioncraft_core.errors import WorkflowError
 from .base import HostNode
-from .pixels import eight_bit, scaled, stacked
+from .pixels import eight_bit, refuse_large, scaled, stacked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +51,14 @@ class ImageStitch(HostNode):
         along = 2 if direction in ("left", "right") else 1
         across = 3 - along
         size = max(image1.shape[0], image2.shape[0])
+        for image in (image1, image2):  # each batch is filled up to the size of the other
+            refuse_large(size, image.shape[1], image.shape[2])
+        scale = image1.shape[across] / image2.shape[across] if match_image_size else 1
+        refuse_large(
+            size,
+            int(image1.shape[along] + spacing_width + image2.shape[along] * scale),
+            image1.shape[across] if scale != 1 else max(i.shape[across] for i in (image1, image2)),
+        )
         # The shorter batch repeats its last picture.
         pair = [image[[min(n, len(image) - 1) for n in range(size)]] for image in (image1, image2)]
         colour = COLOURS[spacing_color]
@@ -111,12 +119,13 @@ class ImageGrid(HostNode):
         across, width, height, gap = (values[0] for values in numbers)
         down = -(-len(pictures) // across)
         size = (across * (width + gap) - gap, down * (height + gap) - gap)
+        refuse_large(1, size[1], size[0])
         grid = Image.new("RGB", size)
         for number, picture in enumerate(pictures):
             row, column = divmod(number, across)
             cell = picture.resize((width, height), Image.Resampling.LANCZOS)
             grid.paste(cell, (column * (width + gap), row * (height + gap)))
-        return (stacked([np.asarray(grid, np.float32) / 255.0]),)
+        return (stacked([np.asarray(grid)]),)
 
 
 def _matched(image: Tensor, other: Tensor, across: int) -> Tensor:

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -15,11 +16,12 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, ImageSequence
 
 from ....visioncraft_core.errors import VisionCraftError, WorkflowError, clip
+from ....visioncraft_core.media.animations import frame_count
 from ....visioncraft_core.media.images import MOST_PIXELS, sniff
 from ....visioncraft_core.media.integrity import check_integrity
 from .. import folders
 from .base import UI, HostNode
-from .pixels import scaled, stacked
+from .pixels import refuse_large, scaled, stacked
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,6 +30,8 @@ _flag = Lock()
 
 log = logging.getLogger("visioncraft")
 
+LONGEST_NAME = 60
+MOST_BYTES = 200 * 2**20  # of a picture file
 LARGEST_SIDE = 16384
 SIDE = {"default": 512, "min": 0, "max": LARGEST_SIDE, "step": 1}
 METHODS = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
@@ -41,24 +45,31 @@ class _Loader(HostNode):
 
     @classmethod
     def VALIDATE_INPUTS(cls, image: str | None = None) -> bool | str:
-        if image is None or folders.current.get().find(image):
+        if image is None:  # it comes by a link
             return True
-        return (
-            f"There is no input picture called {image}. Put it beside the workflow, or in input/."
-        )
+        path = folders.current.get().find(image)
+        if path is None:
+            return (
+                f"There is no input picture called {clip(image, LONGEST_NAME)}. Put it beside the "
+                "workflow, or in input/."
+            )
+        return _trouble(path, image, path.stat().st_mtime_ns) or True
 
 
 class LoadImage(_Loader):
     RETURN_TYPES = ("IMAGE", "MASK")
 
     def run(self, image: str) -> tuple[Tensor, Tensor]:
+        colours: list[np.ndarray] = []
+        opacities: list[np.ndarray] = []
         with _opened(image) as file:
-            if file.format == "MPO":  # further frames of a photo are its depth or other eye
-                frames = [ImageOps.exif_transpose(file)]
-            else:
-                frames = [ImageOps.exif_transpose(frame) for frame in _frames(file, image)]
-        frames = [frame for frame in frames if frame.size == frames[0].size]
-        return stacked([_rgb(f) for f in frames]), stacked([_transparency(f) for f in frames])
+            for each in _frames(file, image):
+                frame = ImageOps.exif_transpose(each)
+                rgb = _rgb(frame)
+                if not colours or rgb.shape == colours[0].shape:
+                    colours.append(rgb)
+                    opacities.append(_opacity(frame))
+        return stacked(colours), _opposite(stacked(opacities))
 
 
 class LoadImageMask(_Loader):
@@ -70,8 +81,8 @@ class LoadImageMask(_Loader):
         with _opened(image) as file:
             picture = _eight_bit_levels(ImageOps.exif_transpose(file))
         levels = picture.convert("RGBA").getchannel(channel[0].upper())
-        mask = np.asarray(levels, np.float32) / 255.0
-        return (stacked([1.0 - mask if channel == "alpha" else mask]),)
+        mask = stacked([np.asarray(levels)])
+        return (_opposite(mask) if channel == "alpha" else mask,)
 
 
 class ImageScale(HostNode):
@@ -105,6 +116,7 @@ class ImageBatch(HostNode):
         if image1.shape[1:] != image2.shape[1:]:
             height, width = image1.shape[1], image1.shape[2]
             image2 = scaled(image2, width, height, "bilinear", centred=True)
+        refuse_large(image1.shape[0] + image2.shape[0], image1.shape[1], image1.shape[2])
         return (torch.cat((image1, image2)),)
 
 
@@ -132,6 +144,7 @@ class RepeatImageBatch(HostNode):
     }
 
     def run(self, image: Tensor, amount: int) -> tuple[Tensor]:
+        refuse_large(amount * image.shape[0], image.shape[1], image.shape[2])
         return (image.repeat((amount, 1, 1, 1)),)
 
 
@@ -159,46 +172,78 @@ class MaskToImage(HostNode):
         return (grey.expand(-1, -1, -1, 3),)
 
 
-def _path(name: str) -> Path:
-    path = folders.current.get().find(name)
-    if path is None:
-        raise FileNotFoundError(f"There is no input picture called {name}.")
-    return path
-
-
 @contextmanager
 def _opened(name: str) -> Iterator[Image.Image]:
     """An input picture; of a file that is cut off what there is of it, as in ComfyUI."""
-    path = _path(name)
-    content = path.read_bytes()
+    path = folders.current.get().find(name)
+    if path is None:
+        raise _problem(name, "is not there any more")
+    content = _content(path, name)
     try:
         if kind := sniff(content):
             check_integrity(content, kind)
         damaged = False
     except VisionCraftError:
         damaged = True
-        log.warning("%s is cut off or damaged; what there is of it is used.", path.name)
-    with warnings.catch_warnings(), _flag, _open(content, name) as file:
+        log.warning(
+            "%s is cut off or damaged; what there is of it is used.", clip(name, LONGEST_NAME)
+        )
+    with _flag:
         ImageFile.LOAD_TRUNCATED_IMAGES = damaged  # of the whole process, so one at a time
         try:
-            yield file
+            with _open(content, name) as file:
+                yield file
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def _open(content: bytes, name: str) -> Image.Image:
-    warnings.simplefilter("ignore")  # Pillow's own about sizes; the limit is ours
+def _content(path: Path, name: str) -> bytes:
     try:
-        file = Image.open(io.BytesIO(content))
-    except Image.DecompressionBombError:
-        raise _too_large(name) from None
-    except (OSError, SyntaxError, ValueError):
-        raise WorkflowError(
-            f"The input picture {clip(name, 60)} cannot be read.", "Choose another file."
-        ) from None
-    if file.width * file.height > MOST_PIXELS:
-        raise _too_large(name)
-    return file
+        if path.stat().st_size <= MOST_BYTES:
+            return path.read_bytes()
+    except OSError as error:
+        raise _problem(name, f"cannot be read ({error.strerror})") from None
+    raise _problem(name, f"is larger than {MOST_BYTES // 2**20} MB")
+
+
+def _problem(name: str, what: str) -> WorkflowError:
+    return WorkflowError(
+        f"The input picture {clip(name, LONGEST_NAME)} {what}.", "Choose another file."
+    )
+
+
+@lru_cache
+def _trouble(path: Path, name: str, changed: int) -> str:
+    """Why the picture at `path` cannot be loaded, as far as its headers tell; "" where it can.
+
+    `changed` is when it was: many nodes may load the same one.
+    """
+    del changed
+    try:
+        with _open(_content(path, name), name):
+            return ""
+    except WorkflowError as error:
+        return error.message
+
+
+@contextmanager
+def _open(content: bytes, name: str) -> Iterator[Image.Image]:
+    """Raises WorkflowError for what Pillow cannot read, at once or later."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own about sizes; the limit is ours
+        try:
+            with Image.open(io.BytesIO(content)) as file:
+                counted = file.format in ("GIF", "PNG", "WEBP")
+                frames = max(1, frame_count(file, content)) if counted else 1
+                if frames * file.width * file.height > MOST_PIXELS:
+                    raise _too_large(name)
+                yield file
+        except (VisionCraftError, MemoryError):
+            raise
+        except Image.DecompressionBombError:
+            raise _too_large(name) from None
+        except Exception:  # noqa: BLE001 - Pillow raises what it likes for a damaged file
+            raise _problem(name, "is none, or is damaged") from None
 
 
 def _frames(file: Image.Image, name: str) -> Iterator[Image.Image]:
@@ -209,17 +254,16 @@ def _frames(file: Image.Image, name: str) -> Iterator[Image.Image]:
         if room < 0:
             raise _too_large(name)
         yield frame
+        if file.format == "MPO":  # further frames of a photo are its depth or other eye
+            return
 
 
 def _too_large(name: str) -> WorkflowError:
-    return WorkflowError(
-        f"The input picture {clip(name, 60)} has more than {MOST_PIXELS // 10**6} million pixels.",
-        "Choose a smaller one.",
-    )
+    return _problem(name, f"has more than {MOST_PIXELS // 10**6} million pixels")
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
-    return np.asarray(_eight_bit_levels(image).convert("RGB"), np.float32) / 255.0
+    return np.asarray(_eight_bit_levels(image).convert("RGB"))
 
 
 def _eight_bit_levels(image: Image.Image) -> Image.Image:
@@ -229,9 +273,14 @@ def _eight_bit_levels(image: Image.Image) -> Image.Image:
     return image.point(lambda i: i * (1 / 255)) if image.mode == "I" else image
 
 
-def _transparency(image: Image.Image) -> np.ndarray:
+def _opacity(image: Image.Image) -> np.ndarray:
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")
     if "A" not in image.getbands():
-        return np.zeros((64, 64), np.float32)  # ComfyUI's "no mask"
-    return 1.0 - np.asarray(image.getchannel("A"), np.float32) / 255.0
+        return np.full((64, 64), 255, np.uint8)  # ComfyUI's "no mask"
+    return np.asarray(image.getchannel("A"))
+
+
+def _opposite(mask: Tensor) -> Tensor:
+    """1 is transparent, where opaque was."""
+    return mask.neg_().add_(1.0)

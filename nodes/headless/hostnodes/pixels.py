@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from ....visioncraft_core.errors import WorkflowError
+from ....visioncraft_core.media.images import MOST_PIXELS
 from ...tensors import to_eight_bit
 
 if TYPE_CHECKING:
@@ -15,10 +18,27 @@ if TYPE_CHECKING:
     from ....visioncraft_core.media.images import Pixels
 
 
-def stacked(arrays: list[np.ndarray]) -> Tensor:
+def refuse_large(pictures: int, height: int, width: int) -> None:
+    """Raises WorkflowError for a batch that would take more than a GB: a few nodes that double what
+    they are given fill any memory."""
+    if pictures * height * width > MOST_PIXELS:
+        raise WorkflowError(
+            f"{pictures} picture(s) of {width} x {height} have more than {MOST_PIXELS // 10**6} "
+            "million pixels.",
+            "Make fewer or smaller ones.",
+        )
+
+
+def stacked(arrays: Sequence[np.ndarray]) -> Tensor:
+    """Pictures or masks of uint8, all of one size, as floats from 0 to 1."""
     import torch
 
-    return torch.from_numpy(np.stack(arrays))
+    levels = np.empty((len(arrays), *arrays[0].shape), np.float32)
+    for number, array in enumerate(arrays):
+        # In place, bit for bit as if converted first: for a moment, that would be a GB more.
+        level = levels[number]
+        np.divide(array, np.float32(255), out=level, dtype=np.float32, casting="unsafe")
+    return torch.from_numpy(levels)
 
 
 def levels(image: Tensor) -> Pixels:
@@ -39,13 +59,14 @@ def eight_bit(image: Tensor) -> Image.Image:
 def scaled(image: Tensor, width: int, height: int, method: str, *, centred: bool) -> Tensor:
     import torch
 
+    refuse_large(image.shape[0], height, width)
     channels_first = image.movedim(-1, 1)
     if centred:
         channels_first = _cut_to_shape(channels_first, width / height)
     if method == "lanczos":
         pictures = [eight_bit(picture.movedim(0, -1)) for picture in channels_first]
         resized = [p.resize((width, height), Image.Resampling.LANCZOS) for p in pictures]
-        return stacked([np.asarray(p, np.float32) / 255.0 for p in resized])
+        return stacked([np.asarray(p) for p in resized])
     size = (height, width)
     return torch.nn.functional.interpolate(channels_first, size=size, mode=method).movedim(1, -1)
 

@@ -7,9 +7,11 @@ import sys
 from contextlib import suppress
 from typing import Any
 
+from ....visioncraft_core.errors import WorkflowError
 from .. import folders
 from .base import UI, HostNode
 
+LONGEST_TEXT = 10_000_000  # characters; that of a model has 1,000,000 at most
 NUMBER = {"min": -sys.maxsize, "max": sys.maxsize}
 
 
@@ -28,6 +30,7 @@ class PreviewAny(HostNode):
 
 class _Primitive(HostNode):
     RETURN_TYPES = ("STRING",)
+    ONLY_TEXT = True
 
     def run(self, value: Any) -> tuple[Any]:
         return (value,)
@@ -53,6 +56,7 @@ class PrimitiveFloat(_Primitive):
 
 class StringConcatenate(HostNode):
     RETURN_TYPES = ("STRING",)
+    ONLY_TEXT = True
     REQUIRED = {
         "string_a": ("STRING", {"multiline": True}),
         "string_b": ("STRING", {"multiline": True}),
@@ -60,6 +64,14 @@ class StringConcatenate(HostNode):
     }
 
     def run(self, string_a: str, string_b: str, delimiter: str) -> tuple[str]:
+        """Raises WorkflowError for a text that is too long: forty of these nodes that double what
+        they are given fill any memory."""
+        length = len(string_a) + len(delimiter) + len(string_b)
+        if length > LONGEST_TEXT:
+            raise WorkflowError(
+                f"A text of {length} characters is more than a run without ComfyUI joins.",
+                f"Keep it below {LONGEST_TEXT}.",
+            )
         return (delimiter.join((string_a, string_b)),)
 
 
@@ -81,6 +93,6 @@ class SaveText(HostNode):
                 content = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
         # Its names have no "_" at the end; there ComfyUI always counts 1 and writes over it.
         saved = folders.current.get().save(
-            [content.encode()], filename_prefix, format, "output", (1, 1), tail=""
+            [content.encode("utf-8", "replace")], filename_prefix, format, "output", (1, 1), tail=""
         )
         return {"ui": {"text": [text], "files": saved}, "result": (text,)}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -183,7 +184,8 @@ def test_a_status_means_the_end_only_as_a_whole_word(status: str):
         ({"job_id": None}, 200, errors.RequestRejected),
         (b"<html><title>Parked</title></html>", 200, errors.HTMLResponse),
         (b"", 200, errors.InvalidResponse),
-        (b"[" * 100_000, 200, errors.InvalidResponse),
+        (b"[" * 100_000, 200, errors.UnknownAnswer),
+        (b"[" * 100_000, 500, errors.ServerFailed),
         ({"images": []}, 200, errors.InvalidResponse),
         ({"images": "https://x.test/1.png" * 0}, 200, errors.InvalidResponse),
         ({"images": [None, 1]}, 200, errors.UnknownAnswer),
@@ -520,3 +522,45 @@ def test_a_list_that_does_not_come_is_no_job_and_costs_nothing(body: Any, status
     advice = str(caught.value).removeprefix(caught.value.message)
     assert not [word for word in ("job", "charged", "Change", "picture") if word in advice]
     assert "again" in advice or "base URL" in advice
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":[' + b"1," * 2_700_000 + b"1]}",
+        b'{"images":[' + b'"",' * 2_700_000 + b'""]}',
+        b'{"a":[' + b"{}," * 450_000 + b"{}]}",
+        b"[" * 3_000_000,
+        '{"text":"\U0001f98a'.encode() + b"x" * (34 * 2**20) + b'"}',
+        b'{"text":"\\ud83e\\udd8a' + b"x" * (54 * 2**20) + b'"}',
+        b"[" * 40 + b"]" * 40,
+    ],
+    ids=["numbers", "empty texts", "objects", "deep", "wide", "wide by escapes", "nested"],
+)
+def test_json_that_costs_too_much_is_not_read_but_kept(body: bytes):
+    with pytest.raises(errors.UnknownAnswer, match="than is safe to read|nested too deep"):
+        parse_reply(response(body))
+    with pytest.raises(errors.UnknownAnswer) as caught:
+        parse_names(response(body))
+    assert caught.value.charged == "no"
+
+
+def test_large_answers_in_base64_are_read_beside_words_of_any_language():
+    picture = base64.b64encode(PNG + bytes(6 * 2**20)).decode()
+    for words in ("ok", "\u0433\u043e\u0442\u043e\u0432\u043e"):
+        body = json.dumps({"images": [picture] * 2, "detail": words}, ensure_ascii=False)
+        reply = parse_reply(response(body.encode()))
+        assert isinstance(reply, FilesReply)
+        assert len(reply.parts) == 2
+
+
+def test_an_endless_id_is_no_job():
+    with pytest.raises(errors.UnknownAnswer):
+        parse_reply(response({"job_id": "x" * 301}))
+
+
+def test_a_text_of_blanks_is_looked_at_once():
+    started = time.process_time()
+    with pytest.raises(errors.UnknownAnswer):
+        parse_reply(response({"images": [" " * 10_000_000]}))
+    assert time.process_time() - started < 2

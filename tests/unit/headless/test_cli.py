@@ -288,17 +288,82 @@ def test_a_prefix_that_cannot_work_is_told_before_anything_is_sent(
     assert len(err) < 300
 
 
-def test_a_prefix_that_comes_over_a_link_is_judged_when_it_is_known(
+def test_a_prefix_that_texts_come_to_is_told_before_anything_is_sent(
     capsys: pytest.CaptureFixture[str],
 ):
-    linked = {"images": ["1", 0], "filename_prefix": ["2", 0]}
+    joined = {"string_a": ["2", 0], "string_b": "/b", "delimiter": ""}
     graph = {
         "1": XL,
-        "2": {"class_type": "PrimitiveString", "inputs": {"value": "../b"}},
-        "3": {"class_type": "SaveImage", "inputs": linked},
+        "2": {"class_type": "PrimitiveString", "inputs": {"value": ".."}},
+        "3": {"class_type": "StringConcatenate", "inputs": joined},
+        "4": {
+            "class_type": "SaveImage",
+            "inputs": {"images": ["1", 0], "filename_prefix": ["3", 0]},
+        },
     }
-    assert main(["run", written(graph)]) == 1
-    assert "filename prefix leads outside the output folder" in capsys.readouterr().err
+    with Sandbox() as sandbox:
+        assert main(["run", written(graph), "--server", sandbox.url]) == 2
+        assert not sandbox.requests
+    assert 'filename_prefix "../b" leads outside the output folder' in capsys.readouterr().err
+
+
+def test_what_files_say_is_printed_without_control_characters(capsys: pytest.CaptureFixture[str]):
+    hostile = "a\x1b]52;c;aGk=\x07\x9b31m\u202eb\rc\x00\td\ne \U0001f469\u200d\U0001f680"
+    named = {"filename_prefix": "\u202egnp", "format": "txt"}
+    graph = {
+        "\x1b[2J": {"class_type": "PrimitiveString", "inputs": {"value": hostile}},
+        "2": {"class_type": "PreviewAny", "inputs": {"source": ["\x1b[2J", 0]}},
+        "3": {"class_type": "SaveText", "inputs": {"text": ["\x1b[2J", 0], **named}},
+    }
+    graph["2"]["_meta"] = {"title": hostile}
+    assert main(["run", written(graph)]) == 0
+    said = capsys.readouterr().out
+    assert "a]52;c;aGk=31mbc\td\ne \U0001f469\u200d\U0001f680\n" in said
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", said)
+    # The file is the text, and JSON escapes it.
+    assert next(Path("output").glob("*.txt")).read_bytes().decode() == hostile
+    assert main(["run", written(graph), "--json"]) == 0
+    assert hostile in json.loads(capsys.readouterr().out)["outputs"]["2"]["text"]
+
+
+@pytest.mark.parametrize("name", ["nobody", "https://x", 5, {"a": 1}])
+def test_a_server_that_a_workflow_names_is_judged_before_anything_is_sent(
+    name: object, capsys: pytest.CaptureFixture[str]
+):
+    named = {**XL, "inputs": {**XL["inputs"], "server": name}}
+    with Sandbox() as sandbox:
+        assert main(["run", written({"1": named, "2": SAVE}), "--server", sandbox.url]) == 2
+        assert not sandbox.requests
+    assert re.match("Error: .*(server|address)", capsys.readouterr().err)
+
+
+def test_texts_that_double_for_ever_are_told_before_anything_is_sent(
+    capsys: pytest.CaptureFixture[str],
+):
+    graph: dict[str, Any] = {
+        "0": {"class_type": "PrimitiveString", "inputs": {"value": "0123456789"}}
+    }
+    for number in range(1, 41):
+        twice = {"string_a": [str(number - 1), 0], "string_b": [str(number - 1), 0]}
+        inputs = {**twice, "delimiter": ""}
+        graph[str(number)] = {"class_type": "StringConcatenate", "inputs": inputs}
+    graph["41"] = {"class_type": "PreviewAny", "inputs": {"source": ["40", 0]}}
+    assert main(["run", written(graph)]) == 2
+    assert re.match("Error: .* characters", capsys.readouterr().err)
+
+
+def test_a_prefix_that_is_known_too_late_loses_no_picture(caplog: pytest.LogCaptureFixture):
+    graph = {
+        "1": XL,
+        "2": {"class_type": "PreviewAny", "inputs": {"source": "../b"}},
+        "3": {
+            "class_type": "SaveImage",
+            "inputs": {"images": ["1", 0], "filename_prefix": ["2", 0]},
+        },
+    }
+    assert main(["run", written(graph)]) == 0
+    assert Path("output/ComfyUI_00001_.png").exists()
+    assert "A filename prefix leads outside the output folder" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from visioncraft.nodes.headless.canvas import workflow
 from visioncraft.nodes.headless.canvas.workflow import Node
 from visioncraft.nodes.headless.execution import Run
 from visioncraft.nodes.headless.folders import Folders
+from visioncraft.nodes.widgets import SERVER
 from visioncraft.visioncraft_core.errors import ConfigError, WorkflowError
 
 
@@ -93,8 +94,18 @@ class Pick(Show):
         return True
 
 
+class Ask(Show):
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {}, "optional": {"server": (SERVER, {}), "image": ("IMAGE", {})}}
+
+
 class Fails(Show):
     def show(self, text, count=1):
+        if text == "":
+            raise MemoryError
+        if text == "path":
+            raise PermissionError(13, "Permission denied", "/home/someone/a.png")
         if text == "ours":
             raise ConfigError("What happened.", "What to do.")
         raise KeyError(text)
@@ -117,7 +128,8 @@ class Thread(Show):
 
 
 CLASSES = {
-    c.__name__: c for c in (Give, Show, ShowList, Slow, Meet, Hidden, Pick, Fails, Thread, Dawdle)
+    c.__name__: c
+    for c in (Give, Show, ShowList, Slow, Meet, Hidden, Pick, Ask, Fails, Thread, Dawdle)
 }
 
 
@@ -223,9 +235,13 @@ def test_the_rest_is_still_done_after_a_failure_which_is_then_told(tmp_path: Pat
     assert "1" in log.broken
 
 
-def test_any_other_error_of_a_node_names_the_node(tmp_path: Path):
-    run = prepared(tmp_path, {"9": {"type": "Fails", "text": "x"}})
-    with pytest.raises(WorkflowError, match=r"Fails \(#9\) failed: 'x'"):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("x", "'x'"), ("", "MemoryError"), ("path", "Permission denied")],
+)
+def test_any_other_error_of_a_node_names_the_node(text: str, reason: str, tmp_path: Path):
+    run = prepared(tmp_path, {"9": {"type": "Fails", "text": text}})
+    with pytest.raises(WorkflowError, match=rf"Fails \(#9\) failed: {reason}\. Check"):
         asyncio.run(run.execute())
 
 
@@ -263,6 +279,10 @@ def test_a_long_chain_runs(tmp_path: Path):
         ({"9": {"type": "Show", "text": {"a": 1}}}, "text must be text, not an object"),
         ({"9": {"type": "Show", "text": {"__value__": [1]}}}, "text must be text, not a list"),
         ({"9": {"type": "Show", "text": ["9"]}}, "input text of node 9 is neither a value nor"),
+        ({"9": {"type": "Pick", "name": 5}}, "name is 5, which is not one of its choices"),
+        ({"9": {"type": "Ask", "server": 5}}, "server takes a link from a node, not a value"),
+        ({"9": {"type": "Ask", "server": {"a": 1}}}, "server takes a link from a node"),
+        ({"9": {"type": "Ask", "image": "x"}}, "image takes a link from a node, not a value"),
         ({"9": {"type": "Pick", "name": None}}, r"Pick \(#9\): name must be text, not null"),
     ],
 )

@@ -384,6 +384,83 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path: Path):
     (tmp_path / "input" / "large.png").write_bytes(png(13300, 13300))
     frames = [Image.new("P", (6700, 6700), number) for number in range(2)]
     frames[0].save(tmp_path / "input" / "long.gif", save_all=True, append_images=frames[1:])
-    for name in ("large.png", "long.gif"):
-        with pytest.raises(WorkflowError, match="million pixels"):
+    (tmp_path / "input" / "notes.png").write_text("no picture")
+    for name in ("large.png", "long.gif", "notes.png"):
+        with pytest.raises(
+            WorkflowError, match=f"{name} (has more than 89 million pixels|is none)"
+        ):
             call("LoadImage", image=name)
+        # By its headers, before anything is sent.
+        problem = NODE_CLASSES["LoadImage"].VALIDATE_INPUTS(image=name)  # type: ignore[attr-defined]
+        assert name in problem
+        assert str(tmp_path) not in problem
+    assert NODE_CLASSES["LoadImageMask"].VALIDATE_INPUTS(image="large.png") is not True  # type: ignore[attr-defined]
+
+
+PIXEL = torch.zeros(1, 64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [
+        ("RepeatImageBatch", {"image": PIXEL, "amount": 30_000}),
+        (
+            "ImageBatch",
+            {
+                "image1": PIXEL.expand(15_000, -1, -1, -1),
+                "image2": PIXEL.expand(15_000, -1, -1, -1),
+            },
+        ),
+        (
+            "ImageScale",
+            {
+                "image": PIXEL,
+                "upscale_method": "area",
+                "width": 16384,
+                "height": 16384,
+                "crop": "disabled",
+            },
+        ),
+        (
+            "ImageStitch",
+            {
+                "image1": torch.zeros(1, 1, 1, 3).expand(1, 9000, 5000, 3),
+                "image2": torch.zeros(1, 1, 1, 3).expand(1, 9000, 5000, 3),
+                "direction": "right",
+                "match_image_size": True,
+                "spacing_width": 0,
+                "spacing_color": "white",
+            },
+        ),
+        (
+            "ImageStitch",
+            {
+                "image1": torch.zeros(1, 1, 1, 3).expand(1, 9000, 9000, 3),
+                "image2": torch.zeros(2, 8, 8, 3),
+                "direction": "right",
+                "match_image_size": False,
+                "spacing_width": 0,
+                "spacing_color": "white",
+            },
+        ),
+        (
+            "ImageGrid",
+            {
+                "images": [PIXEL.expand(100, -1, -1, -1)],
+                "columns": [20],
+                "cell_width": [2048],
+                "cell_height": [2048],
+                "padding": [0],
+            },
+        ),
+    ],
+)
+def test_nodes_that_would_fill_the_memory_refuse(name: str, inputs: dict[str, Any]):
+    with pytest.raises(WorkflowError, match="have more than 89 million pixels"):
+        call(name, **inputs)
+
+
+def test_texts_that_double_for_ever_end():
+    text = "x" * 6_000_000
+    with pytest.raises(WorkflowError, match="12000000 characters"):
+        call("StringConcatenate", string_a=text, string_b=text, delimiter="")

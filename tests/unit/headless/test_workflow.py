@@ -5,6 +5,7 @@ import io
 import json
 import os
 import struct
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -152,10 +153,10 @@ def test_a_circle_in_the_api_form_is_refused() -> None:
     assert "1, 2, 1" in refusal(content)
 
 
-def test_a_circle_of_20001_nodes_is_found() -> None:
+def test_a_circle_of_20000_nodes_is_found() -> None:
     content = {
-        str(each): {"class_type": "Blend", "inputs": {"image": [str((each + 1) % 20001), 0]}}
-        for each in range(20001)
+        str(each): {"class_type": "Blend", "inputs": {"image": [str((each + 1) % 20000), 0]}}
+        for each in range(20000)
     }
     assert "feed each other in a circle" in refusal(content)
 
@@ -562,3 +563,78 @@ def test_a_file_that_would_fill_the_memory_is_refused(tmp_path: Path):
     ):
         path.write_bytes(picture(*body))
         assert "too large" in file_refusal(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"nodes":[' + "[]," * 1_400_000 + '0],"links":[]}',
+        '{"nodes":[' + "1," * 1_400_000 + '0],"links":[]}',
+        '{"nodes":[' + '{"a":1},' * 220_000 + '0],"links":[]}',
+        '{"1":{"class_type":"\U0001f98a' + "x" * 17_000_000 + '"}}',
+        '{"1":{"class_type":"\\ud83e\\udd8a' + "x" * 28_000_000 + '"}}',
+    ],
+    ids=["lists", "numbers", "objects", "wide", "wide by escapes"],
+)
+def test_json_is_not_read_where_it_would_cost_too_much(text: str, tmp_path: Path):
+    path = tmp_path / "flow.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(WorkflowError, match="too large to be a workflow"):
+        workflow.load(path, NODE_CLASSES)
+
+
+def test_a_long_text_of_a_workflow_is_read(tmp_path: Path):
+    path = tmp_path / "flow.json"
+    text = "\U0001f98a" + "x," * 300_000
+    path.write_text(json.dumps({"1": {"class_type": "Paint", "inputs": {"text": text}}}))
+    assert workflow.load(path, NODE_CLASSES).nodes["1"].inputs["text"] == text
+
+
+def test_more_nodes_than_anyone_draws_are_refused():
+    many = {str(number): {"class_type": "Show"} for number in range(20_001)}
+    with pytest.raises(WorkflowError, match="more than 20000 nodes"):
+        read(many)
+
+
+@pytest.mark.parametrize("kind", ["Reroute", "Blend"])
+def test_many_inputs_behind_many_reroutes_are_traced_once(kind: str):
+    """Step by step for each of them it would be six million steps."""
+    long = [node(f"r{number}", kind, mode=0 if kind == "Reroute" else 4) for number in range(3000)]
+    for each in long:
+        each["outputs"] = [{"type": "*" if kind == "Reroute" else "IMAGE"}]
+    shows = [node(f"s{number}", "Show") for number in range(2000)]
+    name = "" if kind == "Reroute" else "image"
+    chain = [("p" if n == 0 else f"r{n - 1}", 0, f"r{n}", name, "IMAGE") for n in range(3000)]
+    ends = [("r2999", 0, f"s{number}", "images", "IMAGE") for number in range(2000)]
+    drawn = canvas_of([paint("p"), *long, *shows], chain + ends)
+    started = time.process_time()
+    nodes = workflow.parse(drawn, NODE_CLASSES, name="flow").nodes
+    assert time.process_time() - started < 5
+    assert all(nodes[f"s{number}"].inputs["images"] == Link("p", 0) for number in range(2000))
+
+
+def canvas_of(nodes: list[dict[str, Any]], links: list[tuple[Any, ...]]) -> dict[str, Any]:
+    """As `canvas`, for thousands of links."""
+    found = {each["id"]: each for each in nodes}
+    for number, (_, _, target, name, kind) in enumerate(links):
+        found[target]["inputs"].append({"name": name, "type": kind, "link": number})
+    arrays = [[n, a, slot, b, 0, kind] for n, (a, slot, b, _, kind) in enumerate(links)]
+    return {"nodes": nodes, "links": arrays, "version": 0.4}
+
+
+def test_a_subgraph_of_thousands_of_promoted_widgets_is_read():
+    names = [f"w{number}" for number in range(3000)]
+    inner = node(1, "Other", inputs=[])
+    links = [(-10, slot, 1, name, "INT") for slot, name in enumerate(names)]
+    definition = subgraph(SUBGRAPH, [inner], *links, inputs=(("w0", "INT"),), outputs=())
+    definition["inputs"] = [
+        {"name": f"p{n}", "type": "INT", "linkIds": [n + 1]} for n in range(3000)
+    ]
+    for slot in inner["inputs"]:
+        slot["widget"] = {"name": slot["name"]}
+    proxies = {"proxyWidgets": [["1", name] for name in names]}
+    host = node(5, SUBGRAPH, mode=4, values=[7] * 3000, properties=proxies)
+    started = time.process_time()
+    states = read(canvas([host], subgraphs=[definition])).states
+    assert time.process_time() - started < 5
+    assert next(state for state in states if state.id == "5").title == ""
