@@ -469,7 +469,7 @@ def test_a_catalog_is_listed(capsys: pytest.CaptureFixture[str]):
 def test_a_wrong_command_line_is_one_line_with_what_was_meant(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ):
-    assert main(arguments) == (1 if arguments[0] == "doctor" else 2)
+    assert main(arguments) == (1 if arguments[:1] == ["doctor"] else 2)
     err = capsys.readouterr().err
     assert told in err
     assert err.count("\n") <= 1
