@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.workflow is None:
         options.parser.error("name a workflow; --list names the examples")
     node_classes = {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}
-    path, content = _source(options.workflow)
+    path, content = _source(str(options.workflow))
     run_folders = Folders(options.out, (Path("input"), path.parent, Path()))
     folders.current.set(run_folders)
     profile = Profiles(default_home()).find(options.server)  # complains before anything is read
