@@ -102,15 +102,16 @@ class BulkRun:
         for row, key in self._keyed():
             try:
                 workflow = self._workflow_of(row)
+                run = Run(workflow, self._classes, self._folders, self._report)
                 if not self._needed:
-                    run = Run(workflow, self._classes, self._folders, self._report)
                     run.check()
                     self._needed, self.uses_torch = run.needed, run.uses_torch
                 else:
                     given = {node for node, _ in self._targets.values()}
                     changed = [node for node in self._needed if node in given]
                     validate(workflow, self._classes, changed, declared)
-                    prefixes.refuse_unusable(workflow, changed, self._folders)
+                    run.needed = self._needed
+                    run.check_prefixes()
             except WorkflowError as error:
                 wrong.append((row.number, error))
             self.total += 1

@@ -89,6 +89,10 @@ class Run:
         self.uses_torch = require_torch(self._workflow, self._classes, self.needed)
         self._require_key()
         self._folders.prepare()
+        self.check_prefixes()
+
+    def check_prefixes(self) -> None:
+        """Raises WorkflowError for a filename prefix that is known and cannot be used."""
         prefixes.refuse_unusable(self._workflow, self.needed, self._folders, self._known_texts())
 
     def _known_texts(self) -> dict[Link, str]:
