@@ -397,10 +397,10 @@ def test_a_setting_of_another_version_is_warned_of_and_kept(
     home: Path, caplog: pytest.LogCaptureFixture
 ):
     home.mkdir()
-    entry = {"key": "vc-CANARY-5f3a9", "colour": "red"}
+    entry = {"key": "vc-CANARY-5f3a9", "hue": "red"}
     (home / "profiles.json").write_text(json.dumps({"profiles": {"work": entry}}))
     assert Profiles(home, {}).find("auto").name == "work"
-    assert "not known: colour. It is ignored." in caplog.text
+    assert "not known: hue. It is ignored." in caplog.text
 
 
 def test_the_nearest_profile_is_named(home: Path):
