@@ -158,7 +158,7 @@ class ApiNode:
                 status(note)
             requests = self.requests(values, client.profile.upload, should_cancel)
             status.expect(len(requests), sum(getattr(r, "image_count", 1) for r in requests))
-            # The service takes no seed: it only tells a kept result from a new one.
+            # Where the server takes no seed, it only tells a kept result from a new one.
             result = client.send_all(
                 requests,
                 seed=seed,

@@ -104,7 +104,8 @@ SERVER_SOCKET = socket(
 
 SEED = number(
     "Change the seed for a new result; the same seed returns the stored result without calling "
-    "the service. The service takes no seed, so it is not sent.",
+    "the service. The sandbox and servers that offer it draw with the seed; to others, as the API "
+    "knows none, it is not sent.",
     default=0,
     low=0,
     high=2**53 - 1,  # JavaScript's largest exact integer; without it the front end stops at 2048

@@ -68,7 +68,12 @@ def _text(path: Path) -> str:
 def _lists(cls: Any) -> str:
     declared = cls.INPUT_TYPES()
     inputs = {**declared["required"], **declared.get("optional", {})}
-    rows = [_input(name, *inputs[name]) for name in inputs if name not in SHARED]
+    required = declared["required"]
+    rows = [
+        _input(name, *inputs[name], required=name in required)
+        for name in inputs
+        if name not in SHARED
+    ]
     parts = ["\n".join(rows)] if rows else []
     if shared := " and ".join(f"`{name}`" for name in SHARED if name in inputs):
         also = " also" if rows else ""
@@ -85,7 +90,7 @@ def _lists(cls: Any) -> str:
     return "\n\n".join(parts)
 
 
-def _input(name: str, kind: Any, options: dict[str, Any]) -> str:
+def _input(name: str, kind: Any, options: dict[str, Any], *, required: bool) -> str:
     default = options.get("default", "")
     if isinstance(default, bool):
         shown = "on" if default else "off"
@@ -94,6 +99,7 @@ def _input(name: str, kind: Any, options: dict[str, Any]) -> str:
         shown = shown if len(shown) <= SHORT_TEXT else f"{shown[:SHORT_TEXT].rstrip()}..."
         shown = f"`{shown}`" if shown else ""
     facts = _accepts(kind, options) + (f", default {shown}" if shown else "")
+    facts += ", **required**" if required else ""
     return f"- `{name}` ({facts}): {_line(options['tooltip'])}"
 
 

@@ -15,6 +15,7 @@ MOST_DIGITS = len(str(LARGEST_SEED))
 class InvalidSeed(Exception):
     """The header holds no seed. The message is for the client."""
 
+
 MOST_SERIES = 50_000
 
 

@@ -21,6 +21,7 @@ from support.paths import EXAMPLES
 from support.pictures import gradient, png_of
 from support.timing import HANG, at_most, eventually
 from visioncraft.nodes.headless.cli import main
+from visioncraft.nodes.headless.examples import path_of
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
@@ -451,7 +452,7 @@ sys.exit(main())
         *("visioncraft", "numpy", "visioncraft.nodes.catalog", "requests"),
         *(
             f"visioncraft.nodes.headless.{n}"
-            for n in ("commands", "commands.doctor", "execution", "canvas")
+            for n in ("commands", "commands.rows", "execution", "canvas")
         ),
         *(f"visioncraft.nodes.headless.hostnodes.{n}" for n in ("pictures", "videos")),
         "torch",  # when the first node needs it
@@ -511,11 +512,112 @@ def test_a_catalog_is_listed(capsys: pytest.CaptureFixture[str]):
     ]
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["run"], ["sandbox", "--port", "x"]])
-def test_a_wrong_command_line_ends_with_2(arguments: list[str]):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "visioncraft: the following arguments are required: COMMAND."),
+        (["rnu"], 'there is no command "rnu". Did you mean run?'),
+        (["fly"], 'there is no command "fly". Choose one of run, sandbox,'),
+        (["run"], "name a workflow; --list names the examples."),
+        (["run", "x.json", "--jsno"], "--jsno is not understood. Did you mean --json?"),
+        (["run", "x.json", "y.json"], "y.json is not understood."),
+        (["run", "llm_prompt_to_imge"], "Did you mean llm_prompt_to_image"),
+        (["run", "x.json", "--server", "sandbx"], "Did you mean sandbox?"),
+        (["run", "x.json", "--rows", "rows.xls"], "x.json: there is no such file."),
+        (["sandbox", "--port", "x"], "a port is 0 to 65535."),
+        (["sandbox", "--fault", "llm=50"], "llm=50"),
+        (["catalog", "model-xl"], 'there is no name "model-xl". Did you mean models-xl'),
+        (["key", "lst"], 'there is no action "lst". Did you mean list'),
+        (["key", "remove", "nobody"], "There is no server profile called nobody."),
+        (["store", "claer"], "Did you mean clear?"),
+        (["doctor", "--server", "ftp://x"], ""),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_with_what_was_meant(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(arguments) == (1 if arguments[0] == "doctor" else 2)
+    err = capsys.readouterr().err
+    assert told in err
+    assert err.count("\n") <= 1
+
+
+def test_json_has_one_shape_whatever_happens(home: Path, capsys: pytest.CaptureFixture[str]):
+    graph = {"1": XL, "2": SAVE}
+    with Sandbox(faults=[parse("generate-xl=500")]) as sandbox:
+        url = sandbox.url
+        failed = ["run", written(graph), "--json", "--server", url]
+        wrong = ["run", written({"1": XL}, "wrong.json"), "--json"]
+        for arguments, status, node, charged in [
+            (failed, "failed", "1", "maybe"),
+            (wrong, "refused", None, "no"),
+            (["run", "--json", "--jsno"], "refused", None, "no"),
+            (["run", "flow.json", "--json", "--set", "2.x=1"], "refused", None, "no"),
+        ]:
+            assert main(arguments) in (1, 2)
+            told = json.loads(capsys.readouterr().out)
+            assert set(told) == {"status", "seconds", "outputs", "errors"}
+            assert told["status"] == status
+            (error,) = told["errors"]
+            assert (error["node"], error["charged"]) == (node, charged)
+            assert all((error["type"], error["message"]))
+    shows = {"2": {"class_type": "PreviewAny", "inputs": {"source": 1}}}
+    assert main(["run", written(shows), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["status"], told["errors"]) == ("done", [])
+
+
+def test_a_workflow_comes_from_standard_input_and_a_text_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    text: dict[str, Any] = {
+        "1": {"class_type": "PrimitiveString", "inputs": {"value": "x"}},
+        "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
+    }
+    Path("long.txt").write_text("first = line\nsecond\n", "utf-8")
+    shown = []
+    for value in ("@long.txt", "@@home", "a=@b"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(text).encode())))
+        assert main(["run", "-", "--json", "--set", f"1.value={value}"]) == 0
+        shown += json.loads(capsys.readouterr().out)["outputs"]["2"]["text"]
+    assert shown == ["first = line\nsecond", "@home", "a=@b"]
+    assert main(["run", written(text), "--set", "1.value=@gone.txt"]) == 2
+    assert "gone.txt after =@ cannot be read" in capsys.readouterr().err
+
+
+def test_without_torch_nothing_is_sent_and_the_command_is_named(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setitem(sys.modules, "torch", None)  # as where it is not installed
+    text = {
+        "1": {"class_type": "VisionCraftLLM", "inputs": {"model": "openchat-7b", "prompt": "a"}},
+        "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
+    }
+    server, saved = ("--server", sandbox.url), {"images": ["3", 0], "filename_prefix": "x"}
+    assert main(["run", written({**text, "3": XL, "4": {**SAVE, "inputs": saved}}), *server]) == 2
+    assert 'pip install "visioncraft[standalone]"' in capsys.readouterr().err
+    assert not sandbox.requests
+    assert main(["run", written(text), *server]) == 0  # texts need none
+
+
+def test_each_seed_gives_another_picture_and_the_same_seed_the_same_again(home: Path):
+    graph = {"1": XL, "2": SAVE}
+    made = []
+    for number, seed in enumerate((1, 2, 3, 1)):
+        if number == 3:
+            shutil.rmtree(home / "store")
+        assert main(["run", written(graph), "--set", f"1.seed={seed}"]) == 0
+        with Image.open(f"output/fox_0000{number + 1}_.png") as picture:
+            made.append(picture.tobytes())
+    assert len(set(made)) == 3
+    assert made[3] == made[0]
+
+
+def test_the_examples_have_short_names(capsys: pytest.CaptureFixture[str]):
+    assert main(["run", "--list"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert sorted(path_of(name) for name in names) == sorted(EXAMPLES.glob("*.json"))
+    assert main(["run", "chat", "--json"]) == 0
 
 
 def test_the_command_is_installed():
@@ -532,12 +634,14 @@ def test_a_key_is_kept_from_standard_input_and_tried(
         ]:
             monkeypatch.setattr("sys.stdin", io.StringIO(key + "\n"))
             assert main(["key", "set", "mine", "--base-url", sandbox.url]) == 0
-            assert capsys.readouterr().out == f"The key for {sandbox.url} is kept as mine.\n"
-            assert main(["key", "test", "mine"]) == status
+            assert capsys.readouterr().out.startswith(
+                f"The key for {sandbox.url} is kept as mine.\n"
+            )
+            assert main(["key", "test", "mine", "--yes"]) == status
             printed = capsys.readouterr()
             assert printed.out.startswith(f"The key of mine is {verdict}: ")
             assert key not in printed.out + printed.err
-    assert main(["key", "test", "mine"]) == 1
+    assert main(["key", "test", "mine", "--yes"]) == 1
     assert capsys.readouterr().out.startswith("The key of mine is unreachable: ")
 
 

@@ -74,12 +74,25 @@ def test_a_prompt_has_15_to_60_words_however_much_was_said(said: list[str]):
         assert 15 <= len(ask(*said, seed=seed).split()) <= 60
 
 
-@pytest.mark.parametrize("question", ["What is the meaning of life?", "Tell me a joke.", "hello"])
+@pytest.mark.parametrize("question", ["What is the meaning of life?", "Tell me a joke."])
 def test_a_plain_question_gets_an_honest_answer_and_a_picture(question: str):
     answer = ask(question, system=False)
     assert question.rstrip("?.").split()[-1] in answer
     assert "VisionCraft sandbox" in answer
     assert "no language model" in answer
+
+
+@pytest.mark.parametrize(
+    "said", ["Hello, who are you?", "hi!", "Good morning", "Thank you.", "What can you do?"]
+)
+@pytest.mark.parametrize("system", [False, True])
+def test_a_greeting_is_answered_and_is_no_idea_for_a_picture(said: str, *, system: bool):
+    assert ask(said, system=system).startswith("Hello! I am the VisionCraft sandbox and have no")
+    assert ask(said, "a red fox", system=system).startswith("a red fox, ")
+
+
+def test_an_idea_may_begin_like_a_greeting():
+    assert ask("hi-fi tower in neon light").startswith("hi-fi tower in neon light, ")
 
 
 def test_a_prompt_writer_turns_even_a_question_into_a_prompt():

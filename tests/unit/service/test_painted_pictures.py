@@ -28,6 +28,7 @@ from visioncraft.visioncraft_core.service.engines.painted.scene import (
     PLACES,
     SUBJECTS,
     read,
+    unknown_words,
 )
 
 
@@ -249,3 +250,16 @@ def test_the_caption_leaves_out_characters_that_its_font_has_not():
     plain = Image.new("RGB", (512, 64), (120, 160, 200))
     words = sign(plain.copy(), "a fox \U0001f98a漢"), sign(plain.copy(), "a fox")
     assert words[0].tobytes() == words[1].tobytes()
+
+
+def test_words_that_change_nothing_are_named():
+    assert unknown_words("a Red fox and three zebras in the snow, gouache, calm mood") == ["zebra"]
+    assert unknown_words("a red fox in the snow") == []
+    plain = Image.new("RGB", (512, 64), (120, 160, 200))
+    assert sign(plain.copy(), "a zebra").tobytes() != sign(plain.copy(), "a fox").tobytes()
+
+
+def test_neighbouring_seeds_share_no_picture():
+    three = Generate(model="anything_V5", sampler="Euler", prompt="a fox", image_count=3)
+    sets = [set(made(three, seed)) for seed in (1, 2)]
+    assert len(sets[0] | sets[1]) == 6

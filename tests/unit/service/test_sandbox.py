@@ -104,6 +104,42 @@ def test_what_is_posted_is_judged_like_the_service_did(
         assert set(answer.json()) <= {"detail", "error"}
 
 
+def test_curl_as_in_the_specification_is_told_what_it_lacks(sandbox: Sandbox):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}  # what `curl -d` sends
+    answer = requests.post(sandbox.url + "/llm", data=json.dumps(XL), headers=form, timeout=20)
+    assert answer.status_code == 415
+    assert "-H 'Content-Type: application/json'" in answer.json()["detail"]
+
+
+def test_people_find_a_page(sandbox: Sandbox):
+    answer = requests.get(sandbox.url, timeout=20)
+    assert (answer.status_code, answer.url) == (200, sandbox.url + "/docs")
+    assert answer.headers["Content-Type"].startswith("text/html")
+    for kind in ENDPOINTS:
+        assert f"<h2>POST {kind.path}</h2>" in answer.text
+    assert "<td>required</td>" in answer.text
+    assert sandbox.requests == ()
+
+
+def test_a_seed_in_the_header_is_used_and_offered(sandbox: Sandbox):
+    def drawn(seed: str | None) -> requests.Response:
+        headers = {} if seed is None else {"VisionCraft-Seed": seed}
+        body = {**XL, "token": "sandbox-free"}
+        return requests.post(f"{sandbox.url}/generate-xl", json=body, headers=headers, timeout=20)
+
+    def picture(answer: requests.Response) -> bytes:
+        return requests.get(answer.json()["images"][0], timeout=20).content
+
+    made = [picture(drawn(seed)) for seed in ("1", "2", "3", "1", None, None)]
+    assert len(set(made[:3])) == 3
+    assert made[3] == made[0]
+    assert made[4] != made[5]
+    for wrong in ("", "x", "-1", "1.5", str(2**64), "9" * 5000):
+        assert drawn(wrong).status_code == 400
+    offered = requests.get(sandbox.url + "/models", timeout=20).headers
+    assert offered["VisionCraft-Accept"] == "seed"
+
+
 def test_unknown_paths_and_methods_answer_like_fastapi(sandbox: Sandbox):
     for method, path, status, text in [
         ("GET", "/nothing", 404, "Not Found"),

@@ -26,8 +26,8 @@ GREETING = re.compile(
     re.I,
 )
 GREETED = (
-    "Hello! I am the VisionCraft sandbox: a small grammar, not a language model. Give me an idea "
-    "for a picture, such as a red fox in the snow, and I write a prompt for it."
+    "Hello! I am the VisionCraft sandbox and have no language model inside. Give me an idea for a "
+    "picture, such as a red fox in the snow, and I write a prompt for it."
 )
 WRAPPING = re.compile(rf"{ASIDE}(?:{VERB}\s*)?(?:(?:me|it|them)\b\s*)?", re.I)
 

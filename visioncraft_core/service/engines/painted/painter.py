@@ -196,12 +196,9 @@ def sign(picture: Image.Image, prompt: str) -> Image.Image:
     letters = max(5, min(5.5 + min(picture.size) * 0.0165, width / 9.5))
     font, tall = ImageFont.load_default(letters), round(letters * 1.9)
     picture.paste(BLACK, (0, height - tall), Image.new("L", (width, tall), 165))
-    unknown = unknown_words(prompt)[:MOST_UNKNOWN]
-    caption = f"[not drawn: {', '.join(unknown)}] {prompt}" if unknown else prompt
-    draw, text = (
-        ImageDraw.Draw(picture),
-        caption[:400].encode("latin-1", "ignore").decode("latin-1"),
-    )
+    words = prompt[:400].encode("latin-1", "ignore").decode("latin-1")
+    unknown = ", ".join(unknown_words(words)[:MOST_UNKNOWN])
+    draw, text = ImageDraw.Draw(picture), f"[not drawn: {unknown}] {words}" if unknown else words
     draw.text((width - letters * 0.7, height - tall / 2), MARK, WHITE, font, anchor="rm")
     room = len(text) * (width - font.getlength(MARK) - 3 * letters) / (font.getlength(text) or 1)
     shown = textwrap.shorten(text, int(room), placeholder="...") if room > 4 else ""
