@@ -110,7 +110,7 @@ class BulkRun:
                     given = {node for node, _ in self._targets.values()}
                     changed = [node for node in self._needed if node in given]
                     validate(workflow, self._classes, changed, declared)
-                    prefixes.refuse_unusable(workflow, changed, self._folders)
+                    prefixes.refuse_unusable(workflow, changed, self._folders, {})
             except WorkflowError as error:
                 wrong.append((row.number, error))
             self.total += 1
