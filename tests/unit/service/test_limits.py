@@ -235,14 +235,15 @@ def test_a_client_is_an_address_or_a_network_of_ipv6(one: str, other: str, same:
 # --- What is kept --------------------------------------------------------------------------------
 
 
-def test_chats_are_bounded_in_number_length_and_characters():
+def test_chats_are_bounded_in_number_length_and_characters(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(painted, "MOST_CHAT_CHARACTERS", 2**16)
     engine = painted.PaintedEngine()
 
     def say(chat: str, length: int) -> str:
         asked = PremiumChat(model="m", message="x " * (length // 2), chat_id=chat)
         return asyncio.run(engine.generate(asked, Job(1))).chat_id
 
-    for number in range(280):
+    for number in range(60):
         say(f"chat {number}", 9000)
         say("in use", 10)
     held = sum(len(turn["content"]) for turns in engine._chats.values() for turn in turns)
