@@ -58,6 +58,7 @@ ONLY_IN = {  # a library and the places that may import it
     "urllib3": ("visioncraft_core/http/",),
     "aiohttp": ("visioncraft_core/service/", "nodes/routes/guard.py"),
     "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/"),
+    "tqdm": ("nodes/headless/commands/rows.py",),
     "importlib": ("visioncraft_core/__init__.py", "nodes/comfy.py", "nodes/headless/"),
 }
 

@@ -98,6 +98,10 @@ class StoreUnreadable(ConfigError):
     """Results are stored that this user may not read. Nothing was sent."""
 
 
+class UsageError(VisionCraftError):
+    """A command line that is not understood. Nothing was run."""
+
+
 class InvalidRequest(VisionCraftError):
     """A value that the API does not take. Nothing was sent."""
 

@@ -117,7 +117,8 @@ class BulkRun:
             self.earlier += key in self._done
         if wrong:
             number, error = wrong[0]
-            more = f" (and {len(wrong) - 1} more rows)" if len(wrong) > 1 else ""
+            others = len(wrong) - 1
+            more = f" (and {others} more row{'s' * (others > 1)})" if others else ""
             raise error.replace(message=f"Row {number}: {error.message.rstrip('.')}{more}.")
         if not self.total:
             raise WorkflowError(

@@ -13,7 +13,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
-from ...visioncraft_core.errors import Cancelled, ConfigError, VisionCraftError
+from ...visioncraft_core.errors import Cancelled, UsageError, VisionCraftError
 from ...visioncraft_core.spelling import did_you_mean
 from ...visioncraft_core.version import VERSION
 from .commands.console import BAD_USE, CANCELLED, EXIT_CODES, FAILED, finish, print_error
@@ -28,17 +28,13 @@ COMMANDS = {
 }
 
 
-class UsageError(ConfigError):
-    """A command line that is not understood. Nothing was run."""
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):  # a prompt may hold what a console cannot show
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        options = _parser(given).parse_args(given)
+        options = _parser(given).parse(given)
         status = options.command(options)
     except Cancelled as error:
         status = finish(error, CANCELLED, as_json="--json" in given)
@@ -59,8 +55,8 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**{"epilog": EXIT_CODES, **options})
         self.set_defaults(parser=self)
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        options, strange = self.parse_known_args(args, namespace)
+    def parse(self, given: Sequence[str]) -> argparse.Namespace:
+        options, strange = self.parse_known_args(given)
         if strange:
             known = options.parser._option_string_actions
             question = did_you_mean(strange[0].partition("=")[0], known)
@@ -79,7 +75,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog}: {message}", f"See {self.prog} --help.")
 
 
-def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(given: Sequence[str]) -> _Parser:
     parser = _Parser(
         prog="visioncraft",
         description="VisionCraft without ComfyUI: run saved workflows, or start a sandbox server.",

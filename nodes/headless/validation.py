@@ -216,12 +216,12 @@ def _fits(received: Any, wanted: Any) -> bool:
     return bool(given & taken) or "*" in given | taken
 
 
-def unlisted_names(workflow: Workflow, node_classes: NodeClasses, needed: list[str]) -> list[str]:
+def unlisted_names(workflow: Workflow, node_classes: NodeClasses) -> list[str]:
     """A note about each name that the server's list, as last known, does not have."""
     profile = selected_profile("")
     known = Catalogs(comfy.host().home(), profile.base_url)
     notes: list[str] = []
-    for node in (workflow.nodes[node_id] for node_id in needed):
+    for node in workflow.nodes.values():
         request = getattr(node_classes[node.class_type], "REQUEST", None)
         for field in request.fields() if request and "server" not in node.inputs else ():
             value = node.inputs.get(field.name)

@@ -19,6 +19,8 @@ from typing import Any
 from unittest.mock import patch
 
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from visioncraft.nodes.headless import folders
+from visioncraft.nodes.headless.folders import Folders
 from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
 
 PAGES = Path(__file__).parents[2] / "web" / "docs"
@@ -46,7 +48,8 @@ def main(arguments: Sequence[str] | None = None, pages: Path = PAGES) -> int:
 
 def _right(pages: Path) -> Iterator[tuple[Path, str]]:
     """Each file with the text that it should have."""
-    names = "\n".join(f"- `{name}`" for name in sorted(NODE_CLASSES))
+    folders.current.set(Folders(pages, ()))  # LoadImage lists the files that it could load
+    names = "\n".join(_host_node(name) for name in sorted(NODE_CLASSES))
     yield _filled(pages / "run.md", "## ComfyUI's own nodes that it knows", names)
     with TemporaryDirectory() as home:  # a new user's: no key, no settings, the bundled catalogs
         plain = {k: v for k, v in os.environ.items() if not k.startswith("VISIONCRAFT_")}
@@ -54,6 +57,16 @@ def _right(pages: Path) -> Iterator[tuple[Path, str]]:
             for node_id, cls in NODE_CLASS_MAPPINGS.items():
                 start = f"# {NODE_DISPLAY_NAME_MAPPINGS[node_id]}\n\n{cls.DESCRIPTION}\n"
                 yield _filled(pages / f"{node_id}.md", "## Inputs", _lists(cls), start)
+
+
+def _host_node(name: str) -> str:
+    cls: Any = NODE_CLASSES[name]
+    declared = cls.INPUT_TYPES()
+    required = [f"`{each}`" for each in declared.get("required", {})]
+    optional = [f"`{each}`" for each in declared.get("optional", {})]
+    inputs = [", ".join(required), f"optional {', '.join(optional)}" if optional else ""]
+    outputs = ", ".join(f"`{kind}`" for kind in cls.RETURN_TYPES) or "nothing"
+    return f"- `{name}`: takes {'; '.join(filter(None, inputs)) or 'nothing'}; gives {outputs}."
 
 
 def _filled(path: Path, heading: str, generated: str, start: str = "") -> tuple[Path, str]:

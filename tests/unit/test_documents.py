@@ -13,12 +13,15 @@ from typing import Any
 
 import help_pages
 import pytest
+import visioncraft
 from support.paths import EXAMPLES, ROOT
 from support.timing import HANG
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from visioncraft.nodes.headless.cli import main
 from visioncraft.visioncraft_core import errors
 from visioncraft.visioncraft_core.api.catalogs import Catalogs
 from visioncraft.visioncraft_core.profiles.profile import Profile
+from visioncraft.visioncraft_core.profiles.profiles import Profiles
 
 PAGES = ROOT / "web" / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
@@ -104,3 +107,38 @@ def test_every_link_in_the_documents_leads_to_a_file():
 @pytest.mark.parametrize("code", re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.M))
 def test_the_python_examples_of_the_readme_run(code: str, tmp_path: Path):
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=HANG)
+
+
+RUN = (PAGES / "run.md").read_text("utf-8")
+
+
+def test_the_workflow_by_hand_and_the_table_of_rows_are_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    shape, by_hand = (json.loads(each) for each in re.findall(r"```json\n(.*?)```", RUN, re.DOTALL))
+    Path("hand.json").write_text(json.dumps(by_hand), "utf-8")
+    assert main(["run", "hand.json", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told) == set(shape)
+    assert Path(told["outputs"]["3"]["images"][0]["path"]).is_file()
+    (table,) = re.findall(r"```csv\n(.*?)```", RUN, re.DOTALL)
+    Path("ideas.csv").write_text(table, "utf-8")
+    small = ("--set", "3.width=64", "--set", "3.height=64")
+    assert main(["run", "llm_prompt_to_image", "--rows", "ideas.csv", *small]) == 0
+    capsys.readouterr()
+    assert main(["run", "hand.json", "--json", "--set", "2.width=1"]) == 2
+    assert set(json.loads(capsys.readouterr().out)["errors"][0]) == set(shape["errors"][0])
+
+
+def test_the_settings_in_the_readme_are_ones_that_are_taken(home: Path):
+    home.mkdir()
+    for sample in re.findall(r"```json\n(.*?)```", README, re.DOTALL):
+        (home / "profiles.json").write_text(sample, "utf-8")
+        assert Profiles(home, {}).find("auto").base_url == "https://your.server"
+
+
+def test_the_version_is_the_same_everywhere():
+    assert f'version = "{visioncraft.__version__}"' in (ROOT / "pyproject.toml").read_text("utf-8")
+    listed = (ROOT / "requirements.txt").read_text("utf-8").split()
+    assert all(f'  "{each}",' in (ROOT / "pyproject.toml").read_text("utf-8") for each in listed)

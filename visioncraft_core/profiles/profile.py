@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
 from ..errors import ConfigError, KeyMissing, clip
 from ..media.images import UPLOAD_FORMATS, UploadFormat
-from ..spelling import did_you_mean
+from ..spelling import nearest
 from ..urls import has_host, is_loopback, origin_of
 from .secret import Secret
 
@@ -154,10 +154,11 @@ def refuse_misspelt(entry: Mapping[str, object], known: Collection[str], owner: 
     for name in entry:
         if name in known or name in _FORMER_NAMES:
             continue
-        question = did_you_mean(name, known)
+        meant = nearest(name, [*known, *_FORMER_NAMES], 1)
         message = f"{owner} has a setting that is not known: {clip(name, 60)}."
-        if question:
-            raise ConfigError(message, f"{question} Correct it in {FILE}.")
+        if meant:
+            right = _FORMER_NAMES.get(meant[0], meant[0])
+            raise ConfigError(message, f"Did you mean {right}? Correct it in {FILE}.")
         _warn(message)
 
 

@@ -119,7 +119,7 @@ SOCKET = Widget()
 
 
 def _letters(name: str) -> str:
-    return re.sub(r"[\W_]|\(.*\)", "", name).lower()
+    return re.sub(r"\(.*\)|[\W_]", "", name).lower()
 
 
 class NodeTypes:

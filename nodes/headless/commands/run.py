@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.workflow is None:
         options.parser.error("name a workflow; --list names the examples")
     node_classes = {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}
-    path, content = _source(options.workflow)
+    path, content = _source(str(options.workflow))
     run_folders = Folders(options.out, (Path("input"), path.parent, Path()))
     folders.current.set(run_folders)
     profile = Profiles(default_home()).find(options.server)  # complains before anything is read
@@ -96,14 +96,14 @@ def _run(options: argparse.Namespace) -> int:
         report.note(note)
     for assignment in options.set:
         workflow.set(_with_file(assignment))
+    for note in unlisted_names(workflow, node_classes):
+        report.note(note)
     if options.rows:
         return run_rows(options, workflow, node_classes, run_folders, profile)
     prefixes.fill(workflow)
     dynamic_prompts.choose(workflow)
     task = Run(workflow, node_classes, run_folders, report)
     task.check()
-    for note in unlisted_names(workflow, node_classes, task.needed):
-        report.note(note)
     if task.uses_torch:
         preload.torch()
     report.total = len(task.needed)

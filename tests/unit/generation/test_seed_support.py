@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from support.instant_engine import InstantEngine
-from visioncraft.visioncraft_core import Chat, Client, Profile, Secret
+from visioncraft.visioncraft_core import Chat, Client, PremiumChat, Profile, Secret
 from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.engine import Job, Output
@@ -98,9 +98,7 @@ def test_equal_requests_of_a_batch_get_seeds_of_their_own_with_and_without_the_s
 
 
 def test_the_same_words_do_not_make_one_chat_of_two(sandbox: Sandbox):
-    from visioncraft.visioncraft_core import PremiumChat
-
     profile = Profile("ours", sandbox.url, Secret("sandbox-premium"), store=False)
-    asked = PremiumChat(model="gpt-4", message="a fox")
+    asked = PremiumChat(model="gpt-3-5", message="a fox")
     first, second = (Client(profile).send(asked, seed=0).chat_id for _ in range(2))
     assert first != second

@@ -536,7 +536,7 @@ def test_a_catalog_is_listed(capsys: pytest.CaptureFixture[str]):
 def test_a_wrong_command_line_is_one_line_with_what_was_meant(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ):
-    assert main(arguments) == (1 if arguments[0] == "doctor" else 2)
+    assert main(arguments) == (1 if arguments[:1] == ["doctor"] else 2)
     err = capsys.readouterr().err
     assert told in err
     assert err.count("\n") <= 1
@@ -652,3 +652,26 @@ def test_what_cannot_be_a_key_is_not_kept(home: Path):
     assert "not a VisionCraft key" in err
     assert "two words" not in err
     assert not (home / "profiles.json").exists()
+
+
+def test_a_name_that_the_list_lacks_is_noted_before_the_call_and_before_rows(
+    capsys: pytest.CaptureFixture[str],
+):
+    graph = written({"1": {**XL, "inputs": {**XL["inputs"], "model": "sdxl-turbp"}}, "2": SAVE})
+    Path("rows.csv").write_text("1.prompt\na fox\n", "utf-8")
+    for more in ([], ["--rows", "rows.csv"]):
+        assert main(["run", graph, *more]) == 1
+        out = capsys.readouterr().out
+        assert "sdxl-turbp is not in the server's list of models-xl. Did you mean sdxl-turbo" in out
+    Path(graph).write_text(
+        Path(graph).read_text("utf-8").replace("sdxl-turbp", "SDXL-Turbo"), "utf-8"
+    )
+    assert main(["run", graph]) == 0
+    assert "is not in the" not in capsys.readouterr().out
+
+
+def test_what_no_node_takes_is_noted(capsys: pytest.CaptureFixture[str]):
+    inputs = {"source": "hi", "zebra": 1}
+    graph = written({"2": {"class_type": "PreviewAny", "inputs": inputs}})
+    assert main(["run", graph]) == 0
+    assert "PreviewAny (#2) has no input zebra" in capsys.readouterr().out

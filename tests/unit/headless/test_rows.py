@@ -84,7 +84,7 @@ def test_columns_are_titles_too_and_values_keep_their_kinds():
         (["4.prompt", "a"], 'Row 1: There is no node "4"'),
         (["1", "a"], 'Row 1: "1" does not say which input'),
         (["1.seed,1.prompt", "1,a", "x,b", "y,c"], 'Row 2: "x" does not fit input seed'),
-        (["1.seed,1.prompt", "1,a", "x,b", "y,c"], "(and 1 more rows)"),
+        (["1.seed,1.prompt", "1,a", "x,b", "y,c"], "(and 1 more row)"),
         (["1.prompt", "a", "  "], "Row 2: VisionCraftLLM (#1): prompt is empty"),
         (["1.prompt,1.seed", "a,b,c"], "rows.csv has 3 cells in row 1 and 2 columns"),
         (["1.prompt,1.prompt", "a,b"], "two of the same name"),

@@ -17,8 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from support.canvas_files import NODE_CLASSES, SUBGRAPH, canvas, node, paint, subgraph
+from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless.canvas import workflow
+from visioncraft.nodes.headless.canvas.widget_values import NodeTypes
 from visioncraft.nodes.headless.canvas.workflow import Link, Workflow
+from visioncraft.nodes.headless.hostnodes import NODE_CLASSES as HOST_CLASSES
 from visioncraft.visioncraft_core.errors import WorkflowError
 
 API = {
@@ -638,3 +641,20 @@ def test_a_subgraph_of_thousands_of_promoted_widgets_is_read():
     states = read(canvas([host], subgraphs=[definition])).states
     assert time.process_time() - started < 5
     assert next(state for state in states if state.id == "5").title == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("SDXL Generate", "VisionCraftGenerateXL"),
+        ("SDXL Generate (txt2img)", "VisionCraftGenerateXL"),
+        ("VisionCraftGenerateLX", "VisionCraftGenerateXL"),
+        ("Save Image", "SaveImage"),
+        ("saveimage", "SaveImage"),
+        ("LLM Prompt (Chat)", "VisionCraftLLM"),
+    ],
+)
+def test_a_class_is_known_by_what_the_page_calls_it(asked: str, meant: str) -> None:
+    types = NodeTypes({**HOST_CLASSES, **NODE_CLASS_MAPPINGS})
+    assert types.similar(asked).startswith(f"Did you mean {meant}")
+    assert types.similar("KSampler Advanced Efficient") == ""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import inspect
 import json
 import os
 import pickle
@@ -10,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import visioncraft
 from hypothesis import given
 from hypothesis import strategies as st
 from visioncraft.nodes.headless.cli import main
+from visioncraft.visioncraft_core import Client
 from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
 from visioncraft.visioncraft_core.errors import ConfigError, KeyMissing
 from visioncraft.visioncraft_core.profiles.paths import default_home
@@ -353,3 +357,71 @@ def test_keys_that_are_stored_at_the_same_time_are_all_kept(home: Path):
         list(pool.map(store, range(10)))
     kept = [Profiles(home, {}).find(f"work{number}").key for number in range(10)]
     assert [key and key.reveal() for key in kept] == [f"vc-key-number-{n}" for n in range(10)]
+
+
+# --- What is misspelt --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [
+        ({"profiles": {"work": {"ky": "vc-CANARY-5f3a9"}}}, "not known: ky. Did you mean key"),
+        (
+            {"profiles": {"work": {"key": "vc-CANARY-5f3a9", "at_onc": 2}}},
+            "Did you mean max_concurrency?",
+        ),
+        ({"profiles": {"work": {"baseurl": "https://a.test"}}}, "Did you mean base_url?"),
+        ({"profiles": {"sandbox": {"stor": False}}}, "The server profile sandbox has a setting"),
+        ({"profile": {"work": {}}}, "not known: profile. Did you mean profiles?"),
+        ({"defualt": "work", "profiles": {}}, "not known: defualt. Did you mean default?"),
+    ],
+)
+def test_a_misspelt_setting_never_ends_in_the_sandbox(
+    stored: dict[str, Any], told: str, home: Path
+):
+    home.mkdir()
+    (home / "profiles.json").write_text(json.dumps(stored))
+    with pytest.raises(ConfigError) as caught:
+        Profiles(home, {}).find("auto")
+    assert told in str(caught.value)
+    assert "CANARY" not in str(caught.value)
+
+
+def test_a_misspelt_variable_never_ends_in_the_sandbox(home: Path):
+    with pytest.raises(ConfigError, match="Did you mean VISIONCRAFT_API_KEY[?]"):
+        Profiles(home, {"VISIONCRAFT_APIKEY": "vc-CANARY-5f3a9"}).find("auto")
+    assert Profiles(home, {"VISIONCRAFT_SCREENSHOTS": "x"}).find("auto").embedded
+
+
+def test_a_setting_of_another_version_is_warned_of_and_kept(
+    home: Path, caplog: pytest.LogCaptureFixture
+):
+    home.mkdir()
+    entry = {"key": "vc-CANARY-5f3a9", "colour": "red"}
+    (home / "profiles.json").write_text(json.dumps({"profiles": {"work": entry}}))
+    assert Profiles(home, {}).find("auto").name == "work"
+    assert "not known: colour. It is ignored." in caplog.text
+
+
+def test_the_nearest_profile_is_named(home: Path):
+    Profiles(home, {}).store_key("workshop", Secret("vc-CANARY-5f3a9"), "https://a.test")
+    with pytest.raises(ConfigError, match="Did you mean workshop[?]"):
+        Profiles(home, {}).find("workshp")
+
+
+def test_nothing_secret_stands_in_signatures_and_in_what_prints(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("VISIONCRAFT_API_KEY", "vc-CANARY-5f3a9")
+    profile = Profiles(home).find("auto")
+    shown = [repr(profile), repr(Profiles(home)), repr(Client(profile)), str(profile)]
+    for name in dir(visioncraft):
+        thing = getattr(visioncraft, name)
+        members = vars(thing).values() if isinstance(thing, type) else ()
+        for each in (thing, *members):
+            if callable(each):
+                with contextlib.suppress(TypeError, ValueError):
+                    shown.append(str(inspect.signature(each)))
+        if callable(thing):
+            shown.append(pydoc.render_doc(thing))
+    assert not [text for text in shown if "CANARY" in text or "environ(" in text]
