@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 import json
 from contextlib import suppress
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from ..visioncraft_core.api.catalogs import Catalogs
@@ -21,11 +23,12 @@ from ..visioncraft_core.api.fields import (
     TextField,
 )
 from ..visioncraft_core.cancellation import ShouldCancel
-from ..visioncraft_core.client import Client
+from ..visioncraft_core.client import Client, Pending
 from ..visioncraft_core.errors import Cancelled, InvalidRequest, SaveFailed, VisionCraftError
 from ..visioncraft_core.generation.context import Decoder
 from ..visioncraft_core.generation.results import Result
 from ..visioncraft_core.media.images import Pixels, UploadFormat, encode
+from ..visioncraft_core.profiles.profile import Profile
 from ..visioncraft_core.profiles.profiles import AUTO
 from . import comfy, tensors, widgets
 from .partial_runs import PartialRuns
@@ -124,11 +127,13 @@ class ApiNode:
         values: dict[str, Any],
         upload: UploadFormat,
         should_cancel: ShouldCancel | None = None,
-    ) -> list[Request]:
+    ) -> list[Pending]:
         """One request for each picture of the IMAGE inputs, one where there are none.
 
-        A batch of one picture goes with every request. Raises InvalidRequest for a batch without
-        pictures and for batches that do not match, or Cancelled.
+        A batch of one picture goes with every request. The first is built here, so that whatever is
+        wrong with the inputs is told before anything is sent; the others when their turn comes.
+        Raises InvalidRequest for a batch without pictures and for batches that do not match, or
+        Cancelled.
         """
         batches = {
             f.name: tensors.pixels(values[f.name])
@@ -144,12 +149,20 @@ class ApiNode:
                     f"Connect one picture to {name}, or {count} of them.",
                     phase="check",
                 )
-        files = {
-            name: [_encoded(picture, upload, should_cancel) for picture in pictures]
+        shared = {
+            name: _encoded(pictures[0], upload, should_cancel)
             for name, pictures in batches.items()
+            if len(pictures) == 1
         }
-        rows = [{n: each[row % len(each)] for n, each in files.items()} for row in range(count)]
-        return [cls.build(**{**values, **row}) for row in rows]
+
+        def build(row: int) -> Request:
+            files = {
+                name: shared.get(name) or _encoded(pictures[row], upload, should_cancel)
+                for name, pictures in batches.items()
+            }
+            return cls.build(**{**values, **files})
+
+        return [build(0), *(partial(build, row) for row in range(1, count))]
 
     async def run(self, *, server: str = "", seed: int = 0, **values: Any) -> Outputs:
         def work(status: CallStatus, should_cancel: ShouldCancel) -> Outputs:
@@ -157,7 +170,8 @@ class ApiNode:
             if note:
                 status(note)
             requests = self.requests(values, client.profile.upload, should_cancel)
-            status.expect(len(requests), sum(getattr(r, "image_count", 1) for r in requests))
+            first: Any = requests[0]
+            status.expect(len(requests), len(requests) * getattr(first, "image_count", 1))
             # Where the server takes no seed, it only tells a kept result from a new one.
             result = client.send_all(
                 requests,
@@ -169,7 +183,7 @@ class ApiNode:
             notes = [note, *result.notes] if note else [*result.notes]
             if result.missing:
                 self.partial_runs.note({**values, "server": server, "seed": seed})
-            outputs = self.output(requests[0], result, notes)
+            outputs = self.output(first, result, notes)
             with suppress(SaveFailed):  # no room for a preview, and nothing is lost
                 if shown := self.shown_on_node(result):
                     outputs = {"ui": shown, "result": outputs}
@@ -249,7 +263,13 @@ def client_of(server: str, *, for_list: bool = False) -> tuple[Client, str]:
     if not for_list:
         with_key(profile)
     automatic = profile.embedded and server in ("", AUTO) and comfy.host().default_server() == AUTO
-    return Client(profile, home=comfy.host().home()), SANDBOX_NOTE if automatic else ""
+    return _client(profile, comfy.host().home()), SANDBOX_NOTE if automatic else ""
+
+
+@lru_cache(maxsize=8)
+def _client(profile: Profile, home: Path) -> Client:
+    """The client that all nodes with this profile share, and so its open connections."""
+    return Client(profile, home=home)
 
 
 def catalogs() -> Catalogs:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,8 +95,8 @@ def even(image: Tensor) -> Tensor:
     return image
 
 
-def pixels(image: Tensor) -> list[Pixels]:
-    """The pictures of an IMAGE as uint8, height x width x channels, one after the other.
+def pixels(image: Tensor) -> Sequence[Pixels]:
+    """The pictures of an IMAGE as uint8, height x width x channels, each made when it is asked for.
 
     Takes one, three or four channels, any float type and device, and a single picture without
     batch. Values are clamped and rounded half up: 0.999 and 1.01 are 255. Raises InvalidRequest
@@ -110,7 +110,20 @@ def pixels(image: Tensor) -> list[Pixels]:
             "Connect an IMAGE with at least one picture.",
             phase="check",
         )
-    return [_eight_bit(picture) for picture in batch]
+    return _Pictures(batch)
+
+
+class _Pictures(Sequence[Any]):
+    def __init__(self, batch: Tensor) -> None:
+        self._batch = batch
+
+    def __len__(self) -> int:
+        return len(self._batch)
+
+    def __getitem__(self, number: Any) -> Any:
+        if number >= len(self):
+            raise IndexError
+        return _eight_bit(self._batch[number])
 
 
 def _eight_bit(picture: Tensor) -> Pixels:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 from .api.catalogs import Catalogs, CatalogSnapshot
@@ -38,6 +38,8 @@ UNVERIFIED_NOTE = (
     "the network path can read your key."
 )
 
+Pending = Request | Callable[[], Request]
+
 log = logging.getLogger("visioncraft")
 
 
@@ -55,6 +57,8 @@ class Client:
         self.profile = server if isinstance(server, Profile) else Profiles(self._home).find(server)
         # The embedded sandbox has another port at every start, but always the same name.
         self._catalogs = Catalogs(self._home, self.profile.base_url)
+        self._opened: ServerContext | None = None
+        self._opening = threading.Lock()
         if not self.profile.verify:
             log.warning("%s: %s", self.describe(), UNVERIFIED_NOTE)
 
@@ -99,7 +103,7 @@ class Client:
 
     def send_all(
         self,
-        requests: Sequence[Request],
+        requests: Sequence[Pending],
         *,
         seed: int | None = 0,
         on_progress: OnProgress | None = None,
@@ -107,6 +111,9 @@ class Client:
         decoder: Decoder | None = None,
     ) -> Result:
         """What all `requests`, one or more, make, in their order; a few are under way at once.
+
+        One may be a function that builds it: it is called in another thread when its turn comes, so
+        that the first requests wait for the server while further ones are built.
 
         Where some fail and others do not, the others are delivered and a note names each failure,
         unless the profile says `fail_on_partial`. Equal requests give different results. Raises
@@ -118,13 +125,12 @@ class Client:
             on_progress(f"waiting for {self.describe()}: {len(requests)} pictures")
             on_progress, on_delay = None, _Changes(on_progress)
         with CancelScope(should_cancel) as scope:
-            runs = [
-                RunContext(self._server, request, key, sent, scope, decoder, on_progress, on_delay)
-                for request, (key, sent) in zip(
-                    requests, self._variations(requests, seed), strict=True
-                )
-            ]
-            outcomes = parallel_map(self._outcome, runs, self.profile.max_concurrency)
+            batch = _Batch(requests, seed, scope, decoder, on_progress, on_delay)
+            outcomes = parallel_map(
+                lambda number: self._outcome(batch, number),
+                range(len(requests)),
+                self.profile.max_concurrency,
+            )
         result = merge_results(outcomes, fail_on_partial=self.profile.fail_on_partial)
         notes = result.notes if self.profile.verify else (*result.notes, UNVERIFIED_NOTE)
         return replace(result, notes=notes, seconds=time.monotonic() - started)
@@ -171,11 +177,18 @@ class Client:
 
     def close(self) -> None:
         """Closes idle connections. A later call opens new ones."""
-        if server := vars(self).pop("_server", None):
+        with self._opening:
+            server, self._opened = self._opened, None
+        if server:
             server.close()
 
-    @cached_property
+    @property
     def _server(self) -> ServerContext:
+        with self._opening:  # two threads that begin together must share their connections
+            self._opened = self._opened or self._open()
+            return self._opened
+
+    def _open(self) -> ServerContext:
         profile = self.profile
         if profile.embedded:
             # Only now: a configured server needs neither aiohttp nor the drawing code.
@@ -194,11 +207,35 @@ class Client:
             SeedSupport(self._home, profile),
         )
 
-    def _outcome(self, context: RunContext) -> Result | VisionCraftError:
+    def _outcome(self, batch: _Batch, number: int) -> Result | VisionCraftError:
+        request = None
         try:
+            context = self._context(batch, number)
+            request = context.request
             return GenerationRun(context).run()
         except VisionCraftError as error:
-            return self._reworded(error, context.request)
+            return self._reworded(error, request)
+
+    def _context(self, batch: _Batch, number: int) -> RunContext:
+        """One request of `batch`, built; equal ones have different keys and seeds."""
+        server, seed, url = self._server, batch.seed, self.profile.base_url
+        key, sent = "", seed
+        try:
+            request = batch.requests[number]
+            request = request if isinstance(request, Request) else request()
+            body = request.to_json()
+            if seed is not None and (self.profile.store or len(batch.requests) > 1):
+                key = key_of(request.path, body, url, seed)
+        finally:
+            batch.name(number, key)
+        if seed is not None:
+            earlier = batch.equal_before(number)
+            sent = seed_of(seed, earlier)
+            if earlier and self.profile.store:
+                key = key_of(request.path, body, url, [seed, earlier])
+        key = key if self.profile.store else ""
+        batch_wide = (batch.scope, batch.decoder, batch.on_progress, batch.on_delay)
+        return RunContext(server, request, body, key, sent, *batch_wide)
 
     def _reworded(
         self, error: VisionCraftError, request: Request | None = None
@@ -235,25 +272,6 @@ class Client:
             return ""
         return key_of(request.path, request.to_json(), self.profile.base_url, variation)
 
-    def _variations(
-        self, requests: Sequence[Request], seed: int | None
-    ) -> list[tuple[str, int | None]]:
-        """The key of each request and the seed to send with it: equal requests are to give
-        different results."""
-        if seed is None:
-            return [("", None)] * len(requests)
-        seen: Counter[str] = Counter()
-        variations: list[tuple[str, int | None]] = []
-        for request in requests:
-            key = name = self._key_of(request, seed)
-            if not name and len(requests) > 1:
-                name = key_of(request.path, request.to_json(), "", seed)
-            if key and seen[name]:
-                key = self._key_of(request, [seed, seen[name]])
-            variations.append((key, seed_of(seed, seen[name])))
-            seen[name] += 1
-        return variations
-
 
 class AsyncClient:
     """A `Client` for asyncio: its calls are awaited, several at a time, and a task that is
@@ -286,7 +304,7 @@ class AsyncClient:
 
     async def send_all(
         self,
-        requests: Sequence[Request],
+        requests: Sequence[Pending],
         *,
         seed: int | None = 0,
         on_progress: OnProgress | None = None,
@@ -314,6 +332,37 @@ class AsyncClient:
 
     def close(self) -> None:
         self._client.close()
+
+
+class _Batch:
+    """The requests of one call, which may be built in several threads."""
+
+    def __init__(
+        self,
+        requests: Sequence[Pending],
+        seed: int | None,
+        scope: CancelScope,
+        decoder: Decoder | None,
+        on_progress: OnProgress | None,
+        on_delay: OnProgress | None,
+    ) -> None:
+        self.requests = requests
+        self.seed = seed
+        self.scope = scope
+        self.decoder = decoder
+        self.on_progress = on_progress
+        self.on_delay = on_delay
+        self._names: list[Future[str]] = [Future() for _ in requests]
+
+    def name(self, number: int, name: str) -> None:
+        """Says what a request is called; "" where it could not be built."""
+        self._names[number].set_result(name)
+
+    def equal_before(self, number: int) -> int:
+        """How many requests in front of this one are equal to it. Waits until they are built: their
+        turn came before."""
+        name = self._names[number].result()
+        return sum(bool(name) and each.result() == name for each in self._names[:number])
 
 
 class _Changes:

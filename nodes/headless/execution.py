@@ -122,9 +122,10 @@ class Run:
 
     def _require_key(self) -> None:
         # In ComfyUI the first node that needs it says so; here nothing has to run for that.
-        for node in (self._workflow.nodes[node_id] for node_id in self.needed):
-            server = node.inputs.get("server", "")
-            if hasattr(self._classes[node.class_type], "REQUEST") and isinstance(server, str):
+        nodes = (self._workflow.nodes[node_id] for node_id in self.needed)
+        asking = (n for n in nodes if hasattr(self._classes[n.class_type], "REQUEST"))
+        for server in dict.fromkeys(node.inputs.get("server", "") for node in asking):
+            if isinstance(server, str):
                 with_key(selected_profile(server))
 
     async def execute(self) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from ...visioncraft_core.errors import WorkflowError, clip
@@ -64,11 +65,12 @@ def refuse_unusable(
 
     `texts` are those that are known before the run and arrive by a link.
     """
+    problem_of = cache(folders.prefix_problem)
     for node in (workflow.nodes[node_id] for node_id in needed):
         prefix = node.inputs.get(PREFIX)
         if isinstance(prefix, Link):
             prefix = texts.get(prefix)
-        if isinstance(prefix, str) and (problem := folders.prefix_problem(prefix)):
+        if isinstance(prefix, str) and (problem := problem_of(prefix)):
             raise WorkflowError(
                 f'{node.label}: {PREFIX} "{clip(prefix, LONGEST_SHOWN)}" {problem}.',
                 "Nothing was run; use a plain name, with folders in front at most.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -44,6 +45,7 @@ def validate(
 ) -> None:
     """Converts the constants of the `needed` nodes; raises WorkflowError with all that is wrong,
     as far as a message has room."""
+    declared = cache(declared)  # each class is asked once, not for every node
     problems = {
         workflow.nodes[node_id].label: found
         for node_id in needed
@@ -112,6 +114,11 @@ def _types(cls: Any) -> set[str]:
     return {each for each in (*taken, *cls.RETURN_TYPES) if isinstance(each, str)}
 
 
+@cache  # of the few classes that there are
+def _arguments(function: Callable[..., Any]) -> list[str]:
+    return inspect.getfullargspec(function).args
+
+
 def _problems(
     node: Node, workflow: Workflow, node_classes: NodeClasses, declared_of: Declared
 ) -> Iterator[str]:
@@ -128,7 +135,7 @@ def _problems(
     if missing:
         yield f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
     own = getattr(cls, "VALIDATE_INPUTS", None)
-    asked = inspect.getfullargspec(own).args if own else []
+    asked = _arguments(own) if own else []
     received: dict[str, str] = {}
     sound = not misspelt
     for category in ("required", "optional"):

@@ -1,7 +1,7 @@
 """A server of the API in a process of its own, which has its results ready and counts connections.
 
-The base URL says how it answers: http://127.0.0.1:PORT/FORM/SECONDS, where FORM is bytes, links or
-base64 and SECONDS is how long a generation takes; links take `LINK_SECONDS` each.
+The base URL says how it answers: http://127.0.0.1:PORT/FORM/SECONDS, where FORM is bytes, links,
+base64 or chat and SECONDS is how long a generation takes; links take `LINK_SECONDS` each.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ def _app(picture: bytes, link_seconds: float) -> web.Application:
         await asyncio.sleep(float(request.match_info["seconds"]))
         if form == "bytes":
             return web.Response(body=picture, content_type="image/png")
+        if form == "chat":
+            return web.json_response({"choices": [{"message": {"content": "a fox"}}]})
         if form == "base64":
             return web.Response(body=in_json, content_type="application/json")
         return web.json_response({"images": [f"/file/{n}.png" for n in range(COUNT)]})

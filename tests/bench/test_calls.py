@@ -19,7 +19,7 @@ import requests
 import torch
 from PIL import Image
 from visioncraft.nodes.image import Generate, GenerateXL, Upscale
-from visioncraft.visioncraft_core import Cancelled, Client
+from visioncraft.visioncraft_core import Cancelled, Chat, Client
 from visioncraft.visioncraft_core import GenerateXL as XL
 from visioncraft.visioncraft_core.store.store import Store
 
@@ -32,6 +32,7 @@ pytestmark = pytest.mark.bench
 
 FOX = {"prompt": "a red fox in snow"}
 SD = {**FOX, "model": "anything_V5", "sampler": "Euler"}
+QUESTION = Chat(model="mistral-7b-instruct", messages=({"role": "user", "content": "a fox"},))
 LINK_SECONDS = 0.3  # of the server
 seeds = count(1)
 
@@ -157,23 +158,23 @@ def test_upscale(report: Report, server: ReadyServer, profile: Callable[..., str
 
 
 def test_a_call(report: Report, server: ReadyServer, profile: Callable[..., str], home: Path):
-    url = server.url("bytes")
+    url = server.url("chat")
     clients = [
         Client(profile(url), home=home),
         Client(profile(url, store=False), home=home),
     ]
-    body = {**XL(**FOX).to_json(), "token": "bench-key-1"}
+    body = {**QUESTION.to_json(), "token": "bench-key-1"}
 
     def plain() -> None:
-        assert requests.post(f"{url}/generate-xl", json=body, timeout=60).content
+        assert requests.post(f"{url}/llm", json=body, timeout=60).json()
 
-    works = [plain, *(lambda c=c: c.send(XL(**FOX), seed=next(seeds)) for c in clients)]
+    works = [plain, *(lambda c=c: c.send(QUESTION, seed=next(seeds)) for c in clients)]
     before = distinct(home)
-    taken = in_turns(works, 60)
-    assert distinct(home) == before + 61
+    taken = in_turns(works, 100)
+    assert distinct(home) == before + 101
     for what, seconds, most in (("", taken[1], 2.0), ("not ", taken[2], 1.5)):
         report.amount(
-            f"One call for 1.9 MB, {what}stored, beside requests.post",
+            f"One call of a language model, {what}stored, beside requests.post",
             1000 * (seconds - taken[0]),
             "ms more",
             most,

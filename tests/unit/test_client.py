@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from support.clients import PATIENT, body_of, client_of
+from support.clients import PATIENT, body_of, client_of, posts
 from support.instant_engine import MeetingEngine
 from support.pictures import gradient, png_of
-from support.timing import HANG, at_most
+from support.timing import HANG, at_most, eventually
 from visioncraft.visioncraft_core import (
     ENDPOINTS,
     Chat,
@@ -260,3 +260,37 @@ def test_cancelling_ends_all_of_them(home: Path):
                 upscales(8, 9, 10), should_cancel=lambda: time.monotonic() > asked
             )
         assert time.monotonic() - asked < at_most(0.5)
+
+
+def test_a_request_is_built_while_those_before_it_are_at_the_server(home: Path):
+    with Sandbox(engine=MeetingEngine(2)) as sandbox:
+        first, second, third = upscales(8, 9, 10)
+        sent: list[int] = []
+
+        def build() -> Request:
+            assert eventually(lambda: posts(sandbox) == 2)  # the two at the server wait for another
+            sent.append(posts(sandbox))
+            return third
+
+        profile = Profile("test", sandbox.url, Secret(SANDBOX_FREE_KEY), max_concurrency=3)
+        result = Client(profile, home=home).send_all([first, second, build])
+    assert sent == [2]
+    assert len(result.files) == 3
+
+
+def test_equal_requests_that_are_built_late_give_different_results(home: Path, sandbox: Sandbox):
+    client = client_of(sandbox, home)
+    requests = [SMALL, lambda: SMALL, lambda: SMALL]
+    files = client.send_all(requests).files
+    assert len({file.content for file in files}) == 3
+    assert client.send_all(requests).files == files
+    assert sandbox.executions == 3
+
+
+def test_a_request_that_cannot_be_built_leaves_the_others(home: Path, sandbox: Sandbox):
+    def refused() -> Request:
+        raise errors.InvalidRequest("Too wide.", "Make it smaller.", phase="check")
+
+    result = client_of(sandbox, home).send_all([SMALL, refused, *upscales(8)])
+    assert len(result.files) == 2
+    assert "Picture 2 of 3 failed: Too wide." in result.notes[0]

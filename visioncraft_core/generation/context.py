@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,12 +50,13 @@ class ServerContext:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What all steps of one request share. `key` is its name in the store, "" where nothing is
-    looked up or kept; `seed` is for servers that take one; `on_delay` hears only of what holds the
-    request up."""
+    """What all steps of one request share. `body` is the request as JSON; `key` is its name in the
+    store, "" where nothing is looked up or kept; `seed` is for servers that take one; `on_delay`
+    hears only of what holds the request up."""
 
     server: ServerContext
     request: Request
+    body: Mapping[str, Any]
     key: str
     seed: int | None
     scope: CancelScope

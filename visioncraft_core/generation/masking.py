@@ -42,13 +42,18 @@ def _masked_text(body: bytes, key: Secret) -> bytes:
     pieces: list[bytes] = []
     copied = 0
     for found in _BASE64.finditer(body):
-        content = _file_in(found[0])
+        end = found.end() - (found[0][-1:] == b"\\")  # of a quote mark that is escaped
+        file = body[found.start() : end]
+        content, is_in_one_piece = _file_in(file)
         clean = without_key(content, key)
         if clean is not content:
-            end = found.end() - (found[0][-1:] == b"\\")  # of a quote mark that is escaped
-            pieces += [body[copied : found.start()], b64encode(clean)]
-            copied = end
-    return key.mask_bytes(b"".join([*pieces, body[copied:]]) if pieces else body)
+            file = b64encode(clean)
+        elif not is_in_one_piece or any(key.reveal().encode() in part for part in (content, file)):
+            continue
+        # Looked into as a file, it is not searched for every form of the key once more.
+        pieces += [key.mask_bytes(body[copied : found.start()]), file]
+        copied = end
+    return b"".join([*pieces, key.mask_bytes(body[copied:])])
 
 
 def _as_utf_8(body: bytes) -> bytes:
@@ -61,11 +66,15 @@ def _as_utf_8(body: bytes) -> bytes:
     return body
 
 
-def _file_in(text: bytes) -> bytes:
-    """The file that `text` is in base64, b"" where it is none."""
+def _file_in(text: bytes) -> tuple[bytes, bool]:
+    """The file that `text` is in base64, b"" where it is none, and whether nothing but its letters
+    stands in it, of which JSON may escape the slashes."""
     if not sniff(_decoded(text[:_START])):
-        return b""
-    return _decoded(text)
+        return b"", False
+    try:
+        return b64decode(text.replace(rb"\/", b"/"), validate=True), True
+    except binascii.Error:
+        return _decoded(text), False
 
 
 def _decoded(text: bytes) -> bytes:

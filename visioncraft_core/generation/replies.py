@@ -225,7 +225,9 @@ def _part(entry: Any) -> bytes | str | None:
 def _decoded(text: str) -> bytes:
     encoded = text.partition(",")[2] if text.startswith("data:") else text
     try:
-        content = base64.b64decode("".join(encoded.split()), validate=True)
+        parts = encoded.split()
+        encoded = encoded if len(parts) == 1 else "".join(parts)
+        content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
         return b""
     return content if sniff(content) else b""

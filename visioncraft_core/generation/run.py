@@ -115,7 +115,7 @@ class GenerationRun:
             started = time.monotonic()
             response = self._server.transport.post(
                 self._request.path,
-                self._request.to_json(),
+                self._context.body,
                 self._context.scope,
                 expected_seconds=self._request.expected_seconds,
                 output=self._request.output,

@@ -34,7 +34,7 @@ NO_CONTENT = (204, 205)
 GZIP = b"\x1f\x8b"
 INFLATED_LIMIT = 64 * 2**20
 _UNKNOWN_CODINGS = ("br", "zstd", "compress", "x-compress", "exi", "pack200-gzip", "dcb", "dcz")
-IN_MEMORY = 8 * 2**20  # of a body that may never end; a longer one is put on disk
+IN_MEMORY = 16 * 2**20  # of a body that may never end; a longer one is put on disk
 
 
 def read_body(response: Any, call: Call, tracker: ConnectionTracker) -> bytes:

@@ -47,6 +47,12 @@ class Secret:
     def __reduce__(self) -> Any:
         raise TypeError("a Secret is not pickled")
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
     def reveal(self) -> str:
         return self._value
 

@@ -220,7 +220,8 @@ class Store:
             SELECT made, server, path, about,
                 max(1, sum(name NOT IN ('reply', 'job', 'unparsed'))), sum(size),
                 max(CASE name WHEN 'unparsed' THEN object END)
-            FROM requests JOIN records USING (key) GROUP BY key ORDER BY made DESC"""
+            FROM requests JOIN records USING (key) GROUP BY requests.rowid
+            ORDER BY made DESC"""
         with suppress(OSError), self._open() as db:
             return [
                 Entry(made, server, path, about, files, size, digest and self._object(digest))

@@ -12,8 +12,9 @@ from support.hosts import Host, run
 from support.pictures import gradient
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
 from visioncraft.nodes.base import SANDBOX_NOTE
+from visioncraft.nodes.base import client_of as nodes_client_of
 from visioncraft.nodes.partial_runs import PartialRuns
-from visioncraft.visioncraft_core import Result, errors
+from visioncraft.visioncraft_core import Client, Result, errors
 from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.media.images import DecodedImage
 from visioncraft.visioncraft_core.sandbox import Sandbox
@@ -167,3 +168,17 @@ def test_a_missing_key_does_not_matter_for_lists():
     inputs = {"catalog": "models", "filter": "", "pick": "first", "number": 1, "refresh": False}
     name, *_ = run(loader, **inputs)
     assert name in bundled()["models"]
+
+
+def test_nodes_of_one_server_share_a_client_until_its_settings_change(home: Path):
+    home.mkdir()
+    path = home / "profiles.json"
+
+    def client(key: str) -> Client:
+        entry = {"base_url": "https://work.test", "key": key}
+        path.write_text(json.dumps({"profiles": {"work": entry}}))
+        path.chmod(0o600)
+        return nodes_client_of("work")[0]
+
+    assert client("work-key-1") is client("work-key-1")
+    assert client("work-key-1") is not client("work-key-2")
