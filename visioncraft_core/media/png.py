@@ -140,7 +140,7 @@ _RUNS: Callable[[], _Compressor] = partial(zlib.compressobj, 1, zlib.DEFLATED, -
 @cache
 def _isal() -> Callable[[], _Compressor] | None:
     try:
-        from isal import isal_zlib
+        from isal import isal_zlib  # pyright: ignore[reportMissingImports]
     except ImportError:  # an extra, for some kinds of processors only
         return None
     return partial(isal_zlib.compressobj, 1, isal_zlib.DEFLATED, -15)
