@@ -99,10 +99,9 @@ print(hashlib.sha256(result.files[0].content).hexdigest())
     assert posts(sandbox) == 1
 
 
-@pytest.mark.parametrize("variation", [1, [0, 1], "other"])
-def test_another_variation_is_another_request(variation: Any, sandbox: Sandbox, home: Path):
+def test_another_seed_is_another_request(sandbox: Sandbox, home: Path):
     client = client_of(sandbox, home)
-    assert client.send(XL).files != client.send(XL, seed=variation).files
+    assert client.send(XL).files != client.send(XL, seed=1).files
     assert posts(sandbox) == 2
 
 
@@ -122,7 +121,9 @@ def test_another_server_is_another_request(sandbox: Sandbox, home: Path):
 def test_a_profile_can_do_without(sandbox: Sandbox, home: Path):
     profile = Profile("test", sandbox.url, Secret("sandbox-free"), PATIENT, store=False)
     client = Client(profile, home=home)
-    assert client.send(XL).files != client.send(XL).files
+    client.send(XL)
+    client.send(XL)
+    assert posts(sandbox) == 2
     assert not (home / "store").exists()
 
 
@@ -238,7 +239,7 @@ def test_what_is_damaged_is_asked_for_again(damage: str, sandbox: Sandbox, home:
         path.unlink()
     else:
         change(home / "store", "UPDATE records SET object = '../../etc'")
-    assert client.send(XL).files != first.files  # the sandbox draws another one
+    assert client.send(XL).files == first.files  # the sandbox draws the same one again
     assert posts(sandbox) == 2
 
 
