@@ -484,6 +484,7 @@ def test_what_tries_a_key_does_not_show_it(
         configured(home, server.url)
         assert main(["key", "test", "work", "--yes"]) == (1 if fault else 0)
         assert KEY.encode() in b"".join(server.heard)
+        assert main(["doctor", "--server", "work"]) == 0
     assert_hidden(*capfd.readouterr())
     assert_home_is_clean(home)
 

@@ -65,7 +65,7 @@ def _chart(lines: Sequence[Line]) -> Image.Image:
     for number, line in enumerate(lines):
         top = 10 + number * row
         colour = "#3b7d4f" if line.is_met else "#c2542d"
-        end = label + round(full * min(widest, line.share))
+        end = label + round(full * min(widest, max(0.0, line.share)))
         draw.text((label - 8, top + row / 2), line.what, "#222", font, anchor="rm")
         draw.rectangle((label, top + 4, end, top + row - 4), fill=colour)
     foot = picture.height - 26

@@ -131,9 +131,8 @@ def _start_of(rows: Rows) -> Callable[[], _Compressor]:
     return quick if quick and size(quick) <= TAKE_ISAL * sizes[best] else best
 
 
-# Without the header and checksum, which the whole has once. The second level is a little better
-# than the first and hardly slower.
-_STRINGS: Callable[[], _Compressor] = partial(zlib.compressobj, 2, zlib.DEFLATED, -15, 9)
+# Without the header and checksum, which the whole has once.
+_STRINGS: Callable[[], _Compressor] = partial(zlib.compressobj, 1, zlib.DEFLATED, -15, 9)
 _RUNS: Callable[[], _Compressor] = partial(zlib.compressobj, 1, zlib.DEFLATED, -15, 9, zlib.Z_RLE)
 
 

@@ -99,7 +99,7 @@ print(hashlib.sha256(result.files[0].content).hexdigest())
     assert posts(sandbox) == 1
 
 
-def test_another_variation_is_another_request(sandbox: Sandbox, home: Path):
+def test_another_seed_is_another_request(sandbox: Sandbox, home: Path):
     client = client_of(sandbox, home)
     assert client.send(XL).files != client.send(XL, seed=1).files
     assert posts(sandbox) == 2
