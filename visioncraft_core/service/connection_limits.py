@@ -1,8 +1,10 @@
-"""Counts connections before aiohttp sees them, and closes those that send no request."""
+"""Counts connections before aiohttp sees them, and closes those that send no request or take no
+answer."""
 
 from __future__ import annotations
 
 import asyncio
+from ipaddress import IPv6Address, ip_address
 from typing import cast
 
 from aiohttp import web
@@ -16,6 +18,20 @@ BUSY = (
 )
 # Closing at once, with a request unread, would send RST, and the answer might be lost.
 _UNTIL_READ = 1.0
+_MOST_REFUSED = 256  # that wait for it at once
+_PROGRESS = 32 * 1024  # bytes of an answer that must be taken within `write_seconds`
+_LOOKS = 10  # in `write_seconds`
+
+
+def peer_of(address: str) -> str:
+    """Who is at an IP address: of IPv6 a whole network, in which one client may have any number."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(ip, IPv6Address) or ip.ipv4_mapped:
+        return str(getattr(ip, "ipv4_mapped", None) or ip)
+    return ip.packed[:8].hex()
 
 
 class ConnectionLimiter(asyncio.Protocol):
@@ -25,29 +41,69 @@ class ConnectionLimiter(asyncio.Protocol):
         self._limits = limits
         self._server = server
         self._timers: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
+        self._refused = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", transport)
-        refused = len(self._server.connections) >= self._limits.connections
-        seconds = _UNTIL_READ if refused else self._limits.header_seconds
         loop = asyncio.get_running_loop()
-        self._timers[transport] = loop.call_later(seconds, self._abort, transport)
-        if refused:
+        if not self._has_room(transport):
+            self._refused += 1
             transport.write(BUSY)
-        else:
-            handler = self._server()
-            transport.set_protocol(handler)
-            handler.connection_made(transport)
+            seconds = _UNTIL_READ if self._refused <= _MOST_REFUSED else 0.0
+            loop.call_later(seconds, self._end_refused, transport)
+            return
+        seconds = self._limits.header_seconds
+        self._timers[transport] = loop.call_later(seconds, self._abort, transport)
+        handler = self._server()
+        transport.set_protocol(handler)
+        handler.connection_made(transport)
 
     def arrived(self, transport: asyncio.BaseTransport | None) -> None:
         """A whole request header came: from here on the request is timed by itself."""
         if transport in self._timers:
             self._timers.pop(transport).cancel()
 
+    async def watch_writes(self) -> None:
+        """Aborts, again and again, the connections whose clients take nothing of their answers."""
+        waiting: dict[asyncio.Transport, tuple[int, int]] = {}  # bytes, and looks without progress
+        while True:
+            await asyncio.sleep(self._limits.write_seconds / _LOOKS)
+            before, waiting = waiting, {}
+            for transport in self._transports():
+                size = transport.get_write_buffer_size()
+                most, looks = before.get(transport, (size, -1))
+                if size and size > most - _PROGRESS:
+                    waiting[transport] = max(size, most), looks + 1
+                    if looks + 1 >= _LOOKS:
+                        self._abort(transport)
+                elif size:
+                    waiting[transport] = size, 0
+
     def close(self) -> None:
         for transport in list(self._timers):
             self._abort(cast("asyncio.Transport", transport))
 
+    def _has_room(self, transport: asyncio.Transport) -> bool:
+        accepted, limits = self._transports(), self._limits
+        if len(accepted) >= limits.connections:
+            return False
+        if len(accepted) < limits.peer_connections:
+            return True
+        peer = _peer(transport)
+        return sum(_peer(other) == peer for other in accepted) < limits.peer_connections
+
+    def _transports(self) -> list[asyncio.Transport]:
+        handlers = self._server.connections
+        return [cast("asyncio.Transport", h.transport) for h in handlers if h.transport]
+
     def _abort(self, transport: asyncio.Transport) -> None:
         self.arrived(transport)
         transport.abort()
+
+    def _end_refused(self, transport: asyncio.Transport) -> None:
+        self._refused -= 1
+        transport.abort()
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    return peer_of(str((transport.get_extra_info("peername") or [""])[0]))

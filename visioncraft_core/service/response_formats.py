@@ -11,6 +11,8 @@ from hashlib import sha256
 from typing import Any
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
 
 from ..api.fields import Request
 from ..errors import ConfigError
@@ -27,10 +29,29 @@ CONTENT_TYPES = {
 FILE_FORMATS = ("bytes", "links", "list", "base64", "data-uri", "job")  # these need a file
 TEXT_FORMATS = ("chat", "premium-chat")
 FORMATS = (*FILE_FORMATS, *TEXT_FORMATS)
+_PIECE = 65536  # bytes
 
 
 def content_type(content: bytes) -> str:
     return CONTENT_TYPES.get(sniff(content) or "", "application/octet-stream")
+
+
+class Pieces(Payload):
+    """A body that goes out as the client takes it: at once, all of it would be copied for one that
+    takes nothing."""
+
+    def __init__(self, content: bytes | memoryview, content_type: str) -> None:
+        super().__init__(content, content_type=content_type)
+        self.content = content
+        self._size = len(content)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return bytes(self.content).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        view = memoryview(self.content)
+        for at in range(0, len(view), _PIECE):
+            await writer.write(view[at : at + _PIECE])
 
 
 def formats_of(
@@ -68,7 +89,7 @@ def answer(
     """`publish` keeps a file and gives its URL, `enqueue` keeps URLs and gives the id of a job."""
     if response_format == "bytes":
         content = output.files[0]
-        return web.Response(body=content, content_type=content_type(content))
+        return web.Response(body=Pieces(content, content_type(content)))
     if response_format == "chat":
         return web.json_response(_completion(output.text, request))
     if response_format == "premium-chat":
