@@ -24,12 +24,14 @@ def __getattr__(name: str) -> Any:
         try:
             from . import nodes
             from .nodes.routes import register
+
+            found = getattr(nodes, name)
         except AttributeError as error:  # ComfyUI would take it for a pack without nodes
             raise ImportError(str(error)) from error
         register()
-        return getattr(nodes, name)
+        return found
     return getattr(visioncraft_core, name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_OF_NODES, *dir(visioncraft_core)]
+    return [*globals(), "__version__", *_OF_NODES, *dir(visioncraft_core)]

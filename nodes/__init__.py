@@ -1,20 +1,27 @@
-"""The nodes of this pack: ids never change, titles may."""
+"""The nodes of this pack: ids never change, titles may.
 
-from . import chat, image, video
-from .catalog import CatalogLoader
-from .lora import LoraStack
-from .save import SaveOriginal
-from .server import Server
+They are loaded when one of the mappings is first used: the help of the command line needs none.
+"""
 
-NODES = (
-    *image.NODES,
-    *video.NODES,
-    *chat.NODES,
-    LoraStack,
-    CatalogLoader,
-    Server,
-    SaveOriginal,
-)
+from __future__ import annotations
 
-NODE_CLASS_MAPPINGS = {node.ID: node for node in NODES}
-NODE_DISPLAY_NAME_MAPPINGS = {node.ID: node.TITLE for node in NODES}
+from typing import Any
+
+_MAPPINGS = ("NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS")
+
+NODE_CLASS_MAPPINGS: dict[str, type]
+NODE_DISPLAY_NAME_MAPPINGS: dict[str, str]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MAPPINGS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import catalog, chat, image, lora, save, server, video
+
+    nodes = (
+        *(*image.NODES, *video.NODES, *chat.NODES),
+        *(lora.LoraStack, catalog.CatalogLoader, server.Server, save.SaveOriginal),
+    )
+    mappings = {node.ID: node for node in nodes}, {node.ID: node.TITLE for node in nodes}
+    globals().update(zip(_MAPPINGS, mappings, strict=True))
+    return globals()[name]

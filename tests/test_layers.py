@@ -18,6 +18,8 @@ from support.timing import HANG
 PLAN = [
     "visioncraft_core/errors.py",
     "visioncraft_core/urls.py",
+    "visioncraft_core/spelling.py",
+    "visioncraft_core/version.py",
     "visioncraft_core/cancellation.py",
     "visioncraft_core/background.py",
     "visioncraft_core/atomic.py",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import errors
+from . import errors, version
 
 if TYPE_CHECKING:
     from .api.catalogs import CatalogSnapshot as CatalogSnapshot
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from .profiles.profile import Timeouts as Timeouts
     from .profiles.profiles import Profiles as Profiles
     from .profiles.secret import Secret as Secret
+
+
+__version__ = version.VERSION
 
 
 def _is_error(value: object) -> bool:

@@ -25,6 +25,7 @@ from .generation.rate_limiter import rate_limiter_of
 from .generation.results import Result, merge_results
 from .generation.retry import call_with_retries, max_get_attempts, retry_budget_of
 from .generation.run import GenerationRun
+from .generation.seed_support import SeedSupport, seed_of
 from .http.transport import Transport
 from .profiles.paths import default_home
 from .profiles.profile import Profile
@@ -75,8 +76,9 @@ class Client:
         """What `request` makes. Blocks until it is there.
 
         The same request with the same `seed` is answered from the store and costs nothing; another
-        seed, which is not sent, asks for another result. None neither looks in the store nor keeps
-        the result.
+        seed asks for another result. A server that takes seeds, as the sandbox does, draws with it;
+        to others, as the API knows none, it is not sent. None neither looks in the store nor keeps
+        the result, and leaves the seed to the server.
 
         `on_progress` is called with a line of text for each step, from other threads too.
         `should_cancel`, such as `is_set` of a `threading.Event`, is asked about 20 times a second,
@@ -117,8 +119,10 @@ class Client:
             on_progress, on_delay = None, _Changes(on_progress)
         with CancelScope(should_cancel) as scope:
             runs = [
-                RunContext(self._server, request, key, scope, decoder, on_progress, on_delay)
-                for request, key in zip(requests, self._keys_of(requests, seed), strict=True)
+                RunContext(self._server, request, key, sent, scope, decoder, on_progress, on_delay)
+                for request, (key, sent) in zip(
+                    requests, self._variations(requests, seed), strict=True
+                )
             ]
             outcomes = parallel_map(self._outcome, runs, self.profile.max_concurrency)
         result = merge_results(outcomes, fail_on_partial=self.profile.fail_on_partial)
@@ -187,6 +191,7 @@ class Client:
             rate_limiter_of(origin),
             retry_budget_of(origin),
             Store(self._home / "store"),
+            SeedSupport(self._home, profile),
         )
 
     def _outcome(self, context: RunContext) -> Result | VisionCraftError:
@@ -221,6 +226,7 @@ class Client:
 
     def _fetched_names(self, name: str, scope: CancelScope) -> list[str]:
         response = self._server.transport.get(f"/{name}", scope)
+        self._server.seeds.learn(response)
         return replies.parse_names(response, self._server.mask)
 
     def _key_of(self, request: Request, variation: object) -> str:
@@ -229,15 +235,24 @@ class Client:
             return ""
         return key_of(request.path, request.to_json(), self.profile.base_url, variation)
 
-    def _keys_of(self, requests: Sequence[Request], seed: int | None) -> list[str]:
-        """The key of each request: equal ones are to give different results."""
+    def _variations(
+        self, requests: Sequence[Request], seed: int | None
+    ) -> list[tuple[str, int | None]]:
+        """The key of each request and the seed to send with it: equal requests are to give
+        different results."""
+        if seed is None:
+            return [("", None)] * len(requests)
         seen: Counter[str] = Counter()
-        keys: list[str] = []
+        variations: list[tuple[str, int | None]] = []
         for request in requests:
-            key = self._key_of(request, seed)
-            keys.append(self._key_of(request, [seed, seen[key]]) if key and seen[key] else key)
-            seen[key] += 1
-        return keys
+            key = name = self._key_of(request, seed)
+            if not name and len(requests) > 1:
+                name = key_of(request.path, request.to_json(), "", seed)
+            if key and seen[name]:
+                key = self._key_of(request, [seed, seen[name]])
+            variations.append((key, seed_of(seed, seen[name])))
+            seen[name] += 1
+        return variations
 
 
 class AsyncClient:

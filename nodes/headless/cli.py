@@ -1,6 +1,6 @@
 """The `visioncraft` command.
 
-Exit codes: 0 done; 1 it ran and failed; 2 bad use, nothing was run; 130 cancelled.
+Only the command that is used is loaded, so that `visioncraft --help` is there at once.
 """
 
 from __future__ import annotations
@@ -10,24 +10,41 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.metadata import version
+from importlib import import_module
+from typing import Any, NoReturn
 
-from ...visioncraft_core.errors import Cancelled, VisionCraftError
-from .commands import catalog, doctor, key, run, sandbox, store
-from .commands.console import BAD_USE, CANCELLED, FAILED, print_error
+from ...visioncraft_core.errors import Cancelled, ConfigError, VisionCraftError
+from ...visioncraft_core.spelling import did_you_mean
+from ...visioncraft_core.version import VERSION
+from .commands.console import BAD_USE, CANCELLED, EXIT_CODES, FAILED, finish, print_error
+
+COMMANDS = {
+    "run": "run a ComfyUI workflow file or an example",
+    "sandbox": "serve the API without models, key or network",
+    "key": "keep the keys of servers, or try one",
+    "catalog": "list the names that a server offers",
+    "store": "paid results that are kept on this disk",
+    "doctor": "check settings, connection and store; the report is safe to paste",
+}
+
+
+class UsageError(ConfigError):
+    """A command line that is not understood. Nothing was run."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError):  # a prompt may hold what a console cannot show
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        options = _parser(given).parse_args(given)
         status = options.command(options)
     except Cancelled as error:
-        status = print_error(error, CANCELLED)
+        status = finish(error, CANCELLED, as_json="--json" in given)
     except VisionCraftError as error:
-        status = print_error(error, BAD_USE if error.phase in ("", "check") else FAILED)
+        status = BAD_USE if error.phase in ("", "check") else FAILED
+        status = finish(error, status, as_json="--json" in given)
     except KeyboardInterrupt:
         status = print_error(Cancelled("Cancelled."), CANCELLED)
     if arguments is None:
@@ -35,15 +52,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line, with the name that may have been meant."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"epilog": EXIT_CODES, **options})
+        self.set_defaults(parser=self)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        options, strange = self.parse_known_args(args, namespace)
+        if strange:
+            known = options.parser._option_string_actions
+            question = did_you_mean(strange[0].partition("=")[0], known)
+            options.parser.error(f"{strange[0]} is not understood. {question}".rstrip())
+        return options
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            names = [str(choice) for choice in action.choices]
+            what = str(action.metavar or action.dest).lower()
+            hint = did_you_mean(str(value), names) or f"Choose one of {', '.join(names)}."
+            self.error(f'there is no {what} "{value}". {hint}')
+
+    def error(self, message: str) -> NoReturn:
+        message = message if message.endswith(("?", ".")) else f"{message}."
+        raise UsageError(f"{self.prog}: {message}", f"See {self.prog} --help.")
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    parser = _Parser(
         prog="visioncraft",
         description="VisionCraft without ComfyUI: run saved workflows, or start a sandbox server.",
     )
-    parser.add_argument("--version", action="version", version=version("visioncraft"))
+    parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, sandbox, key, catalog, store, doctor):
-        command.register(commands)
+    completing = "_ARGCOMPLETE" in os.environ
+    for name, help_text in COMMANDS.items():
+        if name in given or completing:
+            import_module(f".commands.{name}", __package__).register(commands, help_text)
+        else:
+            commands.add_parser(name, help=help_text)
+    if completing:
+        with suppress(ImportError):  # the extra [completion]
+            import_module("argcomplete").autocomplete(parser)
     return parser
 
 

@@ -21,7 +21,7 @@ from ..server import selected_profile, with_key
 from . import folders, prefixes
 from .canvas.workflow import Link, Node, Workflow
 from .folders import Folders, Saved
-from .validation import needed_nodes, validate
+from .validation import needed_nodes, require_torch, validate
 
 _running: ContextVar[Node] = ContextVar("node")
 
@@ -72,8 +72,9 @@ class Run:
         self._report = report
         self._prompt = workflow.prompt()
         self._tasks: dict[str, asyncio.Task[list[list[Any]]]] = {}
-        self._failures: list[VisionCraftError] = []
+        self.failures: list[tuple[Node, VisionCraftError]] = []
         self.needed: list[str] = []
+        self.uses_torch = False
         self.shown: dict[str, dict[str, list[Any]]] = {}
         """What the output nodes showed, by node id and ComfyUI's own keys (images, text ...)."""
 
@@ -82,6 +83,7 @@ class Run:
         first call."""
         self.needed = needed_nodes(self._workflow, self._classes)
         validate(self._workflow, self._classes, self.needed)
+        self.uses_torch = require_torch(self._workflow, self._classes, self.needed)
         self._require_key()
         self._folders.prepare()
         prefixes.refuse_unusable(self._workflow, self.needed, self._folders)
@@ -103,8 +105,8 @@ class Run:
             # In file order, not in the order in which they happened to end.
             shown = self.shown
             self.shown = {node: shown[node] for node in self.needed if node in shown}
-        if self._failures:
-            raise self._failures[0]
+        if self.failures:
+            raise self.failures[0][1]
 
     async def _node(self, node: Node) -> list[list[Any]]:
         """The outputs of `node`: a list of values for each slot."""
@@ -118,8 +120,8 @@ class Run:
             raise
         except Exception as error:  # noqa: BLE001 - host nodes raise whatever Pillow and torch do
             self._report.failed(node)
-            self._failures.append(_explained(error, node))
-            raise self._failures[-1] from None
+            self.failures.append((node, _explained(error, node)))
+            raise self.failures[-1][1] from None
         shown = _joined_shown(results)
         if shown:
             self.shown[node.id] = shown

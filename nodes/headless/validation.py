@@ -6,30 +6,77 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
-from ...visioncraft_core.errors import WorkflowError
+from ...visioncraft_core.api.catalogs import Catalogs
+from ...visioncraft_core.api.fields import ChoiceField
+from ...visioncraft_core.errors import ConfigError, WorkflowError, clip
+from ...visioncraft_core.spelling import did_you_mean, nearest
+from .. import comfy
+from ..server import selected_profile
+from .canvas.graph import listed
 from .canvas.workflow import Link, Node, Workflow
 
 _CONVERSIONS: dict[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+_UPLOAD_BUTTONS = {"upload", "choose file to upload"}  # what a file says of ComfyUI's page
 _NO_TEXT: dict[type, str] = {type(None): "null", list: "a list", dict: "an object"}
 
+_TENSORS = {"IMAGE", "MASK", "VIDEO"}  # types whose values are made of torch's
+
 NodeClasses = Mapping[str, type]
+Declared = Callable[[Any], dict[str, Any]]
+"""What a node class answers to INPUT_TYPES, perhaps remembered."""
 
 
-def validate(workflow: Workflow, node_classes: NodeClasses, needed: list[str]) -> None:
-    """Converts the constants of the `needed` nodes; raises WorkflowError with what is wrong."""
-    problems = [
-        f"{workflow.nodes[node_id].label}: {problem}"
+def declared_by(cls: Any) -> dict[str, Any]:
+    return cls.INPUT_TYPES()
+
+
+def validate(
+    workflow: Workflow,
+    node_classes: NodeClasses,
+    needed: list[str],
+    declared: Declared = declared_by,
+) -> None:
+    """Converts the constants of the `needed` nodes; raises WorkflowError with all that is wrong,
+    as far as a message has room."""
+    problems = {
+        workflow.nodes[node_id].label: found
         for node_id in needed
-        for problem in _problems(workflow.nodes[node_id], workflow, node_classes)
-    ]
+        if (found := [*_problems(workflow.nodes[node_id], workflow, node_classes, declared)])
+    }
     if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        words = [f"{label}: {', '.join(found).rstrip('.')}" for label, found in problems.items()]
         raise WorkflowError(
-            problems[0].rstrip(".") + more + ".", "Nothing was run; correct it and run again."
+            listed(words, room=240, between="; ") + ".",
+            "Nothing was run; correct it and run again.",
         )
+
+
+def require_torch(workflow: Workflow, node_classes: NodeClasses, needed: list[str]) -> bool:
+    """Whether the `needed` nodes work with pictures, which takes torch. Raises ConfigError where it
+    is not installed."""
+    for node in (workflow.nodes[node_id] for node_id in needed):
+        if _TENSORS.intersection(_types(node_classes[node.class_type])):
+            if find_spec("torch") is None:
+                raise ConfigError(
+                    f"{node.label} works with pictures, and torch is not installed.",
+                    'Nothing was sent. Run: pip install "visioncraft[standalone]" (for a smaller '
+                    "torch without GPU, install it first as pytorch.org/get-started says for CPU).",
+                )
+            return True
+    return False
+
+
+def ignored_inputs(workflow: Workflow, node_classes: NodeClasses) -> list[str]:
+    """A note about each input in the file that no node takes."""
+    return [
+        f"{node.label} has no input {', '.join(node.unknown)}; ComfyUI ignores it as well."
+        for node in workflow.nodes.values()
+        if node.unknown and not set(node.unknown) <= _UPLOAD_BUTTONS
+    ]
 
 
 def needed_nodes(workflow: Workflow, node_classes: NodeClasses) -> list[str]:
@@ -56,19 +103,38 @@ def needed_nodes(workflow: Workflow, node_classes: NodeClasses) -> list[str]:
     return [node_id for node_id in workflow.nodes if node_id in wanted]
 
 
-def _problems(node: Node, workflow: Workflow, node_classes: NodeClasses) -> Iterator[str]:
+def _types(cls: Any) -> set[str]:
+    """The types of what a node takes and gives."""
+    inputs = cls.INPUT_TYPES()
+    taken = [d[0] for group in ("required", "optional") for d in inputs.get(group, {}).values()]
+    return {each for each in (*taken, *cls.RETURN_TYPES) if isinstance(each, str)}
+
+
+def _problems(
+    node: Node, workflow: Workflow, node_classes: NodeClasses, declared_of: Declared
+) -> Iterator[str]:
     cls: Any = node_classes[node.class_type]
-    declared = cls.INPUT_TYPES()
+    declared = declared_of(cls)
+    names = [name for group in ("required", "optional") for name in declared.get(group, {})]
+    absent = [name for name in names if name not in node.inputs]
+    misspelt: set[str] = set()
+    for name in node.unknown:
+        if meant := nearest(name, absent, 1):
+            misspelt.update(meant)
+            yield f"{name} is not one of its inputs (did you mean {meant[0]}?)"
+    missing = [n for n in declared.get("required", {}) if n in absent and n not in misspelt]
+    if missing:
+        yield f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
     own = getattr(cls, "VALIDATE_INPUTS", None)
     asked = inspect.getfullargspec(own).args if own else []
     received: dict[str, str] = {}
-    sound = True
+    sound = not misspelt
     for category in ("required", "optional"):
         for name, declaration in declared.get(category, {}).items():
             type_name, options = declaration[0], declaration[1] if len(declaration) > 1 else {}
             problem = ""
-            if name not in node.inputs:
-                problem = f"{name} is missing" if category == "required" else ""
+            if name in absent:
+                sound &= category == "optional"
             elif isinstance(node.inputs[name], Link):
                 origin: Any = node_classes[workflow.nodes[node.inputs[name].node].class_type]
                 received[name] = origin.RETURN_TYPES[node.inputs[name].slot]
@@ -134,3 +200,25 @@ def _fits(received: Any, wanted: Any) -> bool:
         return not differs or "*" in (received, wanted)
     given, taken = set(str(received).split(",")), set(str(wanted).split(","))
     return bool(given & taken) or "*" in given | taken
+
+
+def unlisted_names(workflow: Workflow, node_classes: NodeClasses, needed: list[str]) -> list[str]:
+    """A note about each name that the server's list, as last known, does not have."""
+    profile = selected_profile("")
+    known = Catalogs(comfy.host().home(), profile.base_url)
+    notes: list[str] = []
+    for node in (workflow.nodes[node_id] for node_id in needed):
+        request = getattr(node_classes[node.class_type], "REQUEST", None)
+        for field in request.fields() if request and "server" not in node.inputs else ():
+            value = node.inputs.get(field.name)
+            if not isinstance(field.kind, ChoiceField) or not isinstance(value, str):
+                continue
+            listing = known.last(field.kind.catalog)
+            is_theirs = profile.embedded or listing.source != "bundled"
+            if is_theirs and value.lower() not in map(str.lower, listing.names):
+                similar = did_you_mean(value, listing.names)
+                notes.append(
+                    f"{node.label}: {clip(value, 60)} is not in the server's list of "
+                    f"{field.kind.catalog}. {similar}".rstrip()
+                )
+    return notes

@@ -1,4 +1,4 @@
-"""Real text and real upscaling: SmolLM2 through xllamacpp's own server, Real-ESRGAN through ncnn."""
+"""Real text and real upscaling: SmolLM2 through xllamacpp's server, Real-ESRGAN through ncnn."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -18,10 +17,9 @@ from typing import Literal
 
 from ..atomic import file_lock, write_atomic
 from ..errors import VisionCraftError
+from ..spelling import nearest
 
 Source = Literal["live", "cached", "bundled"]
-
-LONGEST_NAME = 200  # characters that are compared
 
 log = logging.getLogger("visioncraft")
 
@@ -73,11 +71,8 @@ class Catalogs:
     def nearest(self, catalog: str, name: str) -> list[str]:
         """At most three names of a catalog that are spelled like `name`, the nearest first; none if
         it is listed itself. Servers take names in any case."""
-        known = {each.lower(): each for each in self.names(catalog)}
-        wanted = name[:LONGEST_NAME].lower()
-        if wanted in known:
-            return []
-        return [known[each] for each in get_close_matches(wanted, known, n=3)]
+        known = self.names(catalog)
+        return [] if name.lower() in map(str.lower, known) else nearest(name, known)
 
     def save(self, catalog: str, names: Sequence[str]) -> CatalogSnapshot:
         """Keeps a live list for the next start; if the disk refuses it, for this object."""

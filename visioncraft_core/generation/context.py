@@ -17,6 +17,7 @@ from ..urls import origin_of
 from .downloads import Downloads
 from .rate_limiter import RateLimiter
 from .retry import RetryBudget
+from .seed_support import SeedSupport
 
 # Decodes the content of a file. Raises DamagedFile where it does not decode, UnsafeContent where
 # it is larger than is safe.
@@ -35,6 +36,7 @@ class ServerContext:
     limiter: RateLimiter
     retry_budget: RetryBudget
     store: Store
+    seeds: SeedSupport
 
     @property
     def origin(self) -> str:
@@ -57,11 +59,13 @@ class ServerContext:
 @dataclass(frozen=True)
 class RunContext:
     """What all steps of one request share. `key` is its name in the store, "" where nothing is
-    looked up or kept; `on_delay` hears only of what holds the request up."""
+    looked up or kept; `seed` is for servers that take one; `on_delay` hears only of what holds the
+    request up."""
 
     server: ServerContext
     request: Request
     key: str
+    seed: int | None
     scope: CancelScope
     decoder: Decoder | None = None
     on_progress: OnProgress | None = None

@@ -113,7 +113,9 @@ class GenerationRun:
                 self._context.scope,
                 expected_seconds=self._request.expected_seconds,
                 output=self._request.output,
+                headers=self._server.seeds.headers(self._context.seed),
             )
+        self._server.seeds.learn(response)
         if response.is_success and self._key:
             about = {"path": self._request.path, "about": self._server.mask(_about(self._request))}
             masked, seconds = self._masked(response), time.monotonic() - started

@@ -43,6 +43,7 @@ class Call:
     timeouts: Timeouts
     limit: int
     json: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] | None = None
     key: Secret | None = None
     """Goes with `json` as its token. Not in it: reports of errors may show a call."""
     verify: bool = True

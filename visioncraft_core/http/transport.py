@@ -22,13 +22,14 @@ from ..cancellation import CancelScope
 from ..errors import ConfigError, VisionCraftError
 from ..profiles.profile import Profile
 from ..urls import has_host, is_loopback
+from ..version import VERSION
 from . import transport_errors as errors
 from .body import read_body
 from .byte_budget import ByteBudget
 from .call import Call, Response
 from .connections import POOLS, ConnectionTracker, track_connections
 
-USER_AGENT = "comfyui-visioncraft/0.1.0"  # the version, and nothing about the user
+USER_AGENT = f"comfyui-visioncraft/{VERSION}"  # the version, and nothing about the user
 
 JSON_LIMIT = 64 * 2**20  # a reply may carry five pictures as base64
 LIST_LIMIT = 4 * 2**20
@@ -97,9 +98,10 @@ class Transport:
         *,
         output: OutputKind = "video",
         expected_seconds: float = 300.0,
+        headers: Mapping[str, str] | None = None,
     ) -> Response:
         """Sends `content` with the token to a server that may need `expected_seconds` to answer,
-        perhaps with a file.
+        perhaps with a file. `headers` go with the usual ones.
 
         Raises a ConnectionFailed, OutcomeUnknown, InvalidResponse or Cancelled.
         """
@@ -109,6 +111,7 @@ class Transport:
             self._profile.timeouts.for_work(expected_seconds),
             JSON_LIMIT,
             json=content,
+            headers=headers,
             key=self._profile.require_key(),
             verify=self._profile.verify,
             budget=ByteBudget(output),
@@ -168,6 +171,7 @@ def _perform(session: Session, call: Call, tracker: ConnectionTracker) -> Respon
         call.method,
         call.url,
         json={**(call.json or {}), "token": call.key.reveal()} if call.key else call.json,
+        headers=dict(call.headers or {}),
         stream=True,
         allow_redirects=False,
         timeout=(call.timeouts.connect, call.timeouts.first_byte),

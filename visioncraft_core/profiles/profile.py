@@ -6,15 +6,18 @@ entry: one of them is a key.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
-from ..errors import ConfigError, KeyMissing
+from ..errors import ConfigError, KeyMissing, clip
 from ..media.images import UPLOAD_FORMATS, UploadFormat
+from ..spelling import did_you_mean
 from ..urls import has_host, is_loopback, origin_of
 from .secret import Secret
 
@@ -26,6 +29,8 @@ SANDBOX = "sandbox"
 # "unknown": also where that is unknown, so that something may be charged twice.
 RetryPolicy = Literal["never", "safe", "unknown"]
 RETRY_POLICIES: tuple[RetryPolicy, ...] = ("never", "safe", "unknown")
+
+log = logging.getLogger("visioncraft")
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ def profile_of(name: str, entry: object) -> Profile:
     """The profile that an entry of `profiles.json` describes. Raises ConfigError."""
     if not isinstance(entry, dict):
         raise ConfigError(f"The server profile {name} is not an object.", f"Correct {FILE}.")
+    refuse_misspelt_settings(name, entry)
     former = {new: entry[old] for old, new in _FORMER_NAMES.items() if old in entry}
     given = {**former, **entry}
     settings = {setting: given[setting] for setting in _SETTINGS if setting in given}
@@ -132,6 +138,32 @@ def profile_of(name: str, entry: object) -> Profile:
     profile = Profile(name, url, Secret(key) if key else None, **settings)
     _check_key_belongs(profile, entry.get("key_for"))
     return profile
+
+
+def refuse_misspelt_settings(name: str, entry: object) -> None:
+    """Raises ConfigError for a setting in the entry of `name` that is nearly a known one."""
+    if isinstance(entry, dict):
+        refuse_misspelt(entry, (*_SETTINGS, "key_for"), f"The server profile {name}")
+
+
+def refuse_misspelt(entry: Mapping[str, object], known: Collection[str], owner: str) -> None:
+    """Raises ConfigError for a name in `entry` that is nearly one of `known`, such as "ky".
+
+    Others are warned of once: they may be notes, or the settings of a later version.
+    """
+    for name in entry:
+        if name in known or name in _FORMER_NAMES:
+            continue
+        question = did_you_mean(name, known)
+        message = f"{owner} has a setting that is not known: {clip(name, 60)}."
+        if question:
+            raise ConfigError(message, f"{question} Correct it in {FILE}.")
+        _warn(message)
+
+
+@cache  # settings are read on each use
+def _warn(message: str) -> None:
+    log.warning("%s It is ignored.", message)
 
 
 def _check_key_belongs(profile: Profile, key_for: object) -> None:

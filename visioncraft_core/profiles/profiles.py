@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, clip
+from ..spelling import did_you_mean, nearest
 from ..urls import origin_of
 from . import settings_file
 from .profile import (
@@ -33,11 +34,14 @@ from .profile import (
     check_base_url,
     embedded_sandbox,
     profile_of,
+    refuse_misspelt,
+    refuse_misspelt_settings,
 )
 from .secret import Secret, clean_key
 
 AUTO, ENVIRONMENT = "auto", "environment"
 _BUILT_IN = (SANDBOX, ENVIRONMENT)
+_PREFIX, _VARIABLES = "VISIONCRAFT_", ("API_KEY", "API_KEY_FILE", "BASE_URL", "HOME")
 SHOWS_ITS_END = 12  # characters that a key has at least where its last four are shown
 
 
@@ -77,6 +81,7 @@ class Profiles:
         A mistake in the entry of another profile does not matter.
         """
         stored = self._stored()
+        refuse_misspelt(stored, ("default", "profiles"), FILE)
         entries = self._entries(stored)
         if "://" in name:
             url = check_base_url(name)
@@ -85,6 +90,7 @@ class Profiles:
             name = next(same, url)
             entries.setdefault(url, {"base_url": url})
         elif name == AUTO:
+            self._refuse_misspelt_variables()
             name = _default(stored.get("default"), entries)
         if name not in entries:
             raise self._unknown(name)
@@ -111,6 +117,8 @@ class Profiles:
         """What is wrong with the file as a whole, in sentences; "" where nothing is."""
         try:
             stored = self._stored()
+            refuse_misspelt(stored, ("default", "profiles"), FILE)
+            self._refuse_misspelt_variables()
             _default(stored.get("default"), self._entries(stored))
         except ConfigError as error:
             return str(error)
@@ -200,9 +208,10 @@ class Profiles:
             stored["default"] = name
 
     def _unknown(self, name: str) -> ConfigError:
+        names = self.names()
         return ConfigError(
             f"There is no server profile called {clip(name, 60)}.",
-            f"Choose one of {', '.join(self.names())}, or give a URL.",
+            did_you_mean(name, names) or f"Choose one of {', '.join(names)}, or give a URL.",
         )
 
     def _summary(self, name: str, entry: object, default: str) -> ServerSummary:
@@ -238,8 +247,19 @@ class Profiles:
         builtin = (AUTO, *_BUILT_IN)
         return {**entries, **{n: entry for n, entry in profiles.items() if n not in builtin}}
 
+    def _refuse_misspelt_variables(self) -> None:
+        """Raises ConfigError for a variable such as VISIONCRAFT_APIKEY, without whose key the
+        sandbox would answer. Others may belong to another program."""
+        given = (n.removeprefix(_PREFIX) for n in self._environ if n.startswith(_PREFIX))
+        for name in given:
+            if name not in _VARIABLES and (meant := nearest(name, _VARIABLES, 1)):
+                raise ConfigError(
+                    f"The environment variable {_PREFIX}{clip(name, 60)} is not known.",
+                    f"Did you mean {_PREFIX}{meant[0]}? Rename it or unset it.",
+                )
+
     def _variable(self, name: str) -> str:
-        return self._environ.get(f"VISIONCRAFT_{name}", "").strip()
+        return self._environ.get(f"{_PREFIX}{name}", "").strip()
 
     def _key_of_environment(self) -> str:
         """In containers, VISIONCRAFT_API_KEY_FILE is the path of the mounted secret."""
@@ -312,6 +332,8 @@ def _default(default: object, entries: dict[str, Any]) -> str:
     if ENVIRONMENT in entries:
         return ENVIRONMENT
     if not default:
+        for name, entry in entries.items():  # a misspelt key would make another server the default
+            refuse_misspelt_settings(name, entry)
         with_key = (n for n, e in entries.items() if isinstance(e, dict) and e.get("key"))
         return next(with_key, SANDBOX)
     if not isinstance(default, str) or default not in entries:

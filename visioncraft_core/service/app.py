@@ -20,19 +20,22 @@ from aiohttp.typedefs import Middleware
 from ..api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
 from ..api.fields import ChoiceField, FieldError, ImageField, InvalidFields, Request
 from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
-from . import openapi, origin_checks
+from ..api.seeds import ACCEPT_HEADER, ACCEPTS_SEED, SEED_HEADER
+from . import docs_page, openapi, origin_checks
 from .engine import Engine, EngineBusy, EngineError, InputRejected, Job
 from .limits import Limits
 from .published_files import PublishedFiles
 from .request_bodies import RequestBodies, close_where_unread, leave_to_reader, parsed
 from .response_formats import answer, formats_of
-from .seeds import SeedSeries
+from .seeds import InvalidSeed, SeedSeries
 
 log = logging.getLogger("visioncraft.service")
 
 VERSION = "2024-02-15"  # the date of the specification
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+NO_API = (openapi.PATH, docs_page.PATH, "/")  # what no client of the API asks for
 
 _KEPT_HEADERS = ("Allow", "Content-Range")
 _MOST_JOBS = 10_000  # whose results may be asked for
@@ -75,6 +78,7 @@ class App:
         app = web.Application(middlewares=[errors_as_json, self._admit, *self.middlewares])
         app[APP] = self
         app.on_response_prepare.append(close_where_unread)
+        app.on_response_prepare.append(_offer_seeds)
         for catalog in CATALOGS:
             app.router.add_get(f"/{catalog}", self._catalog(catalog))
         for kind in self.formats:
@@ -82,6 +86,8 @@ class App:
         app.router.add_post(JOB_STATUS_PATH, self._job_status, expect_handler=leave_to_reader)
         app.router.add_get("/results/{name}", self._files.answer)
         app.router.add_get(openapi.PATH, self._description)
+        app.router.add_get(docs_page.PATH, self._docs)
+        app.router.add_get("/", self._to_docs)
         return app
 
     def add_job(self, urls: list[str]) -> str:
@@ -117,6 +123,15 @@ class App:
     async def _description(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response(openapi.description(self.formats, self.engine.catalogs(), VERSION))
 
+    async def _docs(self, request: web.Request) -> web.StreamResponse:
+        described = openapi.description(self.formats, self.engine.catalogs(), VERSION)
+        address = f"{request.scheme}://{request.host}"
+        text = docs_page.page(described, address, SANDBOX_PREMIUM_KEY)
+        return web.Response(text=text, content_type="text/html")
+
+    async def _to_docs(self, _request: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": docs_page.PATH})
+
     def _endpoint(self, kind: type[Request]) -> Handler:
         takes_picture = any(isinstance(field.kind, ImageField) for field in kind.fields())
         most = self.limits.body_bytes if takes_picture else self.limits.text_bytes
@@ -137,10 +152,11 @@ class App:
 
     async def _generate(self, asked: Request, request: web.Request) -> web.StreamResponse:
         self._refuse_without_place()
+        seed = self._seeds.of(asked, request.headers.get(SEED_HEADER))
         self._active += 1
         try:
             await asyncio.sleep(self.latency)
-            output = await self.engine.generate(asked, Job(self._seeds.next(asked)))
+            output = await self.engine.generate(asked, Job(seed))
         finally:
             self._active -= 1
         self.executions += 1
@@ -168,6 +184,10 @@ class App:
 
 
 APP = web.AppKey("APP", App)
+
+
+async def _offer_seeds(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers[ACCEPT_HEADER] = ACCEPTS_SEED
 
 
 def _judged(kind: type[Request], body: dict[str, Any]) -> Request:
@@ -216,6 +236,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _refused(error.problems)
     except InputRejected as error:
         return _refused([FieldError(error.field, error.message)])
+    except InvalidSeed as error:
+        return _error(400, str(error))
     except EngineBusy as error:
         headers = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
         return web.json_response({"detail": str(error)}, status=503, headers=headers)

@@ -29,7 +29,8 @@ def _ignore(_news: Any) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """One generation. The service chooses the `seed`, 0 to 2**64 - 1, as the API takes none.
+    """One generation. `seed`, 0 to 2**64 - 1, is what the client asked for, else the service's
+    choice.
 
     `progress` takes the share that is done, 0 to 1; `preview` takes an encoded picture of the
     unfinished result. Both may be called from any thread, or never.

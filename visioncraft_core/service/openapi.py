@@ -26,6 +26,7 @@ from ..api.fields import (
     WeightsField,
 )
 from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
+from ..api.seeds import ACCEPT_HEADER, ACCEPTS_SEED, LARGEST_SEED, SEED_HEADER
 from .response_formats import CONTENT_TYPES
 
 PATH = "/openapi.json"
@@ -41,6 +42,13 @@ _TEXT: Schema = {"type": "string"}
 _LINKS: Schema = {"type": "array", "items": _TEXT}
 _BINARY: Schema = {"type": "string", "format": "binary"}
 _OBJECT: Schema = {"type": "object"}
+_SEED: Schema = {
+    "name": SEED_HEADER,
+    "in": "header",
+    "schema": {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},
+    "description": "The same request with the same seed gives the same result. Beyond the "
+    f"specification; every answer says {ACCEPT_HEADER}: {ACCEPTS_SEED}.",
+}
 
 
 def _object(**properties: Schema) -> Schema:
@@ -105,7 +113,8 @@ def _endpoint(
         "properties": {**{field.name: _field(field) for field in kind.fields()}, "token": token},
         "required": [*(field.name for field in kind.fields() if field.required), "token"],
     }
-    return _posted(operation, _json(schema, example=_example(kind, catalogs)))
+    posted = _posted(operation, _json(schema, example=_example(kind, catalogs)))
+    return {**posted, "parameters": [_SEED]}
 
 
 def _example(kind: type[Request], catalogs: Mapping[str, Sequence[str]]) -> Schema:

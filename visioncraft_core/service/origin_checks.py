@@ -40,6 +40,7 @@ def _check_body(request: web.Request, most_bytes: int) -> None:
     # The specification's own example for /llm sends no type.
     kind = request.headers.get("Content-Type", "application/json").partition(";")[0].strip()
     if kind.lower() != "application/json":
-        raise web.HTTPUnsupportedMediaType
+        # What `curl -d` sends by itself; so could a form on any web page.
+        raise web.HTTPUnsupportedMediaType(reason="Send JSON: -H 'Content-Type: application/json'")
     if request.content_length is None:
         raise web.HTTPLengthRequired

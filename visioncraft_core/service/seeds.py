@@ -1,4 +1,4 @@
-"""The seeds of generations: the API takes none, so the service chooses them."""
+"""The seeds of generations: what the client asks for in a header, else chosen by the service."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from collections import OrderedDict
 from hashlib import sha256
 
 from ..api.fields import Request
+from ..api.seeds import LARGEST_SEED, SEED_HEADER
+
+MOST_DIGITS = len(str(LARGEST_SEED))
+
+
+class InvalidSeed(Exception):
+    """The header holds no seed. The message is for the client."""
+
 
 MOST_SERIES = 50_000
 
@@ -20,6 +28,15 @@ class SeedSeries:
 
     def __init__(self) -> None:
         self._asked: OrderedDict[bytes, int] = OrderedDict()
+
+    def of(self, request: Request, header: str | None) -> int:
+        """The seed in the header, or the next of the series without one. Raises InvalidSeed."""
+        if header is None:
+            return self.next(request)
+        digits = header.isascii() and header.isdigit() and len(header) <= MOST_DIGITS
+        if not digits or int(header) > LARGEST_SEED:
+            raise InvalidSeed(f"{SEED_HEADER} must be a whole number from 0 to {LARGEST_SEED}.")
+        return int(header)
 
     def next(self, request: Request) -> int:
         """0 to 2**64 - 1. Two servers give the same seeds for the same requests."""

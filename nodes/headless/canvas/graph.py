@@ -42,6 +42,8 @@ class Node:
     class_type: str
     inputs: dict[str, Any]
     title: str
+    unknown: tuple[str, ...] = ()
+    """Names of inputs in the file that the class does not declare."""
 
     @property
     def label(self) -> str:
@@ -49,8 +51,8 @@ class Node:
         return f"{clip(self.title or self.class_type, LONGEST_NAME)} (#{self.id})"
 
 
-def listed(words: Iterable[str], room: int = 150) -> str:
-    """`words` with commas, as many as fit into `room` characters, and how many were left out."""
+def listed(words: Iterable[str], room: int = 150, between: str = ", ") -> str:
+    """`words`, as many as fit into `room` characters, and how many were left out."""
     shown: list[str] = []
     rest = list(words)
     while rest and sum(len(word) + 2 for word in shown) + len(rest[0]) <= room:
@@ -58,7 +60,7 @@ def listed(words: Iterable[str], room: int = 150) -> str:
     if rest and not shown:
         shown = [rest.pop(0)[: room - 3] + "..."]
     more = f" and {len(rest)} more" if rest else ""
-    return ", ".join(shown) + more
+    return between.join(shown) + more
 
 
 def refuse_cycle(nodes: Mapping[str, Node]) -> None:

@@ -99,7 +99,8 @@ def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
         names = [f"{each[:40]} (node {listed(ids, 40)})" for each, ids in unknown.items()]
         raise WorkflowProblem(
             f"these nodes cannot run without ComfyUI: {listed(names, 110)}.",
-            "Run it in ComfyUI, or replace them: here only VisionCraft's nodes and a few of "
+            types.similar(next(iter(unknown)))
+            or "Run it in ComfyUI, or replace them: here only VisionCraft's nodes and a few of "
             "ComfyUI's own run.",
         )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ....visioncraft_core.errors import clip
+from ....visioncraft_core.spelling import nearest
 from .graph import LONGEST_NAME, WorkflowProblem
 
 # Types for which the front end makes a widget (scripts/widgets.ts, ComfyWidgets), as far as a V1
@@ -117,6 +118,10 @@ class Input:
 SOCKET = Widget()
 
 
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]|\(.*\)", "", name).lower()
+
+
 class NodeTypes:
     """The node classes of this run. Asks each class once, INPUT_TYPES may be slow."""
 
@@ -126,6 +131,16 @@ class NodeTypes:
 
     def __contains__(self, class_type: str) -> bool:
         return class_type in self._classes
+
+    def similar(self, class_type: str) -> str:
+        """Which class may have been meant, as a question: by its name, or by what ComfyUI's page
+        calls it; "" where none is near."""
+        named = {_letters(name): name for name in self._classes}
+        titles = {_letters(getattr(c, "TITLE", "")): name for name, c in self._classes.items()}
+        short = {_letters(name.removeprefix("VisionCraft")): name for name in self._classes}
+        known = {**titles, **short, **named}
+        found = dict.fromkeys(known[each] for each in nearest(_letters(class_type), known))
+        return f"Did you mean {' or '.join(found)}?" if found else ""
 
     def inputs(self, class_type: str) -> dict[str, Input]:
         """What the class declares; nothing where it is unknown."""

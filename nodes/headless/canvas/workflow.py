@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ....visioncraft_core.errors import WorkflowError, clip
+from ....visioncraft_core.spelling import did_you_mean
 from .canvas import is_canvas, key, read_canvas
 from .graph import LONGEST_NAME, Link, Node, WorkflowProblem, listed, refuse_cycle
 from .link_resolver import CanvasNodeState, refuse_unknown, resolve_links
 from .widget_values import LEFT_TO_NODE, Input, NodeTypes, only_in_comfyui
-from .workflow_file import OTHER_FILE, read_json, refuse_depth
+from .workflow_file import OTHER_FILE, json_of, read_json, refuse_depth
 
 __all__ = ["CanvasNodeState", "Link", "Node", "Workflow", "load", "parse"]
 
@@ -69,6 +70,28 @@ class Workflow:
             )
         raise refusals[0]  # of the plainest reading
 
+    def target(self, name: str) -> tuple[str, str]:
+        """The id of the node and the input that `NODE.INPUT` names, or the id or title alone of a
+        node with one widget. Raises WorkflowError."""
+        refusals: list[WorkflowError] = []
+        for dot in (at for at in reversed(range(len(name))) if name[at] == "."):
+            reference, wanted = name[:dot].strip(), name[dot + 1 :].strip()
+            node = self._find(reference)
+            if node and wanted in self.types.inputs(node.class_type):
+                return node.id, wanted
+            refusals.append(self._refusal(reference, wanted, node))
+        if node := self._find(name):
+            inputs = self.types.inputs(node.class_type)
+            widgets = [each.name for each in inputs.values() if each.is_widget]
+            if len(widgets) == 1:
+                return node.id, widgets[0]
+            have = listed(f"{node.id}.{each}" for each in widgets)
+            raise WorkflowError(
+                f'"{clip(name, LONGEST_NAME)}" does not say which input of its node is meant.',
+                f"Use one of: {have}." if have else "It has no inputs that take a value.",
+            )
+        raise refusals[0] if refusals else self._refusal(name, "", None)
+
     def _find(self, reference: str) -> Node | None:
         if reference in self.nodes:
             return self.nodes[reference]
@@ -85,24 +108,30 @@ class Workflow:
         if node is None:
             nodes = self.nodes.values()
             have = listed([f"{each.id} {each.title or each.class_type}" for each in nodes])
+            near = did_you_mean(reference, [each.title for each in nodes if each.title])
             return WorkflowError(
                 f'There is no node "{clip(reference, LONGEST_NAME)}".',
-                f"Use one of: {have}." if have else "The workflow has no nodes.",
+                near or (f"Use one of: {have}." if have else "The workflow has no nodes."),
             )
-        have = listed(self.types.inputs(node.class_type))
+        names = self.types.inputs(node.class_type)
+        near = did_you_mean(name, names)
+        use = f"Use one of: {listed(names, 100)}." if names else "It has no inputs at all."
         return WorkflowError(
             f'Node {node.id} ({node.class_type}) has no input "{clip(name, LONGEST_NAME)}".',
-            f"Use one of: {have}." if have else "It has no inputs at all.",
+            f"{near} {use}".strip(),
         )
 
 
-def load(path: str | Path, node_classes: Mapping[str, type]) -> Workflow:
-    path = Path(path)
+def load(
+    path: str | Path, node_classes: Mapping[str, type], content: bytes | None = None
+) -> Workflow:
+    """The workflow in a file, or in the `content` of one that is called `path`."""
+    name = _shown(Path(path)) if content is None else str(path)
     try:
-        content = read_json(path)
+        data = read_json(Path(path)) if content is None else json_of(content)
     except WorkflowProblem as problem:
-        raise _named(_shown(path), problem) from None
-    return parse(content, node_classes, name=_shown(path))
+        raise _named(name, problem) from None
+    return parse(data, node_classes, name=name)
 
 
 def parse(data: object, node_classes: Mapping[str, type], *, name: str) -> Workflow:
@@ -161,13 +190,16 @@ def _api_node(name: str, member: dict[str, Any], types: NodeTypes) -> Node:
     title = _member(member, "_meta").get("title")
     declared = types.inputs(member["class_type"])
     given = _without_dots(member.get("inputs", {}), declared, name)
-    # ComfyUI ignores entries that the class does not declare, such as an upload button.
+    # ComfyUI ignores entries that the class does not declare, such as an upload button; whether
+    # one is a misspelt input is for `validation` to say.
+    unknown = tuple(each for each in map(str, given) if each not in declared and "." not in each)
     inputs = {
         known: _api_value(given[known], f"input {known} of node {name[:40]}")
         for known in declared
         if known in given
     }
-    return Node(name, member["class_type"], inputs, title if isinstance(title, str) else "")
+    title = title if isinstance(title, str) else ""
+    return Node(name, member["class_type"], inputs, title, unknown)
 
 
 def _without_dots(

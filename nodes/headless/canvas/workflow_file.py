@@ -34,7 +34,10 @@ OTHER_FILE = (
 
 
 def read_json(path: Path) -> Any:
-    content = _bytes(path)
+    return json_of(_bytes(path))
+
+
+def json_of(content: bytes) -> Any:
     if content.startswith(MATROSKA_SIGNATURE):
         return _usable(_film_texts(content))
     if kind := sniff(content):

@@ -6,18 +6,19 @@ import argparse
 import sys
 
 from ....visioncraft_core.api.endpoints import CATALOGS
-from ....visioncraft_core.client import Client
 from .console import DONE, Subparsers, add_server_option, print_line
 
 
-def register(commands: Subparsers) -> None:
-    parser = commands.add_parser("catalog", help="list the names that a server offers")
+def register(commands: Subparsers, help_text: str) -> None:
+    parser = commands.add_parser("catalog", help=help_text)
     parser.add_argument("name", choices=list(CATALOGS), metavar="NAME", help=", ".join(CATALOGS))
     add_server_option(parser)
     parser.set_defaults(command=_list)
 
 
 def _list(options: argparse.Namespace) -> int:
+    from ....visioncraft_core.client import Client
+
     for name in Client(options.server).catalog(options.name).names:
         print_line(sys.stdout, name)
     return DONE

@@ -36,12 +36,23 @@ from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import FILE, Profiles
 from ....visioncraft_core.store.store import Store
 from .console import DONE, FAILED, Subparsers, add_server_option, print_line
-from .key import check_key
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
 # Below these, known holes are open in what we are built on; we stay safe by our own checks.
 MIN_VERSIONS = {"requests": (2, 32, 4), "urllib3": (2, 7, 0), "pillow": (12, 2, 0)}
+
+# What does not work without each.
+PACKAGES = {
+    "torch": 'workflows with pictures do not run here (pip install "visioncraft[standalone]")',
+    "numpy": "nothing with pictures works",
+    "pillow": "nothing with pictures works",
+    "av": "no videos are read or written",
+    "aiohttp": "there is no sandbox",
+    "requests": "no server can be asked",
+    "urllib3": "",
+    "tqdm": "visioncraft run --rows does not work",
+}
 
 _STEPS: list[tuple[str, tuple[type[VisionCraftError], ...]]] = [
     ("DNS", (HostNotFound, DNSLookupFailed)),
@@ -59,10 +70,8 @@ class Check:
     words: str
 
 
-def register(commands: Subparsers) -> None:
-    parser = commands.add_parser(
-        "doctor", help="check settings, connection, key and store; the report is safe to paste"
-    )
+def register(commands: Subparsers, help_text: str) -> None:
+    parser = commands.add_parser("doctor", help=help_text)
     add_server_option(parser)
     parser.set_defaults(command=_report)
 
@@ -98,26 +107,41 @@ def checks(server: str) -> Iterator[Check]:
     if any(check.verdict == "failed" for check in connection):
         yield Check("skipped", "key", "the server is not reached")
         return
+    yield _key(client)
+
+
+def _key(client: Client) -> Check:
+    """Whether there is one. To try it would be a call, which may cost."""
     try:
-        check_key(client)
-        yield Check("ok", "key", "accepted")
+        client.profile.require_key()
     except VisionCraftError as error:
-        yield Check("failed", "key", str(error))
+        return Check("failed", "key", str(error))
+    if client.profile.embedded:
+        return Check("ok", "key", "the sandbox needs none")
+    return Check(
+        "ok", "key", f"there is one; `visioncraft key test {client.profile.name}` tries it (a call)"
+    )
 
 
 def _packages() -> Check:
+    """Versions, what is missing and what that costs. Nothing is imported."""
     found: list[str] = []
-    old: list[str] = []
-    for name, minimum in MIN_VERSIONS.items():
+    problems: list[str] = []
+    for name, without in PACKAGES.items():
         try:
             installed = version(name)
         except PackageNotFoundError:
+            if without:
+                problems.append(f"{name} is missing: {without}")
             continue
         found.append(f"{name} {installed}")
         numbers = tuple(int(n) for n in re.findall(r"\d+", installed)[:3])
+        minimum = MIN_VERSIONS.get(name, ())
         if numbers < minimum:
-            old.append(f"{name} below {'.'.join(map(str, minimum))} has known holes")
-    return Check("warning" if old else "ok", "packages", "; ".join([", ".join(found), *old]))
+            problems.append(f"{name} below {'.'.join(map(str, minimum))} has known holes")
+    return Check(
+        "warning" if problems else "ok", "packages", "; ".join([", ".join(found), *problems])
+    )
 
 
 def _comfyui(pack: Path) -> Check:

@@ -12,54 +12,105 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from ....visioncraft_core.errors import Cancelled, SaveFailed, VisionCraftError, clip
+from ....visioncraft_core.errors import Cancelled, SaveFailed, VisionCraftError, WorkflowError, clip
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import Profiles
+from ....visioncraft_core.spelling import did_you_mean
 from ... import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, comfy
 from ...base import SANDBOX_NOTE
-from .. import dynamic_prompts, folders, prefixes
+from .. import dynamic_prompts, folders, prefixes, preload
 from ..canvas.workflow import Node, load
+from ..examples import EXAMPLES, path_of
 from ..execution import HeadlessHost, Run
 from ..folders import Folders, Saved
 from ..hostnodes import NODE_CLASSES
-from .console import CANCELLED, DONE, FAILED, Subparsers, add_server_option, print_error, print_line
+from ..validation import ignored_inputs, unlisted_names
+from .console import (
+    CANCELLED,
+    DONE,
+    EXIT_CODES,
+    FAILED,
+    Subparsers,
+    add_server_option,
+    outcome,
+    print_error,
+    print_line,
+)
+from .outcomes import failures, shown
+from .rows import run_rows
 
 LONGEST_TITLE = 60
+STDIN = "-"
+EPILOG = (
+    "Examples: visioncraft run llm_prompt_to_image; visioncraft run flow.json --set 3.seed=7; "
+    f"visioncraft run flow.json --rows prompts.csv. {EXIT_CODES}"
+)
 
 
-def register(commands: Subparsers) -> None:
-    parser = commands.add_parser("run", help="run a ComfyUI workflow file")
-    parser.add_argument("workflow", type=Path, help="a workflow as ComfyUI saves or exports it")
+def register(commands: Subparsers, help_text: str) -> None:
+    parser = commands.add_parser("run", help=help_text, epilog=EPILOG)
+    workflow = parser.add_argument(
+        "workflow",
+        nargs="?",
+        metavar="WORKFLOW",
+        help="a file as ComfyUI saves or exports it, an example, or - for standard input",
+    )
+    workflow.completer = lambda **_: [*EXAMPLES]  # type: ignore[attr-defined] # asked by argcomplete
+    parser.add_argument("--list", action="store_true", help="list the examples and end")
     add_server_option(parser)
     parser.add_argument("--out", type=Path, default=Path("output"), metavar="DIR", help="output/")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
-        metavar="NODE_ID.INPUT=VALUE",
-        help="change an input before the run; may be given again",
+        metavar="NODE.INPUT=VALUE",
+        help="change an input before the run, or =@FILE for the text in a file; may be given again",
     )
-    parser.add_argument("--json", action="store_true", help="print the results as one JSON object")
-    parser.set_defaults(command=_run)
+    parser.add_argument(
+        "--rows",
+        type=Path,
+        metavar="FILE",
+        help="run once for each row of a .csv or .jsonl file, whose columns name NODE.INPUT; "
+        "continues where it was stopped",
+    )
+    parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
+    parser.set_defaults(command=_run, parser=parser)
 
 
 def _run(options: argparse.Namespace) -> int:
-    run_folders = Folders(options.out, (Path("input"), options.workflow.parent, Path()))
+    if options.list:
+        for name, title in EXAMPLES.items():
+            print_line(sys.stdout, f"{name:<24}{title}")
+        return DONE
+    if options.workflow is None:
+        options.parser.error("name a workflow; --list names the examples")
+    node_classes = {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}
+    path, content = _source(options.workflow)
+    run_folders = Folders(options.out, (Path("input"), path.parent, Path()))
     folders.current.set(run_folders)
-    Profiles(default_home()).find(options.server)  # complains before anything is read or run
+    profile = Profiles(default_home()).find(options.server)  # complains before anything is read
     report = _Progress(sys.stderr if options.json else sys.stdout)
     comfy.use(HeadlessHost(report, options.server))
-    node_classes = {**NODE_CLASSES, **NODE_CLASS_MAPPINGS}
-    workflow = load(options.workflow, node_classes)
-    for note in workflow.notes:
+    workflow = load(path, node_classes, content)
+    for note in [*workflow.notes, *ignored_inputs(workflow, node_classes)]:
         report.note(note)
     for assignment in options.set:
-        workflow.set(assignment)
+        workflow.set(_with_file(assignment))
+    if options.rows:
+        return run_rows(options, workflow, node_classes, run_folders, profile)
     prefixes.fill(workflow)
     dynamic_prompts.choose(workflow)
     task = Run(workflow, node_classes, run_folders, report)
     task.check()
+    for note in unlisted_names(workflow, node_classes, task.needed):
+        report.note(note)
+    if task.uses_torch:
+        preload.torch()
     report.total = len(task.needed)
+    return _ended(options, task, run_folders)
+
+
+def _ended(options: argparse.Namespace, task: Run, run_folders: Folders) -> int:
     started = time.monotonic()
     status, error = DONE, None
     try:
@@ -69,7 +120,7 @@ def _run(options: argparse.Namespace) -> int:
     except VisionCraftError as failed:
         status, error = FAILED, failed
     if options.json:
-        summary = _summary(task, status, error, time.monotonic() - started)
+        summary = outcome(status, time.monotonic() - started, shown(task), failures(task))
         if not print_line(sys.stdout, json.dumps(summary, indent=2)) and status == DONE:
             status = FAILED
             error = SaveFailed(
@@ -78,9 +129,44 @@ def _run(options: argparse.Namespace) -> int:
             )
     if error:
         print_error(error, status)
+    for _, further in task.failures[1:]:
+        if str(further) != str(error):
+            print_error(further, status)
     if status == CANCELLED:
         run_folders.writing.acquire()  # only a file that is being written is waited for
     return status
+
+
+def _source(name: str) -> tuple[Path, bytes | None]:
+    """The path of a workflow, and its content where it comes from standard input."""
+    if name == STDIN:
+        return Path("standard input"), sys.stdin.buffer.read()
+    if name in EXAMPLES and not Path(name).exists():
+        return path_of(name), None
+    path = Path(name)
+    if not path.suffix and not path.exists():
+        raise WorkflowError(
+            f"{clip(name, 60)}: there is no such file and no such example.",
+            f"{did_you_mean(name, EXAMPLES)} `visioncraft run --list` names the examples.".strip(),
+        )
+    return path, None
+
+
+def _with_file(assignment: str) -> str:
+    """`assignment` with the text of the file that stands after "=@"; "=@@" is a plain "@"."""
+    name, sign, value = assignment.partition("=")
+    if not sign or not value.startswith("@"):
+        return assignment
+    if value.startswith("@@"):
+        return f"{name}={value[1:]}"
+    path = Path(value[1:])
+    try:
+        return f"{name}={path.read_text('utf-8-sig').removesuffix(chr(10))}"
+    except (OSError, ValueError):
+        raise WorkflowError(
+            f"The file {clip(path.name, 60)} after =@ cannot be read as text.",
+            "Check the path; write =@@ for a text that begins with @.",
+        ) from None
 
 
 async def _until_interrupted(run: Run) -> None:
@@ -93,27 +179,6 @@ async def _until_interrupted(run: Run) -> None:
         await task
     except asyncio.CancelledError:
         raise Cancelled("Cancelled.", "Files that were already saved are kept.") from None
-
-
-def _summary(
-    run: Run, status: int, error: VisionCraftError | None, seconds: float
-) -> dict[str, Any]:
-    words = {DONE: "done", FAILED: "failed", CANCELLED: "cancelled"}
-    summary: dict[str, Any] = {
-        "status": words[status],
-        "seconds": round(seconds, 3),
-        "outputs": {
-            node_id: {key: [_plain(entry) for entry in entries] for key, entries in shown.items()}
-            for node_id, shown in run.shown.items()
-        },
-    }
-    if error:
-        summary["error"] = {"type": type(error).__name__, "message": str(error)}
-    return summary
-
-
-def _plain(entry: Any) -> Any:
-    return {**entry.shown(), "path": str(entry.path)} if isinstance(entry, Saved) else entry
 
 
 class _Progress:

@@ -21,10 +21,10 @@ class _HelpWithFaults(argparse.RawDescriptionHelpFormatter):
         return f"{super().format_help()}\n{described()}\n"
 
 
-def register(commands: Subparsers) -> None:
+def register(commands: Subparsers, help_text: str) -> None:
     parser = commands.add_parser(
         "sandbox",
-        help="serve the API without models, key or network",
+        help=help_text,
         formatter_class=_HelpWithFaults,
     )
     parser.add_argument("--host", default="127.0.0.1")

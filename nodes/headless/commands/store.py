@@ -6,21 +6,25 @@ import argparse
 import sys
 import time
 
+from ....visioncraft_core.errors import ConfigError
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.store.store import MAX_BYTES, Store
-from .console import DONE, FAILED, Subparsers, print_line
+from .console import DONE, FAILED, Subparsers, confirmed, print_line
 
 
-def register(commands: Subparsers) -> None:
-    parser = commands.add_parser("store", help="paid results that are kept on this disk")
+def register(commands: Subparsers, help_text: str) -> None:
+    parser = commands.add_parser("store", help=help_text)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    for name, action, help_text in (
+    for name, action, words in (
         ("size", _size, "how many files, and how large they are"),
         ("list", _list, "what is kept, newest first"),
         ("clear", _clear, "remove all of it"),
         ("verify", _verify, "read everything once and remove what is damaged"),
     ):
-        actions.add_parser(name, help=help_text).set_defaults(command=action)
+        parser = actions.add_parser(name, help=words)
+        parser.set_defaults(command=action, parser=parser)
+        if action is _clear:
+            parser.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _size(_options: argparse.Namespace) -> int:
@@ -39,7 +43,11 @@ def _list(_options: argparse.Namespace) -> int:
     return DONE
 
 
-def _clear(_options: argparse.Namespace) -> int:
+def _clear(options: argparse.Namespace) -> int:
+    files, size = _store().size()
+    question = f"Remove {files} files ({_mebibytes(size)})? What was paid must be paid again."
+    if files and not confirmed(question, yes=options.yes):
+        raise ConfigError("Nothing was removed.", "Add --yes to remove it without a question.")
     print_line(sys.stdout, f"{_mebibytes(_store().clear())} are free again.")
     return DONE
 

@@ -98,14 +98,13 @@ class OpenAIEngine:
             there = await self.discover()
         except EngineError as error:
             return [f"{self._url}: {error}"]
-        missing = [
+        return [
             f"{self._url} has no model called {name} (offered as {offered})."
             for models in self._server.models.values()
             for offered, name in models.items()
             # Ollama lists a model with its tag and takes it without.
             if there and name not in there and f"{name}:latest" not in there
         ]
-        return missing
 
     async def discover(self) -> Sequence[str]:
         """The names that the server lists; none where it has no list. Raises EngineUnavailable."""

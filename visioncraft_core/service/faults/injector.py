@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from aiohttp import web
 
 from ...errors import ConfigError
-from .. import openapi
-from ..app import APP, Handler
+from ..app import APP, NO_API, Handler
 from .base import FaultContext
 from .rules import FaultRule, parse
 
@@ -36,7 +35,7 @@ class FaultInjector:
         if self.by_header and request.path == LOG_PATH:
             log = {"requests": list(self.requests), "executions": app.executions}
             return web.json_response(log)
-        if request.path not in (openapi.PATH, LOG_PATH):
+        if request.path not in (*NO_API, LOG_PATH):
             self.requests.append(f"{request.method} {request.path[:LONGEST_PATH]}")
         rule = self._match(request)
         if rule is None:

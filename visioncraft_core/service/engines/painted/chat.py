@@ -20,6 +20,15 @@ ASIDE = r"(?:(?:please|now|and|but|so|ok|can you|could you|what about|how about)
 VERB = r"(?:make|turn|set|put|give|add|change|use|draw|paint|show|create|i want)\b"
 CHANGE = re.compile(rf"{ASIDE}({VERB} (it|them|the|that)|add|remove|more|less|with|at|in)\b", re.I)
 QUESTION = re.compile(r"(what|who|which|why|how|when|where|tell|explain|hello|hi)\b|.*\?$", re.I)
+GREETING = re.compile(
+    r"(hello|hi|hey|good (morning|evening)|thanks?|thank you)\b[\s,.!]*(there|sandbox)?[\s,.!]*$"
+    r"|.*\b((who|what) are you|how are you|your name|what can you do)\b",
+    re.I,
+)
+GREETED = (
+    "Hello! I am the VisionCraft sandbox: a small grammar, not a language model. Give me an idea "
+    "for a picture, such as a red fox in the snow, and I write a prompt for it."
+)
 WRAPPING = re.compile(rf"{ASIDE}(?:{VERB}\s*)?(?:(?:me|it|them)\b\s*)?", re.I)
 
 
@@ -33,6 +42,9 @@ def reply(messages: Sequence[Mapping[str, str]], seed: int) -> str:
     *before, last = [
         _line(m["content"][:LONGEST_TURN]) for m in messages if m["role"] == "user"
     ] or [""]
+    if GREETING.match(last):
+        return GREETED
+    before = [text for text in before if not GREETING.match(text)]
     ideas = [text for text in before if CHANGE.match(text) or not QUESTION.match(text)] + [last]
     start = max((n for n, text in enumerate(ideas) if not CHANGE.match(text)), default=0)
     subject = ", now ".join(WRAPPING.sub("", text, count=1).strip(" .!?") for text in ideas[start:])

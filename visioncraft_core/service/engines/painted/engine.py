@@ -30,6 +30,7 @@ class PaintedEngine:
     def __init__(self) -> None:
         self._chats: dict[str, list[dict[str, str]]] = {}
         self._characters = 0  # in all chats
+        self._begun = 0  # chats: two that begin alike, with one seed, must not become one
 
     def catalogs(self) -> Mapping[str, Sequence[str]]:
         return bundled()
@@ -46,7 +47,8 @@ class PaintedEngine:
             cancelled.set()
 
     def _premium_chat(self, request: api.PremiumChat, seed: int) -> Output:
-        chat_id = request.chat_id[:100] or f"chat-{seed:016x}"
+        self._begun += not request.chat_id
+        chat_id = request.chat_id[:100] or f"chat-{seed:016x}{self._begun:08x}"
         turns = self._forget(chat_id)
         turns.append({"role": "user", "content": request.message[:LONGEST_TURN]})
         text = reply(turns, seed)
@@ -79,7 +81,7 @@ def _pictures(request: Request, seed: int) -> Iterator[Image.Image]:
     prompt = getattr(request, "prompt", "")
     if isinstance(request, api.Generate):
         for number in range(request.image_count):
-            yield sign(Painter(request, SD_SIZE, seed + number).paint(), prompt)
+            yield sign(Painter(request, SD_SIZE, seed + (number << 64)).paint(), prompt)
     elif isinstance(request, api.GenerateGif):
         for number in range(GIF_FRAMES):
             yield sign(Painter(request, SD_SIZE, seed, number / GIF_FRAMES).paint(), prompt)

@@ -9,12 +9,13 @@ import numpy as np
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont
 
 from ....api.fields import Request
-from .scene import LIGHTS, PLACES, RGB, Floats, Subject, oval, read
+from .scene import LIGHTS, PLACES, RGB, Floats, Subject, oval, read, unknown_words
 
 MARK = "VisionCraft sandbox"
 WHITE, BLACK, LAMP = (255, 252, 246), (20, 18, 30), (255, 216, 136)
 TONES = {"g": LAMP, "k": BLACK, "w": WHITE, "s": (226, 176, 142), "v": (84, 132, 76)}
 NEAREST, BICUBIC = Image.Resampling.NEAREST, Image.Resampling.BICUBIC
+MOST_UNKNOWN = 3  # words in the caption
 FINE = 2  # shapes are drawn at twice the size, for smooth edges
 # What is in the air: how many specks, their radii across and down, how often they fall.
 WEATHER = {"snow": (300, 0.0045, 0.0045, 1), "storm": (300, 0.0006, 0.02, 3)}
@@ -190,12 +191,17 @@ class Painter:
 
 
 def sign(picture: Image.Image, prompt: str) -> Image.Image:
-    """Puts the prompt and the mark in small type on a dark strip at the foot of `picture`."""
+    """Puts the mark and the prompt, after what of it is not drawn, on a strip at the foot."""
     width, height = picture.size
     letters = max(5, min(5.5 + min(picture.size) * 0.0165, width / 9.5))
     font, tall = ImageFont.load_default(letters), round(letters * 1.9)
     picture.paste(BLACK, (0, height - tall), Image.new("L", (width, tall), 165))
-    draw, text = ImageDraw.Draw(picture), prompt[:400].encode("latin-1", "ignore").decode("latin-1")
+    unknown = unknown_words(prompt)[:MOST_UNKNOWN]
+    caption = f"[not drawn: {', '.join(unknown)}] {prompt}" if unknown else prompt
+    draw, text = (
+        ImageDraw.Draw(picture),
+        caption[:400].encode("latin-1", "ignore").decode("latin-1"),
+    )
     draw.text((width - letters * 0.7, height - tall / 2), MARK, WHITE, font, anchor="rm")
     room = len(text) * (width - font.getlength(MARK) - 3 * letters) / (font.getlength(text) or 1)
     shown = textwrap.shorten(text, int(room), placeholder="...") if room > 4 else ""

@@ -42,6 +42,12 @@ PLACES = {
     "space galaxy planet nebula cosmic": "peaks 1 .13",
     "underwater reef coral": "hills .86 .12, grass 1 .22",
 }
+# Words that ask for nothing that could be seen by itself.
+SMALL_WORDS = (
+    "a an the and or of in on at by with from to for over under above below near behind between "
+    "into through across against this that his her it their my your some is are be as one no "
+    "picture image photo photograph drawing illustration painting portrait small large"
+)
 NUMBERS = {"two": 2, "pair": 2, "three": 3, "several": 4, "four": 4, "five": 5, "many": 5}
 
 
@@ -80,6 +86,15 @@ def read(prompt: str, negative_prompt: str = ""):
     light = next((names for names in lights if "neon" in names), lights[-1])
     weather = next((w for w in ("snow", "storm") if any(w in names for names in lights)), "")
     return light, places[-1], weather, things[:6], list(tints.values())
+
+
+def unknown_words(prompt: str) -> list[str]:
+    """The words of the prompt's first part, which names the idea, that change nothing here."""
+    known = {word for names in (*LIGHTS, *PLACES) for word in names.split()}
+    known |= {word for subject in SUBJECTS for word in subject.words}
+    known |= {*NUMBERS, *SMALL_WORDS.split(), *ImageColor.colormap}
+    idea = re.split(r"[,.;\n]", prompt[:2000], maxsplit=1)[0]
+    return [word for word in dict.fromkeys(_singular_words(idea)) if word not in known]
 
 
 def _singular_words(text: str) -> list[str]:

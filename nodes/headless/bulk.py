@@ -1,0 +1,226 @@
+"""One run of a workflow for each row of a table, several at a time, to be stopped and continued.
+
+All rows are judged before the first is run. What a row gave is one line of the results file, and a
+row that is done there is not run again; what was paid for a row that was stopped is in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from ...visioncraft_core.errors import (
+    ConfigError,
+    ConnectionFailed,
+    EndpointNotFound,
+    HTMLResponse,
+    KeyRejected,
+    RateLimitWaitExceeded,
+    SaveFailed,
+    VisionCraftError,
+    WorkflowError,
+)
+from . import dynamic_prompts, prefixes
+from .canvas.workflow import Workflow
+from .execution import Report, Run
+from .folders import Folders
+from .table import Row, rows
+from .validation import declared_by, validate
+
+# What no other row would fare better with: the key, the address, the disk.
+ENDS_ALL = (
+    *(ConfigError, ConnectionFailed, EndpointNotFound, HTMLResponse),
+    *(KeyRejected, RateLimitWaitExceeded, SaveFailed),
+)
+# More rows than calls: while the pictures of some are saved, the others keep the server busy.
+BEYOND_CALLS = 2
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a row ended; `error` is None where all of it is done."""
+
+    row: Row
+    key: str
+    run: Run
+    seconds: float
+    error: VisionCraftError | None
+
+
+class BulkRun:
+    """The runs of one table. `check` first; `execute` once.
+
+    `server` tells the servers apart that rows were run on. `results` is where `line_of` each row
+    that ended is added.
+    """
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        node_classes: Mapping[str, type],
+        run_folders: Folders,
+        report: Report,
+        table: Path,
+        results: Path,
+        server: str,
+    ) -> None:
+        self._workflow = workflow
+        self._classes = node_classes
+        self._folders = run_folders
+        self._report = report
+        self._table = table
+        self._results = results
+        self._base = json.dumps([server, workflow.prompt()], sort_keys=True).encode()
+        self._targets: dict[str, tuple[str, str]] = {}
+        self._needed: list[str] = []
+        self._done: frozenset[str] = frozenset()
+        self.uses_torch = False
+        self.total = 0
+        self.earlier = 0
+        """How many rows an earlier run did."""
+        self.stopping = False
+        """Set it to begin no more rows."""
+        self.ended_by: Ended | None = None
+        """The row whose failure ended all."""
+
+    def check(self) -> None:
+        """Raises WorkflowError, ConfigError or SaveFailed for all that can be known before the
+        first call."""
+        declared = cache(declared_by)
+        self._done = self._read_results()
+        wrong: list[tuple[int, WorkflowError]] = []
+        for row, key in self._keyed():
+            try:
+                workflow = self._workflow_of(row)
+                if not self._needed:
+                    run = Run(workflow, self._classes, self._folders, self._report)
+                    run.check()
+                    self._needed, self.uses_torch = run.needed, run.uses_torch
+                else:
+                    given = {node for node, _ in self._targets.values()}
+                    changed = [node for node in self._needed if node in given]
+                    validate(workflow, self._classes, changed, declared)
+                    prefixes.refuse_unusable(workflow, changed, self._folders)
+            except WorkflowError as error:
+                wrong.append((row.number, error))
+            self.total += 1
+            self.earlier += key in self._done
+        if wrong:
+            number, error = wrong[0]
+            more = f" (and {len(wrong) - 1} more rows)" if len(wrong) > 1 else ""
+            raise error.replace(message=f"Row {number}: {error.message.rstrip('.')}{more}.")
+        if not self.total:
+            raise WorkflowError(
+                f"{self._table.name} has no rows.", "Write one line for each run, below the header."
+            )
+
+    async def execute(
+        self, at_once: int, line_of: Callable[[Ended], str], on_end: Callable[[Ended], None]
+    ) -> None:
+        """Runs the rows that are not done, and calls `on_end` after each. Raises SaveFailed where
+        the results file cannot be written; how rows failed is for `on_end`."""
+        pending = (each for each in self._keyed() if each[1] not in self._done)
+        with self._open_results() as file:
+
+            async def work() -> None:
+                for row, key in pending:
+                    ended = await self._run(row, key)
+                    try:
+                        file.write(line_of(ended) + "\n")
+                        file.flush()
+                    except OSError as error:
+                        self.stopping = True
+                        raise _unwritable(self._results, error) from None
+                    if isinstance(ended.error, ENDS_ALL) and not self.stopping:
+                        self.stopping, self.ended_by = True, ended
+                    on_end(ended)
+                    if self.stopping:
+                        return
+
+            workers = [asyncio.ensure_future(work()) for _ in range(at_once + BEYOND_CALLS)]
+            try:
+                await asyncio.gather(*workers)
+            finally:
+                self.stopping = True
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _run(self, row: Row, key: str) -> Ended:
+        workflow = self._workflow_of(row)
+        prefixes.fill(workflow)
+        # The same choice in the next run: another one would be another call.
+        dynamic_prompts.choose(workflow, random.Random(key).choice)  # noqa: S311
+        run = Run(workflow, self._classes, self._folders, self._report)
+        run.needed = self._needed
+        started, error = time.monotonic(), None
+        try:
+            await run.execute()
+        except VisionCraftError as raised:
+            error = raised
+        return Ended(row, key, run, time.monotonic() - started, error)
+
+    def _workflow_of(self, row: Row) -> Workflow:
+        nodes = self._workflow.nodes.items()
+        copies = {name: replace(node, inputs=dict(node.inputs)) for name, node in nodes}
+        workflow = replace(self._workflow, nodes=copies)
+        for column, text in row.values.items():
+            if column not in self._targets:
+                self._targets[column] = self._workflow.target(column)
+            node, name = self._targets[column]
+            workflow.set(f"{node}.{name}={text}")
+        return workflow
+
+    def _keyed(self) -> Iterator[tuple[Row, str]]:
+        """Each row with a key that is the same in every run of this workflow and table."""
+        seen: Counter[bytes] = Counter()  # a row that stands there twice is wanted twice
+        for row in rows(self._table):
+            content = json.dumps(row.values, sort_keys=True).encode()
+            digest = sha256(self._base + content).digest()
+            seen[digest] += 1
+            yield row, sha256(digest + seen[digest].to_bytes(8, "big")).hexdigest()[:32]
+
+    def _read_results(self) -> frozenset[str]:
+        """The keys of the rows that are done."""
+        done: set[str] = set()
+        try:
+            with self._results.open("rb") as file:
+                for line in file:
+                    with suppress(ValueError, RecursionError):  # one that was cut when it ended
+                        entry = json.loads(line)
+                        if isinstance(entry, dict) and entry.get("status") == "done":
+                            done.add(str(entry.get("key")))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise _unwritable(self._results, error) from None
+        return frozenset(done)
+
+    def _open_results(self) -> Any:
+        try:
+            file = self._results.open("a+b")
+            if file.tell():
+                file.seek(-1, 2)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")
+            file.close()
+            return self._results.open("a", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise _unwritable(self._results, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> SaveFailed:
+    return SaveFailed(
+        f"The list of results, {path.name}, cannot be written ({error.strerror}).",
+        "Make room, or choose another folder with --out; rows that are done are not paid again.",
+    )
