@@ -42,6 +42,9 @@ class ConnectionLimiter(asyncio.Protocol):
         self._server = server
         self._timers: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
         self._refused = 0
+        # Bytes that wait to be written, and how often they were looked at without progress.
+        self._waiting: dict[asyncio.Transport, tuple[int, int]] = {}
+        self._next_look: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", transport)
@@ -63,23 +66,24 @@ class ConnectionLimiter(asyncio.Protocol):
         if transport in self._timers:
             self._timers.pop(transport).cancel()
 
-    async def watch_writes(self) -> None:
-        """Aborts, again and again, the connections whose clients take nothing of their answers."""
-        waiting: dict[asyncio.Transport, tuple[int, int]] = {}  # bytes, and looks without progress
-        while True:
-            await asyncio.sleep(self._limits.write_seconds / _LOOKS)
-            before, waiting = waiting, {}
-            for transport in self._transports():
-                size = transport.get_write_buffer_size()
-                most, looks = before.get(transport, (size, -1))
-                if size and size > most - _PROGRESS:
-                    waiting[transport] = max(size, most), looks + 1
-                    if looks + 1 >= _LOOKS:
-                        self._abort(transport)
-                elif size:
-                    waiting[transport] = size, 0
+    def watch_writes(self) -> None:
+        """Aborts, from now on, the connections whose clients take nothing of their answers."""
+        before, self._waiting = self._waiting, {}
+        for transport in self._transports():
+            size = transport.get_write_buffer_size()
+            most, looks = before.get(transport, (size, -1))
+            if size and size > most - _PROGRESS:
+                self._waiting[transport] = max(size, most), looks + 1
+                if looks + 1 >= _LOOKS:
+                    self._abort(transport)
+            elif size:
+                self._waiting[transport] = size, 0
+        loop, seconds = asyncio.get_running_loop(), self._limits.write_seconds / _LOOKS
+        self._next_look = loop.call_later(seconds, self.watch_writes)
 
     def close(self) -> None:
+        if self._next_look:
+            self._next_look.cancel()
         for transport in list(self._timers):
             self._abort(cast("asyncio.Transport", transport))
 

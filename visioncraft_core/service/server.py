@@ -101,7 +101,7 @@ class Server:
         await runner.setup()
         limiter = ConnectionLimiter(limits, cast("web.Server", runner.server))
         self.app.arrived = limiter.arrived
-        watch = asyncio.create_task(limiter.watch_writes())
+        limiter.watch_writes()
         try:
             listening = await self._loop.create_server(lambda: limiter, host, port)
             bound = listening.sockets[0].getsockname()
@@ -115,7 +115,6 @@ class Server:
             if listening:
                 listening.close()
             await runner.cleanup()
-            watch.cancel()
             limiter.close()
 
 

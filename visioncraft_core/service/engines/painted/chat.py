@@ -15,7 +15,7 @@ ADDED = (
     "the soft light of {}|the deep colours of {}|long shadows and the glow of {}",
     "a calm mood and fine detail|a sense of wonder and rich textures|a quiet, balanced composition",
 )
-MOST_TURNS, LONGEST_TURN = 1000, 20_000  # messages, and characters of each, that are looked at
+MOST_TURNS, LONGEST_TURN = 1000, 4000  # messages, and characters of each, that are looked at
 ASIDE = r"(?:(?:please|now|and|but|so|ok|can you|could you|what about|how about)\b[\s,]*)*"
 VERB = r"(?:make|turn|set|put|give|add|change|use|draw|paint|show|create|i want)\b"
 CHANGE = re.compile(rf"{ASIDE}({VERB} (it|them|the|that)|add|remove|more|less|with|at|in)\b", re.I)

@@ -20,7 +20,7 @@ from .painter import Painter, sign
 
 SD_SIZE = (512, 512)  # of Stable Diffusion 1.x and of GIFs; the API has no fields for it
 GIF_FRAMES, VIDEO_FRAMES, VIDEO_LONGEST, LARGEST, UPSCALING = 16, 48, 768, 2048, 4
-MOST_CHATS, MOST_CHAT_CHARACTERS = 1000, 2**22  # the chats that were not used longest go first
+MOST_CHATS, MOST_CHAT_CHARACTERS = 1000, 2**20  # the chats that were not used longest go first
 MOST_TURNS = 100  # of one chat
 
 
