@@ -22,7 +22,7 @@ from ..api.fields import ChoiceField, FieldError, ImageField, InvalidFields, Req
 from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
 from ..api.seeds import ACCEPT_HEADER, ACCEPTS_SEED, SEED_HEADER
 from . import docs_page, openapi, origin_checks
-from .engine import Engine, EngineBusy, EngineError, InputRejected, Job
+from .engine import Engine, EngineBusy, EngineError, EngineUnavailable, InputRejected, Job
 from .limits import Limits
 from .published_files import PublishedFiles
 from .request_bodies import RequestBodies, close_where_unread, leave_to_reader, parsed
@@ -88,6 +88,7 @@ class App:
         app.router.add_get(openapi.PATH, self._description)
         app.router.add_get(docs_page.PATH, self._docs)
         app.router.add_get("/", self._to_docs)
+        app.on_cleanup.append(self._close_engine)
         return app
 
     def add_job(self, urls: list[str]) -> str:
@@ -114,9 +115,12 @@ class App:
         finally:
             self._bodies.release(request)
 
+    async def _close_engine(self, _app: web.Application) -> None:
+        await self.engine.close()
+
     def _catalog(self, name: str) -> Handler:
         async def handle(_request: web.Request) -> web.StreamResponse:
-            return web.json_response(list(self.engine.catalogs()[name]))
+            return web.json_response(list(self.engine.catalogs().get(name, ())))
 
         return handle
 
@@ -144,6 +148,8 @@ class App:
                 return _error(403, "Invalid API key.")
             if unknown := _unknown_name(asked, self.engine.catalogs()):
                 return _error(400, unknown)
+            if not self.engine.serves(asked):
+                return _error(400, f"This server doesn't have {kind.path}.")
             if body["token"] == SANDBOX_FREE_KEY and asked.needs_premium():
                 return _error(413, "This needs a premium subscription ($5 per month).")
             return await self._generate(asked, request)
@@ -208,7 +214,7 @@ def _judged(kind: type[Request], body: dict[str, Any]) -> Request:
 def _unknown_name(request: Request, catalogs: Mapping[str, Sequence[str]]) -> str:
     for field in request.fields():
         if isinstance(field.kind, ChoiceField):
-            known = catalogs[field.kind.catalog]
+            known = catalogs.get(field.kind.catalog, ())
             name = getattr(request, field.name)
             if name.lower() not in (entry.lower() for entry in known):
                 return f"This server doesn't have {field.name} {name[:60]}."
@@ -238,7 +244,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _refused([FieldError(error.field, error.message)])
     except InvalidSeed as error:
         return _error(400, str(error))
-    except EngineBusy as error:
+    except (EngineBusy, EngineUnavailable) as error:
         headers = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
         return web.json_response({"detail": str(error)}, status=503, headers=headers)
     except EngineError as error:

@@ -124,7 +124,7 @@ def _example(kind: type[Request], catalogs: Mapping[str, Sequence[str]]) -> Sche
         if isinstance(field.kind, IntegerField):
             body[field.name] = max(field.kind.low, 1)
         elif isinstance(field.kind, ChoiceField):
-            names = catalogs[field.kind.catalog]
+            names = catalogs.get(field.kind.catalog, ())
             preferred = field.kind.suggested or field.default
             body[field.name] = preferred if preferred in names else next(iter(names), "")
         elif isinstance(field.kind, ImageField):

@@ -35,6 +35,15 @@ class PaintedEngine:
     def catalogs(self) -> Mapping[str, Sequence[str]]:
         return bundled()
 
+    def serves(self, request: Request) -> bool:
+        return True
+
+    async def problems(self) -> Sequence[str]:
+        return ()
+
+    async def close(self) -> None:
+        pass
+
     async def generate(self, request: Request, job: Job) -> Output:
         if isinstance(request, api.Chat):
             return Output(text=reply(request.messages, job.seed))
