@@ -145,11 +145,9 @@ def test_a_model_that_does_not_end_is_stopped():
         assert server.left.wait(60)
 
 
-def test_nobody_there_and_silence_are_an_engine_that_is_away():
-    with raw(answering(b"")) as server:
-        pass
-    with pytest.raises(EngineUnavailable):
-        answer_of(server)
+def test_a_closed_connection_and_silence_are_an_engine_that_is_away():
+    with raw(answering(b"")) as server, pytest.raises(EngineUnavailable):
+        answer_of(server)  # it closes the connection without a word
     with raw(answering(close=False)) as silent, pytest.raises(EngineUnavailable):
         answer_of(silent, silence=0.2)
 
@@ -190,8 +188,16 @@ def test_what_is_missing_is_told():
         first, second = run(server, lambda engine: engine.problems())
     assert "no model called mistral:7b (offered as mistral-7b)" in first
     assert "big" in second
-    (away,) = run(server, lambda engine: engine.problems())
+    (away,) = asyncio.run(problems_at("http://127.0.0.1:9"))
     assert "does not answer" in away
+
+
+async def problems_at(url: str) -> Any:
+    engine = OpenAIEngine(server_of(url))
+    try:
+        return await engine.problems()
+    finally:
+        await engine.close()
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6))
