@@ -47,7 +47,7 @@ PLAN = [
 ]
 
 # What the service may know of the pack besides itself: it could serve any other client.
-SERVICE_MAY_USE = ("errors.py", "urls.py", "media/", "api/", "service/")
+SERVICE_MAY_USE = ("errors.py", "urls.py", "atomic.py", "media/", "api/", "service/")
 
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "execution", "app"}
 ONLY_IN = {  # a library and the places that may import it
@@ -55,7 +55,10 @@ ONLY_IN = {  # a library and the places that may import it
     "urllib3": ("visioncraft_core/http/",),
     "aiohttp": ("visioncraft_core/service/", "nodes/routes/guard.py"),
     "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/"),
-    "importlib": ("visioncraft_core/__init__.py", "nodes/comfy.py", "nodes/headless/"),
+    "importlib": (
+        *("visioncraft_core/__init__.py", "nodes/comfy.py", "nodes/headless/"),
+        "visioncraft_core/service/engines/upscale.py",
+    ),
 }
 
 

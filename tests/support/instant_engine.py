@@ -33,7 +33,7 @@ class InstantEngine:
 
     async def generate(self, request: Request, job: Job) -> Output:
         if request.output == "text":
-            return Output(text="a red fox in the snow", chat_id="chat-1")
+            return Output(text="a red fox in the snow")
         if request.output == "animation":
             return Output((tiny_gif(),))
         if request.output == "video":

@@ -16,11 +16,10 @@ from ..api.fields import Request
 
 @dataclass(frozen=True)
 class Output:
-    """What one request made: encoded files, or text and the id of the chat it belongs to."""
+    """What one request made: encoded files, or text."""
 
     files: tuple[bytes, ...] = ()
     text: str = ""
-    chat_id: str = ""
 
 
 def _ignore(*_news: Any) -> None:
@@ -35,12 +34,20 @@ class Job:
     `progress` takes the steps that are done and all there are; `preview` takes an encoded picture
     of the unfinished result. Both may be called from any thread, or never. `history` holds the
     earlier turns of a premium chat, oldest first, as messages of `Chat`.
+
+    The rest is for whatever lets requests wait in front of an engine: `owner` is whose request it
+    is, who may have `at_once` at work (0: any number); `queued` takes a function that tells how
+    many are before it, and `begun` the name of the engine that begins with it.
     """
 
     seed: int
     progress: Callable[[int, int], None] = _ignore
     preview: Callable[[bytes], None] = _ignore
     history: Sequence[Mapping[str, str]] = ()
+    owner: str = ""
+    at_once: int = 0
+    queued: Callable[[Callable[[], int]], None] = _ignore
+    begun: Callable[[str], None] = _ignore
 
 
 class Engine(Protocol):

@@ -75,7 +75,7 @@ class Server:
         if self._loop and self._thread.is_alive():
             with suppress(RuntimeError):  # it ended by itself in this very moment
                 self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(timeout=2.5)
+            self._thread.join(timeout=2.5 + self.app.limits.stop_seconds)
 
     def _run(self) -> None:
         try:
@@ -114,6 +114,7 @@ class Server:
         finally:
             if listening:
                 listening.close()
+            await self.app.drain(limits.stop_seconds)
             await runner.cleanup()
             limiter.close()
 
