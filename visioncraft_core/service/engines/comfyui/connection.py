@@ -29,8 +29,8 @@ _FOLDER = "visioncraft"  # of uploads, in ComfyUI's folder of temporary files
 _ANSWERS = aiohttp.ClientTimeout(total=120, sock_connect=5)
 _HEARTBEAT = 30.0  # seconds between pings; ComfyUI may hold its loop while it loads a model
 _QUIET = 10.0  # seconds without news after which ComfyUI is asked
-_AGAIN = 0.1  # seconds until a prompt that was to stop is looked at again
-_CLOSES_WITHIN = 5.0  # seconds
+_AGAIN = 0.1  # seconds until a prompt that was to stop is looked at again, at first
+_CLOSES_WITHIN = 10.0  # seconds
 _LARGEST_NEWS = 2**26  # bytes of a message; previews are small, unless somebody's nodes make others
 _PREVIEW = struct.pack(">I", 1)  # begins a binary message, before four bytes for JPEG or PNG
 
@@ -58,7 +58,7 @@ class _Run:
 
     id: str = field(default_factory=lambda: str(uuid4()))
     posts: list[asyncio.Task[Any]] = field(default_factory=list)
-    queued: bool = False
+    sent: bool = False  # the prompt; whether it arrived may be unknown
     files: list[Mapping[str, str]] = field(default_factory=list)
 
     async def post(self, request: Coroutine[Any, Any, T]) -> T:
@@ -102,6 +102,8 @@ class Connection:
             graph = build(names)
             entry = await self._execute(run, graph, job)
             shown = entry.get("outputs", {}).get(graph.result, {}).get("images", [])
+            if not shown:
+                raise GenerationFailed("The generation gave no pictures. Ask again.")
             return [await self._view(file) for file in shown]
         finally:
             task = asyncio.ensure_future(self._clear_up(run))
@@ -130,7 +132,7 @@ class Connection:
                 max_msg_size=_LARGEST_NEWS,
             )
             async with await _reached(opened, self.origin) as socket:
-                if run.queued:  # what happened before this socket was there?
+                if run.sent:  # what happened before this socket was there?
                     entry = await self._ended(run.id)
                 else:  # the first socket, which must be there before the first news
                     await run.post(self._queue(run, graph))
@@ -159,10 +161,10 @@ class Connection:
             # ComfyUI shows previews if it was started so; newer ones take it for each prompt.
             "extra_data": {"preview_method": "auto"},
         }
-        refused = await self._json("POST", "/prompt", body, allowed=400)
-        if "prompt_id" not in refused:
-            raise _refusal(refused, graph)
-        run.queued = True
+        run.sent = True
+        answer = await self._json("POST", "/prompt", body, allowed=400)
+        if "prompt_id" not in answer:
+            raise _refusal(answer, graph)
 
     async def _ended(self, prompt_id: str) -> Mapping[str, Any] | None:
         """The history entry of a prompt, None while it waits or runs.
@@ -213,7 +215,7 @@ class Connection:
         """Stops the prompt, forgets its history and empties its files, as ComfyUI deletes none."""
         await asyncio.gather(*run.posts, return_exceptions=True)
         try:
-            if run.queued and (entry := await self._stopped(run.id)):
+            if run.sent and (entry := await self._stopped(run.id)):
                 run.files += _all_files(entry)
                 await self._json("POST", "/history", {"delete": [run.id]})
             for file in run.files:
@@ -223,6 +225,7 @@ class Connection:
 
     async def _stopped(self, prompt_id: str) -> Mapping[str, Any] | None:
         """The history entry of a prompt that is to stop; None if it was taken from the queue."""
+        pause = _AGAIN
         while True:
             waiting, running = await self._queued(prompt_id)
             if waiting:
@@ -231,7 +234,8 @@ class Connection:
                 await self._json("POST", "/interrupt", {"prompt_id": prompt_id})
             else:
                 return (await self._json("GET", f"/history/{prompt_id}")).get(prompt_id)
-            await asyncio.sleep(_AGAIN)
+            await asyncio.sleep(pause)
+            pause = min(1.0, 2 * pause)
 
     @property
     def session(self) -> aiohttp.ClientSession:
