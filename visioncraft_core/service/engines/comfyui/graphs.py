@@ -83,7 +83,9 @@ def generate_xl(request: api.GenerateXL, model: Checkpoint, seed: int) -> Graph:
     sampling = Sampling(request.sampler, request.scheduler)
     if request.refiner:
         refiner = _load_refiner(graph, model.refiner, request, size)
-        drawn = _ensemble(graph, loaded, refiner, latent, sampling, seed, model.steps, model.cfg)
+        drawn = _ensemble(
+            graph, loaded, refiner, latent, sampling, seed, steps=model.steps, cfg=model.cfg
+        )
         vae = refiner.vae
     else:
         drawn = _sample(graph, loaded, latent, sampling, seed, steps=model.steps, cfg=model.cfg)
@@ -107,25 +109,23 @@ def image_to_image(
     loaded = _load(graph, model.file, request)
     picture = graph.add("LoadImage", image=upload)
     latent = [graph.add("VAEEncode", pixels=[picture, 0], vae=loaded.vae), 0]
-    done = max(1, round(request.steps * request.strength))
     vae = loaded.vae
     if request.refiner == ENSEMBLE:
         refiner = _load_refiner(graph, model.refiner, request, size)
-        steps = max(2, request.steps)
-        first = min(steps - done, steps - 1)
-        drawn = _ensemble(
-            graph, loaded, refiner, latent, sampling, seed, steps, model.cfg, max(0, first)
-        )
         vae = refiner.vae
+        steps = max(2, request.steps)
+        first = steps - _part(steps, request.strength)["steps"]
+        drawn = _ensemble(
+            graph, loaded, refiner, latent, sampling, seed, steps=steps, cfg=model.cfg, first=first
+        )
     else:
-        part = {"steps": done, "cfg": model.cfg, "denoise": request.strength}
-        drawn = _sample(graph, loaded, latent, sampling, seed, **part)
+        part = _part(request.steps, request.strength)
+        drawn = _sample(graph, loaded, latent, sampling, seed, cfg=model.cfg, **part)
         if request.refiner == BASE_IMAGE:
             refiner = _load_refiner(graph, model.refiner, request, size)
-            done = max(1, round(request.steps * _REFINED))
-            part = {"steps": done, "cfg": model.cfg, "denoise": _REFINED}
-            drawn = _sample(graph, refiner, drawn, sampling, seed, **part)
             vae = refiner.vae
+            part = _part(request.steps, _REFINED)
+            drawn = _sample(graph, refiner, drawn, sampling, seed, cfg=model.cfg, **part)
     return graph.keep(_decode(graph, drawn, vae))
 
 
@@ -259,6 +259,11 @@ def _sample(
     return [sampler, 0]
 
 
+def _part(steps: int, strength: float) -> dict[str, Any]:
+    """The part of the steps that redraws a picture so much."""
+    return {"steps": max(1, round(steps * strength)), "denoise": strength}
+
+
 def _ensemble(
     graph: Graph,
     base: _Loaded,
@@ -266,6 +271,7 @@ def _ensemble(
     latent: Link,
     sampling: Sampling,
     seed: int,
+    *,
     steps: int,
     cfg: float,
     first: int = 0,

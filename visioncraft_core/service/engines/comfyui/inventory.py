@@ -55,7 +55,7 @@ async def discover(url: str) -> Inventory:
 
 async def problems(settings: ComfyUISettings, comfyui: Connection) -> Sequence[str]:
     """What ComfyUI would refuse a graph for, each in a sentence."""
-    needed = list(_trials(settings))
+    needed = list(trials(settings))
     classes = {node["class_type"] for _, graph in needed for node in graph.nodes.values()}
     try:
         known = {name: await comfyui.node(name) for name in sorted(classes)}
@@ -72,7 +72,7 @@ async def problems(settings: ComfyUISettings, comfyui: Connection) -> Sequence[s
     ]
 
 
-def _trials(offers: ComfyUISettings) -> Iterator[tuple[str, Graph]]:
+def trials(offers: ComfyUISettings) -> Iterator[tuple[str, Graph]]:
     """Graphs that use every file, node and sampler on offer, each with what it is for."""
     samplings = list(SAMPLERS.values())
     for name, model in offers.models.items():
