@@ -37,9 +37,6 @@ def refusals(
     """What ComfyUI would refuse, as (node, error type, input name, why)."""
     for name, node in graph.items():
         class_type, given = node["class_type"], node["inputs"]
-        if class_type not in nodes:
-            yield name, "invalid_prompt", "", f"no node {class_type}"
-            continue
         declared = nodes[class_type]["input"]
         for key in set(declared.get("required", {})) - set(given):
             yield name, "required_input_missing", key, "is missing"
@@ -77,7 +74,7 @@ class StandIn:
     the message of the exception that they raise.
     """
 
-    def __init__(self, *, nodes: Mapping[str, Any] = NODES, **files: list[str]) -> None:
+    def __init__(self, files: Mapping[str, list[str]], nodes: Mapping[str, Any] = NODES) -> None:
         self.url = ""
         self.nodes = dict(nodes)
         self.files = files
@@ -126,6 +123,10 @@ class StandIn:
         for socket in list(self._sockets.values()):
             await socket.close(code=WSCloseCode.GOING_AWAY)
 
+    def interrupt(self) -> None:
+        """As somebody at the ComfyUI does."""
+        self._interrupted = True
+
     def forget_all(self) -> None:
         """As a restart does."""
         self.pending, self.running, self.history = [], [], {}
@@ -155,6 +156,11 @@ class StandIn:
         body = await request.json()
         self.prompts.append(body)
         errors: dict[str, Any] = {}
+        for name, node in body["prompt"].items():
+            if node["class_type"] not in self.nodes:
+                told = {"type": "missing_node_type", "message": "a path", "details": ""}
+                error = {**told, "extra_info": {"node_id": name}}
+                return web.json_response({"error": error, "node_errors": {}}, status=400)
         for node, kind, name, why in refusals(body["prompt"], self.nodes, self.files):
             class_type = body["prompt"][node]["class_type"]
             entry = errors.setdefault(node, {"errors": [], "class_type": class_type})
@@ -211,9 +217,8 @@ class StandIn:
             if class_type == "ImageUpscaleWithModel":
                 size = 4 * size[0], 4 * size[1]
             steps = inputs.get("steps", 0) if class_type.startswith("KSampler") else 0
-            for step in range(
-                inputs.get("start_at_step", 0), min(steps, inputs.get("end_at_step", steps))
-            ):
+            steps = min(steps, inputs.get("end_at_step", steps)) - inputs.get("start_at_step", 0)
+            for step in range(steps):
                 told = {"value": step + 1, "max": steps, "node": name, "prompt_id": prompt_id}
                 await self._tell(client, "progress", **told)
                 if socket := self._sockets.get(client):
@@ -239,7 +244,8 @@ class StandIn:
         note = PngInfo()
         note.add_text("prompt", json.dumps(graph))
         buffer = io.BytesIO()
-        Image.new("RGB", size, (200, 10 * number, 0)).save(buffer, "PNG", pnginfo=note)
+        picture = Image.linear_gradient("L").rotate(90 * number).resize(size).convert("RGB")
+        picture.save(buffer, "PNG", pnginfo=note)
         file = {"filename": f"{len(self.written)}.png", "subfolder": "", "type": "temp"}
         self.written["temp", "", file["filename"]] = buffer.getvalue()
         return file
