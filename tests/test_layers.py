@@ -31,6 +31,7 @@ PLAN = [
     "visioncraft_core/generation/",
     "visioncraft_core/service/",
     "visioncraft_core/service/engines/painted/",
+    "visioncraft_core/service/engines/comfyui/",
     "visioncraft_core/service/faults/",
     "visioncraft_core/sandbox.py",
     "visioncraft_core/client.py",
