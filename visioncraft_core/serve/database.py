@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from ..errors import ConfigError
@@ -208,7 +209,7 @@ class Database:
         """Raises ConfigError where there is no such key."""
         self._change_key(name, disabled=True)
 
-    def keys(self) -> list[Key]:
+    def list_keys(self) -> list[Key]:
         columns = [_keys.c[name] for name in Key.__dataclass_fields__]
         return [Key(*row) for row in self._all(sa.select(*columns).order_by(_keys.c.name))]
 
@@ -377,13 +378,13 @@ def _engine(address: str) -> sa.Engine:
         _own_file(Path(url.database))
     engine = sa.create_engine(url, connect_args={"timeout": PATIENCE, "check_same_thread": False})
 
-    @sa.event.listens_for(engine, "connect")
+    @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin below, not in the driver
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
-    @sa.event.listens_for(engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         # A transaction that reads first and then writes could not wait for another one's end.
         reads = connection.get_execution_options().get("reading")

@@ -117,7 +117,7 @@ class App:
         self._fresh_jobs: set[str] = set()  # that nobody asked about yet
         self._active = 0
         self._working: set[asyncio.Task[Output]] = set()
-        self._stopping = False
+        self.stopping = False
 
     def build(self) -> web.Application:
         first = [self._observe, errors_as_json, self._admit]
@@ -143,7 +143,7 @@ class App:
     async def drain(self, seconds: float) -> None:
         """Takes no more requests and ends what is worked on: by itself within `seconds`, else by
         cancelling it. Who waits, and who is cancelled, is told to come again."""
-        self._stopping = True
+        self.stopping = True
         self.stop()
         if self._working and seconds:
             await asyncio.wait(self._working, timeout=seconds)
@@ -339,7 +339,7 @@ class App:
         try:
             return await task
         except asyncio.CancelledError:
-            if self._stopping:  # the client is still there, and may come again
+            if self.stopping:  # the client is still there, and may come again
                 raise EngineUnavailable("The server is stopping.", retry_after=15.0) from None
             raise
 
@@ -357,7 +357,7 @@ class App:
         return chat_id
 
     def _refuse_without_place(self) -> None:
-        if self._stopping or self._active >= self.limits.max_active:
+        if self.stopping or self._active >= self.limits.max_active:
             raise EngineBusy(retry_after=1.0)
 
     async def _job_status(self, request: web.Request) -> web.StreamResponse:
