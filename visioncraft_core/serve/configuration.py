@@ -336,8 +336,9 @@ class _Offers:
             return None
         place, given = f"[{table}]", self._reader.given[table]
         values = self._reader.checked(place, given, {**checks, "engine": _names})
+        engines = self._chosen(place, given, COMFYUI)
         built = build(place, values)
-        return built and (self._chosen(place, given, COMFYUI), built)
+        return built and (engines, built)
 
     def _chosen(self, place: str, given: Any, *kinds: str) -> Sequence[str]:
         """The engines that are named, else all of those kinds."""
@@ -349,8 +350,7 @@ class _Offers:
             return fitting
         try:
             names = _names(given["engine"])
-        except ValueError as error:
-            self._reader.fault(f"{place} engine", f"is wrong. Write {error}.")
+        except ValueError:  # noted where the table was checked
             return ()
         for name in names:
             if name not in fitting:

@@ -15,6 +15,7 @@ from ..service import observation
 from ..service.accounts import AccountsUnavailable
 from ..service.app import App
 from ..service.connection_limits import peer_of
+from ..service.key_guessing import KeyGuessing
 from ..service.limits import MIB, Limits
 from ..service.observation import Observation
 from ..service.queue import QueuedEngine
@@ -63,6 +64,7 @@ class OwnServer(Server):
             observers=[_log, self.metrics.observe],
             limits=limits,
             files=self.files,
+            guessing=KeyGuessing(),
             base_url=configuration.base_url,
             proxies=configuration.proxies,
             routes={

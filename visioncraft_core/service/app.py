@@ -86,6 +86,7 @@ class App:
         response_formats: Mapping[str, str] | None = None,
         limits: Limits | None = None,
         files: PublishedFiles | None = None,
+        guessing: KeyGuessing | None = None,
         base_url: str = "",
         proxies: Iterable[str] = (),
         routes: Mapping[str, Handler] | None = None,
@@ -109,7 +110,7 @@ class App:
         self._routes = dict(routes or {})
         self._title, self._example_key = title, example_key
         self._seeds = SeedSeries()
-        self._guessing = KeyGuessing()
+        self._guessing = guessing  # None: the keys are no secret
         self._files = files or PublishedFiles(self.limits.result_bytes)
         self._bodies = RequestBodies(self.limits)
         self._seen: dict[int, Observation] = {}  # by request
@@ -275,12 +276,13 @@ class App:
 
     async def _account(self, key: str, request: web.Request) -> Account | None:
         client = self.client_of(request)
-        await self._guessing.wait(client)
+        if self._guessing:
+            await self._guessing.wait(client)
         account = await self.accounts.find(key)
-        if account is None:
-            self._guessing.was_wrong(client)
-        else:
+        if account:
             self._seen[id(request)].key = account.name
+        elif self._guessing:
+            self._guessing.was_wrong(client)
         return account
 
     async def _history(self, asked: Request, account: Account) -> Sequence[Turn] | None:
@@ -318,7 +320,7 @@ class App:
             self._active -= 1
             seen.engine, seen.waited = record.engine, record.waited
             record.end(done=status == DONE)
-            if status == LEFT and not record.engine:
+            if status != DONE and not record.engine:  # nothing worked on it
                 self.accounts.forget(use)
             else:
                 self.accounts.end(use, status, time.monotonic() - begun)

@@ -90,6 +90,8 @@ def _register_key(parser: argparse.ArgumentParser) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     with _extra():
+        # What an engine's failure means is told in the answers of these commands.
+        logging.getLogger("visioncraft.service").addHandler(logging.NullHandler())
         if options.suggest:
             return _suggest(options)
         path = _config_path(options)
