@@ -22,10 +22,10 @@ PAINTED = '[[engine]]\nname = "paint"\nkind = "painted"\n'
 class Served:
     """A running server and a key for it."""
 
-    def __init__(self, server: OwnServer, **key: Any) -> None:
+    def __init__(self, server: OwnServer, name: str = "anna", **key: Any) -> None:
         self.server = server
         self.url = server.url
-        self.key = server.database.add_key("anna", **key)
+        self.key = server.database.add_key(name, **key)
 
     def ask(self, kind: type[Request] = Chat, key: str = "", **more: Any) -> requests.Response:
         """Posts a body for `kind`; `more` are fields of it, `headers` those of the request."""
@@ -37,20 +37,25 @@ class Served:
         return requests.get(self.url + path, headers=headers, timeout=LONG)
 
 
-def written(folder: Path, text: str, server: str = "") -> Path:
+def written(folder: Path, text: str, server: str = "", port: int = 0, stop: float = 1.0) -> Path:
     """A configuration in `folder`, whose data are there too."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / configuration.FILE_NAME
-    path.write_text(f'[server]\nport = 0\ndata = "."\nstop_seconds = 1\n{server}\n{text}')
+    path.write_text(f'[server]\nport = {port}\ndata = "."\nstop_seconds = {stop}\n{server}\n{text}')
     return path
 
 
 @contextmanager
 def served(
-    folder: Path, text: str = PAINTED, server: str = "", engine: Engine | None = None, **key: Any
+    folder: Path,
+    text: str = PAINTED,
+    server: str = "",
+    engine: Engine | None = None,
+    stop: float = 1.0,
+    **key: Any,
 ) -> Iterator[Served]:
     """`engine` makes the results instead of the first one of the configuration."""
-    with OwnServer(configuration.read(written(folder, text, server))) as running:
+    with OwnServer(configuration.read(written(folder, text, server, stop=stop))) as running:
         if engine:
             running.engines.queues[0].engine = engine
         yield Served(running, **key)
