@@ -109,8 +109,10 @@ def _notes(animation: Animation) -> list[str]:
     if len(animation.frames) == 1:
         notes.append("The file has a single frame and no motion.")
     if not animation.steady:
-        times = ", ".join(f"{delay:.2f}" for delay in animation.delays)
-        notes.append(f"The frames are shown for different times, in seconds: {times}.")
+        least, most = min(animation.delays), max(animation.delays)
+        notes.append(
+            f"The frames are shown for different times, {least:.2f} to {most:.2f} seconds."
+        )
     if animation.transparent:
         notes.append("Transparent parts are shown white; original keeps them.")
     if animation.left_out:

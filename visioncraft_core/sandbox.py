@@ -52,6 +52,11 @@ class Sandbox(Server):
         )
         super().__init__(app, name="sandbox", host=host, port=port, public=public)
 
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """The latest requests as "METHOD /path", oldest first."""
+        return tuple(self.injector.requests)
+
 
 _starting = threading.Lock()
 

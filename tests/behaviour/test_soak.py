@@ -1,7 +1,8 @@
-"""Ten thousand calls at once and after each other, with faults among them: `pytest -m soak`.
+"""Ten thousand calls at once and after each other, with faults among them, and processes that are
+killed in the middle of two hundred: `pytest -m soak`.
 
-Prints what it measured: how the calls ended, how often the server worked twice on one, and what the
-process grew by.
+Prints what it measured: how the calls ended, how often the server worked twice on one, what the
+process grew by, and what the kills left behind.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -16,10 +18,23 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from visioncraft.visioncraft_core import Chat, Client, GenerateXL, Profile, Secret, Timeouts, errors
+from support.instant_engine import InstantEngine
+from support.timing import HANG
+from visioncraft.visioncraft_core import (
+    Chat,
+    Client,
+    Generate,
+    GenerateXL,
+    Profile,
+    Secret,
+    Timeouts,
+    errors,
+)
 from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.service.engine import Job, Output
 from visioncraft.visioncraft_core.service.faults.rules import parse
+from visioncraft.visioncraft_core.store.store import Store
 
 pytestmark = pytest.mark.soak
 
@@ -136,3 +151,88 @@ def test_ten_thousand_calls_with_faults_hang_nothing_pay_nothing_twice_and_grow_
     assert memory[-1] - memory[2] <= 20
     assert after[0] - before[0] <= 5
     assert after[1] == before[1] == 0
+
+
+ROUNDS, AT_ONCE, NEW_IN_EACH, CHOICE = 50, 4, 6, 24
+
+# Asks for one of the latest requests, again and again, and notes each that it has the result of.
+WORKER = """
+import random, sys, time
+from visioncraft.visioncraft_core import Client, Generate, Profile, Secret
+url, home, done, first, choice = sys.argv[1:]
+client = Client(Profile("kills", url, Secret("sandbox-free")), home=home)
+with open(done, "a") as notes:
+    print("ready", flush=True)
+    while True:
+        number = int(first) + random.randrange(int(choice))
+        client.send(Generate(model="anything_V5", sampler="Euler", prompt=f"idea {number}",
+                             image_count=number % 3 + 1))
+        notes.write(f"{number} {time.monotonic()}\\n")
+        notes.flush()
+"""
+
+
+class Timed(InstantEngine):
+    """Notes when it was asked for each prompt, on the clock that all processes share."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, float]] = []
+
+    async def generate(self, request: Request, job: Job) -> Output:
+        self.asked.append((int(request.prompt.split()[1]), time.monotonic()))  # type: ignore[attr-defined]
+        return await super().generate(request, job)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(sys.platform != "linux", reason="the clock of all processes is Linux's")
+def test_two_hundred_kills_leave_a_whole_store_no_lock_and_nothing_paid_twice(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    engine, chance, done = Timed(), random.Random(9), tmp_path / "done"
+    with Sandbox(engine=engine) as sandbox:
+        for number in range(ROUNDS):
+            numbers = str(number * NEW_IN_EACH), str(CHOICE)
+            command = [sys.executable, "-c", WORKER, sandbox.url, str(home), str(done), *numbers]
+            workers = [
+                subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(AT_ONCE)
+            ]
+            for worker in workers:
+                assert worker.stdout
+                assert worker.stdout.readline() == "ready\n"
+            for worker in workers:
+                time.sleep(chance.uniform(0.0, 0.3))
+                worker.kill()
+                worker.communicate()
+        found: dict[int, float] = {}
+        for line in done.read_text().splitlines():
+            number, moment = line.split()
+            found[int(number)] = min(float(moment), found.get(int(number), float("inf")))
+        again = [number for number, moment in engine.asked if moment > found.get(number, moment)]
+        first, second = (Store(home / "store").verify() for _ in range(2))
+        before = len(engine.asked)
+        client = Client(Profile("kills", sandbox.url, Secret("sandbox-free")), home=home)
+        ending = threading.Thread(target=_ask_for_all, args=(client, sorted(found)), daemon=True)
+        ending.start()
+        ending.join(HANG)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{ROUNDS * AT_ONCE} kills: {len(found)} requests had results, "
+            f"{before} were worked on, {before - len({n for n, _ in engine.asked})} of them twice "
+            f"because of a kill; paid again after a result: {again}; {first}, then {second}\n"
+        )
+    assert not ending.is_alive()  # no lock was left behind
+    assert not again
+    assert len(engine.asked) == before
+    assert (first.damaged, second.damaged, second.missing) == (0, 0, 0)
+
+
+def _ask_for_all(client: Client, numbers: list[int]) -> None:
+    for number in numbers:
+        client.send(
+            Generate(
+                model="anything_V5",
+                sampler="Euler",
+                prompt=f"idea {number}",
+                image_count=number % 3 + 1,
+            )
+        )

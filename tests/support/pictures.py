@@ -7,11 +7,22 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 
 def png_of(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def png_with_text(text: str, *, packed: bool = False) -> bytes:
+    """A PNG file whose second text chunk holds `text`; `packed` compresses it."""
+    notes = PngInfo()
+    notes.add_text("prompt", "a fox")
+    (notes.add_itxt if packed else notes.add_text)("parameters", text, zip=packed)
+    buffer = io.BytesIO()
+    Image.fromarray(gradient()).save(buffer, "PNG", pnginfo=notes)
     return buffer.getvalue()
 
 

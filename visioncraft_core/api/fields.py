@@ -21,6 +21,8 @@ from ..errors import InvalidRequest, clip
 OutputKind = Literal["images", "animation", "video", "text"]
 AnswerForm = Literal["links", "bytes", "chat", "premium-chat"]
 
+_WITHOUT_BLANKS = dict.fromkeys(map(ord, " \t\r\n\v\f"))
+
 
 @dataclass(frozen=True)
 class FieldType:
@@ -105,7 +107,7 @@ class ImageField(FieldType):
         if isinstance(value, str):
             encoded = value.partition(",")[2] if value.startswith("data:") else value
             with suppress(ValueError):
-                value = base64.b64decode("".join(encoded.split()), validate=True)
+                value = base64.b64decode(encoded.translate(_WITHOUT_BLANKS), validate=True)
         if not isinstance(value, bytes) or not value:
             raise ValueError("must be a picture file as bytes or base64 text")
         return value

@@ -9,8 +9,6 @@ from typing import Any
 from ..api.fields import Request
 from ..cancellation import CancelScope
 from ..http.transport import Transport
-from ..media.images import sniff
-from ..media.metadata import masked_metadata
 from ..profiles.profile import Profile
 from ..store.store import Store
 from ..urls import origin_of
@@ -42,12 +40,6 @@ class ServerContext:
 
     def mask(self, text: str) -> str:
         return self.profile.key.mask(text) if self.profile.key else text
-
-    def without_key(self, content: bytes) -> bytes:
-        """A file without the key: some servers write the request into comments and tags."""
-        kind = sniff(content)
-        key = self.profile.key
-        return masked_metadata(content, kind, key.overwrite) if key and kind else content
 
     def close(self) -> None:
         self.transport.close()

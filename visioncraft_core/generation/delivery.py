@@ -23,6 +23,7 @@ from ..http.addresses import percent_encoded
 from ..http.byte_budget import ByteBudget
 from ..urls import origin_of
 from .context import RunContext
+from .masking import without_key
 from .parallel import parallel_map
 from .replies import FilesReply
 from .results import File, Result, merge_results, unexpected_content, whole_file
@@ -97,7 +98,7 @@ class _FileCollector:
                 )
             if isinstance(source, bytes):
                 self._budget.take(len(source))
-                return self._decoded(self._whole(self._server.without_key(source)))
+                return self._decoded(self._whole(source))
             base = self._server.profile.base_url + self._context.request.path
             return self._linked(_absolute(base, source))
         except VisionCraftError as error:
@@ -110,7 +111,7 @@ class _FileCollector:
         if content is None:
             self._refuse_ended_sandbox(url)
             content = self._server.downloads.fetch(url, self._budget, self._context.scope)
-            content = self._server.without_key(content)
+            content = without_key(content, self._server.profile.key)
             file = self._whole(content)
             if key and not store.keep_file(key, url, content):
                 notes = (NOT_STORED_NOTE,)

@@ -20,6 +20,7 @@ from ..errors import (
 from ..http.call import Response
 from . import replies
 from .context import RunContext
+from .masking import masked_response
 from .retry import call_with_retries, max_get_attempts
 
 POLL_EVERY = 1.5  # seconds between two questions; what clients of the day used
@@ -82,7 +83,7 @@ def _status(job: replies.JobReply, context: RunContext) -> Response:
     if response.status == 429 or response.status >= 500:
         # Raises what may be asked again.
         replies.parse_job_reply(response, context.server.mask)
-    return response
+    return masked_response(response, context.server.profile.key)
 
 
 def is_terminal(error: VisionCraftError) -> bool:

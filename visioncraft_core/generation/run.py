@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,12 +17,12 @@ from ..api.fields import ImageField, Request
 from ..cancellation import CancelScope
 from ..errors import Cancelled, RateLimited, ServerBusy, UnknownAnswer, VisionCraftError, clip
 from ..http.call import Response
-from ..media.images import sniff
 from ..store.store import PROMPT_PREVIEW, Duration
 from . import replies
 from .context import RunContext
 from .delivery import MOST_FILES, NOT_STORED, NOT_STORED_NOTE, FinalFailure, collect_files
 from .jobs import is_terminal, poll_job
+from .masking import masked_response
 from .progress import Delay, Step
 from .rate_limiter import WaitState
 from .results import Result, unexpected_content
@@ -30,6 +30,7 @@ from .retry import LONGEST_RETRY_AFTER, call_with_retries, max_post_attempts
 
 NOTE_LENGTH = 200  # characters of the server's words beside a result
 STORED_NOTE = "Stored by an earlier run, so nothing was sent; change seed for a new one."
+SAME_REQUEST = "waiting for the same request, which was begun elsewhere"
 JOB_STORED = "The job has started and may be charged. Run again to resume waiting."
 JOB_NOT_STORED = "The job has started and may be charged; running again starts another one."
 
@@ -54,8 +55,12 @@ class GenerationRun:
         if not self._key:
             return self._from_server()
         scope = self._context.scope
-        lock = self._server.store.request_lock(self._key, scope.is_cancelled)
-        with _process_lock(self._key, scope), lock:
+
+        def tell() -> None:
+            self._context.report_delay(Delay(SAME_REQUEST))
+
+        lock = self._server.store.request_lock(self._key, scope.is_cancelled, tell)
+        with _process_lock(self._key, scope, tell), lock:
             return self._from_store() or self._from_server()
 
     def _from_store(self) -> Result | None:
@@ -104,7 +109,8 @@ class GenerationRun:
 
     def _attempt(self, state: WaitState) -> replies.Reply:
         with self._server.limiter.slot(self._server.profile.max_concurrency, state):
-            usual = self._server.store.usual_seconds(*self._kind_of_work)
+            kept = self._server.store if self._key else None
+            usual = kept.usual_seconds(*self._kind_of_work) if kept else None
             self._context.report(Step(f"waiting for {self._server.label}", usual))
             started = time.monotonic()
             response = self._server.transport.post(
@@ -114,11 +120,13 @@ class GenerationRun:
                 expected_seconds=self._request.expected_seconds,
                 output=self._request.output,
             )
+        seconds = time.monotonic() - started
+        if response.is_success:
+            response = masked_response(response, self._server.profile.key)
         if response.is_success and self._key:
             about = {"path": self._request.path, "about": self._server.mask(_about(self._request))}
-            masked, seconds = self._masked(response), time.monotonic() - started
             self._stored &= self._server.store.keep_reply(
-                self._key, masked, about, Duration(*self._kind_of_work, seconds)
+                self._key, response, about, Duration(*self._kind_of_work, seconds)
             )
         try:
             return self._parsed(response)
@@ -190,16 +198,8 @@ class GenerationRun:
                 raise FinalFailure(error) from None
             raise error.replace(advice=JOB_STORED if self._stored else JOB_NOT_STORED) from None
         if self._key:
-            self._server.store.keep_job(self._key, self._masked(response))
+            self._server.store.keep_job(self._key, response)
         return reply
-
-    def _masked(self, response: Response) -> Response:
-        key = self._server.profile.key
-        if key is None:
-            return response
-        if sniff(response.body):
-            return replace(response, body=self._server.without_key(response.body))
-        return replace(response, body=key.mask_bytes(response.body))
 
     def _notes(self) -> tuple[str, ...]:
         return (NOT_STORED_NOTE,) if self._key and not self._stored else ()
@@ -235,10 +235,12 @@ _changed = threading.Condition()
 
 
 @contextmanager
-def _process_lock(key: str, scope: CancelScope) -> Iterator[None]:
+def _process_lock(key: str, scope: CancelScope, on_wait: Callable[[], None]) -> Iterator[None]:
     """Lets one run of this process at a time work on a request, be the disk writable or not: the
     second finds what the first brought."""
     with _changed:
+        if key in _running:
+            on_wait()
         while key in _running:
             scope.wait(_changed)
             scope.raise_if_cancelled("queue")

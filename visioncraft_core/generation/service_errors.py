@@ -70,6 +70,11 @@ _BY_STATUS: dict[int | str, tuple[type[VisionCraftError], str, str]] = {
         "The job may have been charged. Check your account before you run it again.",
     ),
     422: (FieldRejected, "refused a value{quote}.", "Change the value and run again."),
+    "host": (
+        EndpointNotFound,
+        "does not answer under this address{quote}.",
+        "Set the base URL to an address that the server knows as its own.",
+    ),
     "too large": (UploadTooLarge, "found the upload too large{quote}.", "Send a smaller picture."),
     "busy": (ServerBusy, "is busy{quote}.", "Run again a little later."),
     "failed": (
@@ -78,6 +83,7 @@ _BY_STATUS: dict[int | str, tuple[type[VisionCraftError], str, str]] = {
         "Try again later; the job may have been charged.",
     ),
 }
+_HOST = re.compile(r"\b(host|origin)\b", re.IGNORECASE)
 _SIZE = re.compile(r"\b(large|size|bytes)\b", re.IGNORECASE)
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
@@ -211,6 +217,8 @@ class ErrorResponse:
         elif status == 413 and (self._title() is not None or _SIZE.search(words)):
             # The service's own 413 means a paid account; a proxy's means the size of a picture.
             status = "too large"
+        elif status == 421 or (status == 403 and _HOST.search(words)):
+            status = "host"  # which no key can change
         found = _BY_STATUS.get(_SAME_AS.get(status, status))
         if not found:
             return None

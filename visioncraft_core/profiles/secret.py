@@ -88,16 +88,43 @@ class Secret:
             "".join(f"&#x{ord(c):x};" for c in key),
             escape(key),
             json.dumps(json.dumps(key)[1:-1])[1:-1],
-            key.encode().hex(),
-            *_in_base64(key.encode()),
+            *self._encoded,
         }
         return sorted(forms, key=len, reverse=True)
 
     @cached_property
+    def _encoded(self) -> list[str]:
+        key = self._value.encode()
+        return sorted({key.hex(), *_in_base64(key)}, key=len, reverse=True)
+
+    @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        between = r"(?:[\s\0]|\\[nrt])*"  # in UTF-16 there is a zero between two letters
-        spelled = (between.join(re.escape(c) for c in form) for form in self._forms)
-        return re.compile("|".join(spelled), re.IGNORECASE)
+        mixed = _BETWEEN.join(map(_any_spelling, self._value))
+        return re.compile("|".join([mixed, *map(_any_case, self._encoded)]))
+
+
+# What may stand between two letters: line breaks, and a zero in UTF-16.
+_BETWEEN = r"(?:[\s\0]|\\[nrt])*"
+
+
+def _any_spelling(letter: str) -> str:
+    """A pattern of one letter as URLs, JSON and HTML write it, be it escaped once or several
+    times."""
+    plain, code, then = _any_case(letter), _any_case(f"{ord(letter):02x}"), _BETWEEN
+    number = rf"0{{0,5}}{_any_case(str(ord(letter)))}|[xX]{then}0{{0,5}}{code}"
+    named = f"|{_any_case(escape(letter)[1:])}" if escape(letter) != letter else ""
+    return (
+        rf"(?:{plain}"
+        rf"|\\{{1,4}}{then}(?:{plain}|(?:{_any_case('u00')}|[xX]){then}{code})"
+        rf"|%{then}(?:{_any_case('25')}{then}){{0,3}}{code}"
+        rf"|&{then}(?:{_any_case('amp;')}{then}){{0,3}}(?:#{then}(?:{number})(?:{then};)?{named}))"
+    )
+
+
+def _any_case(text: str) -> str:
+    # Without IGNORECASE, for which `re` takes several times as long.
+    pairs = ((re.escape(c.lower()), re.escape(c.upper())) for c in text)
+    return _BETWEEN.join(low if low == high else f"[{low}{high}]" for low, high in pairs)
 
 
 def _with_small_escapes(form: str) -> str:

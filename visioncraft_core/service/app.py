@@ -7,7 +7,6 @@ holds the key.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import secrets
@@ -19,12 +18,13 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from ..api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH
-from ..api.fields import ChoiceField, FieldError, InvalidFields, Request
+from ..api.fields import ChoiceField, FieldError, ImageField, InvalidFields, Request
 from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
 from . import openapi, origin_checks
 from .engine import Engine, EngineBusy, EngineError, EngineUnavailable, InputRejected, Job
 from .limits import Limits
 from .published_files import PublishedFiles
+from .request_bodies import RequestBodies, close_where_unread, leave_to_reader, parsed
 from .response_formats import answer, formats_of
 from .seeds import SeedSeries
 
@@ -35,6 +35,7 @@ VERSION = "2024-02-15"  # the date of the specification
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _KEPT_HEADERS = ("Allow", "Content-Range")
+_MOST_JOBS = 10_000  # whose results may be asked for
 
 
 class App:
@@ -60,27 +61,25 @@ class App:
         self.latency = latency
         self.formats = formats_of(endpoints, response_formats or {})
         self.limits = limits or Limits()
-        self.requests: list[str] = []
         self.executions = 0
         self.address: tuple[str, int] = ("127.0.0.1", 0)  # known once the server listens
         self.arrived: Callable[[asyncio.BaseTransport | None], None] = lambda _transport: None
         self._seeds = SeedSeries()
         self._files = PublishedFiles(self.limits.result_bytes)
+        self._bodies = RequestBodies(self.limits)
         self._jobs: dict[str, list[str]] = {}
-        self._asked_jobs: set[str] = set()
+        self._fresh_jobs: set[str] = set()  # that nobody asked about yet
         self._active = 0
 
     def build(self) -> web.Application:
-        app = web.Application(
-            client_max_size=self.limits.body_bytes,
-            middlewares=[errors_as_json, self._admit, *self.middlewares, self._read_first],
-        )
+        app = web.Application(middlewares=[errors_as_json, self._admit, *self.middlewares])
         app[APP] = self
+        app.on_response_prepare.append(close_where_unread)
         for catalog in CATALOGS:
             app.router.add_get(f"/{catalog}", self._catalog(catalog))
         for kind in self.formats:
-            app.router.add_post(kind.path, self._endpoint(kind))
-        app.router.add_post(JOB_STATUS_PATH, self._job_status)
+            app.router.add_post(kind.path, self._endpoint(kind), expect_handler=leave_to_reader)
+        app.router.add_post(JOB_STATUS_PATH, self._job_status, expect_handler=leave_to_reader)
         app.router.add_get("/results/{name}", self._files.answer)
         app.router.add_get(openapi.PATH, self._description)
         app.on_cleanup.append(self._close_engine)
@@ -90,28 +89,25 @@ class App:
         """The id of a new job whose results are at `urls`; without any it is never done."""
         job = secrets.token_hex(16)
         self._jobs[job] = urls
+        self._fresh_jobs.add(job)
+        if len(self._jobs) > _MOST_JOBS:
+            oldest = next(iter(self._jobs))
+            del self._jobs[oldest]
+            self._fresh_jobs.discard(oldest)
         return job
 
     async def read_body(self, request: web.Request) -> bytes:
-        """Reads the body, which aiohttp keeps. Raises HTTP's 408."""
-        try:
-            return await asyncio.wait_for(request.read(), self.limits.body_seconds)
-        except asyncio.TimeoutError:  # another class than TimeoutError on 3.10
-            raise web.HTTPRequestTimeout from None
+        """The body of any request. Raises HTTP's 408 and 413, and EngineBusy."""
+        return await self._bodies.read(request, self.limits.body_bytes)
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.arrived(request.transport)
         origin_checks.check(request, self.address, self.limits.body_bytes)
-        # What is no part of the API: the description, and what a middleware answers.
-        if request.path != openapi.PATH and not request.path.startswith("/__"):
-            self.requests.append(f"{request.method} {request.path}")
-        return await handler(request)
-
-    @web.middleware
-    async def _read_first(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        await self.read_body(request)
-        return await handler(request)
+        try:
+            return await handler(request)
+        finally:
+            self._bodies.release(request)
 
     async def _close_engine(self, _app: web.Application) -> None:
         await self.engine.close()
@@ -126,8 +122,12 @@ class App:
         return web.json_response(openapi.description(self.formats, self.engine.catalogs(), VERSION))
 
     def _endpoint(self, kind: type[Request]) -> Handler:
+        takes_picture = any(isinstance(field.kind, ImageField) for field in kind.fields())
+        most = self.limits.body_bytes if takes_picture else self.limits.text_bytes
+
         async def handle(request: web.Request) -> web.StreamResponse:
-            body = await _body(request)
+            self._refuse_without_place()  # before the body is read, and again before the work
+            body = parsed(await self._bodies.read(request, most), kind.path)
             asked = _judged(kind, body)
             if body["token"] not in (SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY):
                 return _error(403, "Invalid API key.")
@@ -142,8 +142,7 @@ class App:
         return handle
 
     async def _generate(self, asked: Request, request: web.Request) -> web.StreamResponse:
-        if self._active >= self.limits.max_active:
-            raise EngineBusy(retry_after=1.0)
+        self._refuse_without_place()
         self._active += 1
         try:
             await asyncio.sleep(self.latency)
@@ -158,31 +157,23 @@ class App:
 
         return answer(self.formats[type(asked)], output, asked, publish, self.add_job)
 
+    def _refuse_without_place(self) -> None:
+        if self._active >= self.limits.max_active:
+            raise EngineBusy(retry_after=1.0)
+
     async def _job_status(self, request: web.Request) -> web.StreamResponse:
-        body = await _body(request)
+        body = parsed(await self._bodies.read(request, self.limits.text_bytes), request.path)
         job = body.get("job_id")
         if not isinstance(job, str) or job not in self._jobs:
             return _error(404, "There is no such job.")
         urls = self._jobs[job]
-        if not urls or job not in self._asked_jobs:
-            self._asked_jobs.add(job)
+        if not urls or job in self._fresh_jobs:
+            self._fresh_jobs.discard(job)
             return web.json_response({"status": "generating", "image": ""})
         return web.json_response({"status": "success", "image": urls[0], "images": urls})
 
 
 APP = web.AppKey("APP", App)
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    """The JSON object that was posted. Raises InvalidFields, as FastAPI would judge it."""
-    try:
-        body = json.loads(await request.read())
-    except (ValueError, RecursionError):
-        problem = FieldError("", "is not JSON", "json_invalid")
-        raise InvalidFields(request.path, [problem]) from None
-    if not isinstance(body, dict):
-        raise InvalidFields(request.path, [FieldError("", "must be an object", "dict_type")])
-    return body
 
 
 def _judged(kind: type[Request], body: dict[str, Any]) -> Request:

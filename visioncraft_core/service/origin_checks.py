@@ -19,7 +19,7 @@ def check(request: web.Request, address: tuple[str, int], most_bytes: int) -> No
     asked = [value.lower() for value in request.headers.getall("Host", [])]
     # Bound to every address, it is known by names that it cannot know itself.
     if len(asked) != 1 or (asked[0] not in own and host not in EVERYWHERE):
-        raise web.HTTPForbidden(reason="Wrong Host header")
+        raise web.HTTPForbidden(reason="The Host header names another server than this one")
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2].lower() not in own:
         raise web.HTTPForbidden(reason="Foreign origin")

@@ -6,7 +6,7 @@ import secrets
 
 from aiohttp import web
 
-from .response_formats import content_type
+from .response_formats import Pieces, content_type
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -16,8 +16,11 @@ _HEADERS = {
 }
 
 
+MOST_FILES = 10_000
+
+
 class PublishedFiles:
-    """Keeps at most `most_bytes`; the oldest file goes first."""
+    """Keeps at most `most_bytes` and MOST_FILES; the oldest file goes first."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
@@ -30,7 +33,7 @@ class PublishedFiles:
         name = f"{secrets.token_hex(16)}.{kind}"
         self._files[name] = content
         self._held += len(content)
-        while self._held > self._most and len(self._files) > 1:
+        while len(self._files) > MOST_FILES or (self._held > self._most and len(self._files) > 1):
             self._held -= len(self._files.pop(next(iter(self._files))))
         return name
 
@@ -44,10 +47,10 @@ class PublishedFiles:
         kind = content_type(content)
         part = _part(request, len(content))
         if part is None:
-            return web.Response(body=content, content_type=kind, headers=headers)
+            return web.Response(body=Pieces(content, kind), headers=headers)
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(content)}"
-        body = content[part.start : part.stop]
-        return web.Response(status=206, body=body, content_type=kind, headers=headers)
+        body = Pieces(memoryview(content)[part.start : part.stop], kind)
+        return web.Response(status=206, body=body, headers=headers)
 
 
 def _part(request: web.Request, size: int) -> range | None:

@@ -4,13 +4,17 @@ in the weeks around it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
 
 from ..api.fields import Request
 from ..errors import ConfigError
@@ -27,10 +31,35 @@ CONTENT_TYPES = {
 FILE_FORMATS = ("bytes", "links", "list", "base64", "data-uri", "job")  # these need a file
 TEXT_FORMATS = ("chat", "premium-chat")
 FORMATS = (*FILE_FORMATS, *TEXT_FORMATS)
+_PIECE = 65536  # bytes
+_PIECE_SECONDS = 30.0  # in which a client must take so many
 
 
 def content_type(content: bytes) -> str:
     return CONTENT_TYPES.get(sniff(content) or "", "application/octet-stream")
+
+
+class Pieces(Payload):
+    """A body that goes out as the client takes it: at once, all of it would be copied for one that
+    takes nothing."""
+
+    def __init__(self, content: bytes | memoryview, content_type: str) -> None:
+        super().__init__(content, content_type=content_type)
+        self.content = content
+        self._size = len(content)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return bytes(self.content).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        view = memoryview(self.content)
+        for at in range(0, len(view), _PIECE):
+            try:
+                await asyncio.wait_for(writer.write(view[at : at + _PIECE]), _PIECE_SECONDS)
+            except asyncio.TimeoutError:  # another class than TimeoutError on 3.10
+                if transport := getattr(writer, "transport", None):
+                    transport.abort()
+                raise ConnectionResetError from None
 
 
 def formats_of(
@@ -68,7 +97,7 @@ def answer(
     """`publish` keeps a file and gives its URL, `enqueue` keeps URLs and gives the id of a job."""
     if response_format == "bytes":
         content = output.files[0]
-        return web.Response(body=content, content_type=content_type(content))
+        return web.Response(body=Pieces(content, content_type(content)))
     if response_format == "chat":
         return web.json_response(_completion(output.text, request))
     if response_format == "premium-chat":
@@ -78,7 +107,8 @@ def answer(
     images = [convert(content) for content in output.files]
     if response_format == "job":
         return web.json_response({"job_id": enqueue(images)})
-    return web.json_response(images if response_format == "list" else {"images": images})
+    listed = json.dumps(images if response_format == "list" else {"images": images})
+    return web.Response(body=Pieces(listed.encode(), "application/json; charset=utf-8"))
 
 
 def _base64(content: bytes) -> str:

@@ -67,11 +67,6 @@ class Server:
         self.close()
 
     @property
-    def requests(self) -> tuple[str, ...]:
-        """Every request so far as "METHOD /path", oldest first."""
-        return tuple(self.app.requests)
-
-    @property
     def executions(self) -> int:
         """How many generations ended with a result, as a service that charges would count them."""
         return self.app.executions
@@ -106,6 +101,7 @@ class Server:
         await runner.setup()
         limiter = ConnectionLimiter(limits, cast("web.Server", runner.server))
         self.app.arrived = limiter.arrived
+        limiter.watch_writes()
         try:
             listening = await self._loop.create_server(lambda: limiter, host, port)
             bound = listening.sockets[0].getsockname()

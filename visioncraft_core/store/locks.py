@@ -7,7 +7,7 @@ remove it at once would give the next two processes locks on different files.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -21,8 +21,10 @@ LEFT_BEHIND = 3600.0  # seconds after which a file that nobody has locked may go
 
 
 @contextmanager
-def request_lock(path: Path, should_cancel: ShouldCancel) -> Iterator[None]:
-    """Waits until nobody else holds `path`, and holds it.
+def request_lock(
+    path: Path, should_cancel: ShouldCancel, on_wait: Callable[[], object]
+) -> Iterator[None]:
+    """Waits until nobody else holds `path`, and holds it; `on_wait` is called before a wait.
 
     Where the disk is full or not writable, or knows no locks, nobody waits. Raises Cancelled.
     """
@@ -31,6 +33,7 @@ def request_lock(path: Path, should_cancel: ShouldCancel) -> Iterator[None]:
     with suppress(OSError, NotImplementedError):
         if not _acquire(lock):
             _refuse_disk_without_locks(path)
+            on_wait()
             while not _acquire(lock):
                 if should_cancel():
                     raise Cancelled("Cancelled.", phase="queue", charged="no")

@@ -21,7 +21,7 @@ import re
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -133,14 +133,16 @@ class Store:
         self._timeout = self._busy_timeout = busy_timeout
 
     @contextmanager
-    def request_lock(self, key: str, should_cancel: ShouldCancel) -> Iterator[None]:
+    def request_lock(
+        self, key: str, should_cancel: ShouldCancel, on_wait: Callable[[], object] = bool
+    ) -> Iterator[None]:
         """Lets one process at a time work on a request: the second finds what the first brought.
 
-        Raises Cancelled.
+        `on_wait` is called where it has to wait for another. Raises Cancelled.
         """
         with suppress(OSError):
             _make(self._locks)
-        with request_lock(self._locks / key, should_cancel):
+        with request_lock(self._locks / key, should_cancel, on_wait):
             yield
 
     def keep_reply(

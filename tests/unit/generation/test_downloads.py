@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
+import socket
 import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.clients import PATIENT, Calls, calls
+from support.clients import PATIENT, XL, Calls, calls
+from support.pictures import gradient, png_of
 from support.raw_server import answering, raw, read_request
 from visioncraft.visioncraft_core import Client, Generate
 from visioncraft.visioncraft_core.errors import DownloadFailed, InvalidResponse, UnsafeURL
@@ -135,3 +138,22 @@ def test_a_broken_connection_is_tried_again_and_then_told_as_a_lost_result():
             downloads(server.url).fetch(server.url + "/2.png")
         assert caught.value.charged == "yes"
         assert server.connections == 6
+
+
+def test_a_link_with_letters_of_other_languages_is_fetched(home: Path):
+    heard: list[bytes] = []
+    content = png_of(gradient())
+
+    def talk(connection: socket.socket) -> None:
+        heard.append(read_request(connection).split(b"\r\n")[0])
+        port = connection.getsockname()[1]
+        link = f"http://127.0.0.1:{port}/grün/灯り.png"
+        reply = json.dumps({"images": [link]}, ensure_ascii=False).encode()
+        body = reply if heard[-1].startswith(b"POST") else content
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    with raw(talk) as server:
+        client = Client(Profile("t", server.url, Secret("vc-CANARY-5f3a9"), PATIENT), home=home)
+        (file,) = client.send(XL).files
+    assert file.content == content
+    assert heard[1] == b"GET /gr%C3%BCn/%E7%81%AF%E3%82%8A.png HTTP/1.1"

@@ -160,6 +160,10 @@ def test_a_status_means_the_end_only_as_a_whole_word(status: str):
     [
         ({"error": "Invalid API key."}, 403, errors.KeyRejected),
         ({"detail": "nope"}, 401, errors.KeyRejected),
+        ({"detail": "The Host header names another server"}, 403, errors.EndpointNotFound),
+        ({"detail": "Invalid HTTP_HOST: host 'nas' is unknown"}, 403, errors.EndpointNotFound),
+        ({"detail": "Foreign origin"}, 403, errors.EndpointNotFound),
+        ({}, 421, errors.EndpointNotFound),
         ({"error": "Free users can send 1 request per 30 seconds."}, 403, errors.RateLimited),
         ({"error": "Free users can send 1 request per 30 seconds."}, 200, errors.RateLimited),
         ({"detail": "slow"}, 429, errors.RateLimited),

@@ -81,6 +81,15 @@ def test_the_doctor_tells_a_home_that_takes_nothing_and_not_where_it_lies(home: 
         assert private not in done.stdout + done.stderr
 
 
+def test_a_list_that_cannot_be_fetched_is_no_bad_use(capsys: pytest.CaptureFixture[str]):
+    command = ["catalog", "samplers", "--server"]
+    assert main([*command, "http://127.0.0.1:1"]) == 1
+    with Sandbox(faults=[parse("samplers=object")]) as sandbox:
+        assert main([*command, sandbox.url]) == 1
+    assert main([*command, "no-such-profile"]) == 2
+    assert "Nothing answers" in capsys.readouterr().err
+
+
 def test_the_doctor_leaves_no_file_behind(home: Path, capsys: pytest.CaptureFixture[str]):
     said(capsys, "doctor")
     found = {path.parent.name for path in home.rglob("*") if path.is_file()}

@@ -19,7 +19,7 @@ from support.raw_server import Raw, answering, raw, read_request, resolving
 from urllib3.util import parse_url
 from visioncraft.visioncraft_core import Client, GenerateXL, Profile, Secret
 from visioncraft.visioncraft_core.errors import UnsafeURL
-from visioncraft.visioncraft_core.http.addresses import check_url, is_public
+from visioncraft.visioncraft_core.http.addresses import check_url, is_public, percent_encoded
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
@@ -238,3 +238,23 @@ def test_any_text_is_no_public_address():
     for text in ("", "x", "1.2.3", "::g", "999.1.1.1"):
         assert not is_public(text)
     assert is_public(str(ip_address("93.184.215.14")))
+
+
+@pytest.mark.parametrize(
+    ("url", "encoded"),
+    [
+        (
+            "https://a.test/grün/füchse.png?größe=1",
+            "https://a.test/gr%C3%BCn/f%C3%BCchse.png?gr%C3%B6%C3%9Fe=1",
+        ),
+        ("https://a.test/灯り🦊.png", "https://a.test/%E7%81%AF%E3%82%8A%F0%9F%A6%8A.png"),
+        ("/results/grün.png", "/results/gr%C3%BCn.png"),
+        ("https://a.test/grün.png".encode().decode("latin-1"), "https://a.test/gr%C3%BCn.png"),
+        ("https://a.test/gr%C3%BCn.png?a=b%20c+d", "https://a.test/gr%C3%BCn.png?a=b%20c+d"),
+        ("https://grün.test/x.png", "https://grün.test/x.png"),
+        ("https://a.test/\ud800.png", "https://a.test/\ud800.png"),
+        ("", ""),
+    ],
+)
+def test_letters_of_a_path_are_percent_encoded(url: str, encoded: str):
+    assert percent_encoded(url) == encoded

@@ -10,9 +10,8 @@ from urllib.parse import quote
 import av
 import pytest
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from support.clients import PATIENT
-from support.pictures import gradient
+from support.pictures import gradient, png_with_text
 from support.raw_server import answering, raw
 from visioncraft.visioncraft_core import Client, GenerateXL, Profile, Secret
 from visioncraft.visioncraft_core.media.animations import decode_animation
@@ -22,15 +21,6 @@ from visioncraft.visioncraft_core.media.metadata import masked_metadata
 
 KEY = "vc-CANARY-5f3a9/+=key"
 SECRET = Secret(KEY)
-
-
-def png(text: str, *, packed: bool) -> bytes:
-    notes = PngInfo()
-    notes.add_text("prompt", "a fox")
-    (notes.add_itxt if packed else notes.add_text)("parameters", text, zip=packed)
-    buffer = io.BytesIO()
-    Image.fromarray(gradient()).save(buffer, "PNG", pnginfo=notes)
-    return buffer.getvalue()
 
 
 def saved(kind: str, text: str) -> bytes:
@@ -63,8 +53,8 @@ SPELLINGS = [KEY, quote(KEY, safe=""), base64.b64encode(KEY.encode()).decode(), 
 def test_the_key_is_taken_out_of_every_kind_of_file_and_the_picture_stays(spelling: str):
     text = f'{{"token": "{spelling}", "prompt": "a fox"}}'
     for content in (
-        png(text, packed=False),
-        png(text, packed=True),
+        png_with_text(text, packed=False),
+        png_with_text(text, packed=True),
         *(saved(kind, text) for kind in ("GIF", "JPEG", "WEBP")),
         film(text),
     ):
@@ -79,14 +69,14 @@ def test_the_key_is_taken_out_of_every_kind_of_file_and_the_picture_stays(spelli
 
 
 def test_a_file_without_it_is_left_as_it_is():
-    for content in (png("fine", packed=False), saved("GIF", "fine"), film("fine")):
+    for content in (png_with_text("fine", packed=False), saved("GIF", "fine"), film("fine")):
         kind = sniff(content)
         assert kind
         assert masked_metadata(content, kind, SECRET.overwrite) is content
 
 
 def test_neither_the_result_nor_the_store_holds_the_key(home: Path):
-    content = png(KEY, packed=False)
+    content = png_with_text(KEY, packed=False)
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n"
     with raw(answering(head.encode() + content)) as server:
         client = Client(Profile("t", server.url, SECRET, PATIENT), home=home)

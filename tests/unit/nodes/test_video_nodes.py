@@ -85,7 +85,7 @@ def test_a_picture_where_a_video_was_asked_for_is_told(sandbox: Sandbox):
 def test_what_is_odd_about_an_animation_is_noted():
     frames = np.zeros((3, 4, 4, 3), np.uint8)
     assert _notes(Animation(frames, (0.1, 0.1, 0.1))) == []
-    assert "0.10, 0.20, 0.10" in _notes(Animation(frames, (0.1, 0.2, 0.1)))[0]
+    assert "0.10 to 0.20 seconds." in _notes(Animation(frames, (0.1, 0.2, 0.1)))[0]
     assert "single frame" in _notes(Animation(frames[:1], (0.1,)))[0]
     assert "7 frames" in _notes(Animation(frames, (0.1, 0.1, 0.1), 7))[0]
 

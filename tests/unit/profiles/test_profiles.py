@@ -5,6 +5,7 @@ import os
 import pickle
 import pydoc
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -341,3 +342,14 @@ def test_the_default_may_be_the_sandbox_and_must_be_known(home: Path):
     for wrong in ("wrok", ["x"], 5):
         with pytest.raises(ConfigError, match="is not a server profile"):
             profiles(home, {**stored, "default": wrong}).find("auto")
+
+
+def test_keys_that_are_stored_at_the_same_time_are_all_kept(home: Path):
+    def store(number: int) -> None:
+        key = Secret(f"vc-key-number-{number}")
+        Profiles(home, {}).store_key(f"work{number}", key, f"http://127.0.0.1:{8000 + number}")
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(store, range(10)))
+    kept = [Profiles(home, {}).find(f"work{number}").key for number in range(10)]
+    assert [key and key.reveal() for key in kept] == [f"vc-key-number-{n}" for n in range(10)]

@@ -20,8 +20,9 @@ import requests
 from PIL import Image
 from support.pictures import gradient, png_of
 from support.timing import LONG, at_most, eventually
+from visioncraft.visioncraft_core import Client, GenerateXL
 from visioncraft.visioncraft_core.api.fields import ImageField
-from visioncraft.visioncraft_core.errors import ConfigError
+from visioncraft.visioncraft_core.errors import ConfigError, EndpointNotFound
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.limits import Limits
 from visioncraft.visioncraft_core.service.published_files import PublishedFiles
@@ -120,6 +121,14 @@ def test_a_public_one_answers_to_every_name():
         url = sandbox.url.replace(EVERYWHERE, "127.0.0.1")
         header = {"Host": "my-computer.local:1"}
         assert requests.get(url + "/models", headers=header, timeout=60).status_code == 200
+
+
+def test_a_server_that_is_called_by_another_name_says_so_and_blames_no_key(
+    sandbox: Sandbox, client: Client
+):
+    sandbox.app.address = ("127.0.0.1", 1)  # as where a port is forwarded
+    with pytest.raises(EndpointNotFound, match=r"this address: The Host header .* base URL"):
+        client.send(GenerateXL(prompt="a fox"))
 
 
 def test_who_sends_no_whole_header_is_cut_off():

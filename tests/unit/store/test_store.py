@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -24,7 +25,7 @@ from support.clients import FOUR, PATIENT, XL, client_of, posts
 from support.pictures import gradient, png_of
 from support.processes import run_together
 from support.raw_server import answering, raw
-from support.timing import HANG, eventually
+from support.timing import HANG, LONG, eventually
 from visioncraft.nodes.headless.cli import main
 from visioncraft.visioncraft_core import (
     Chat,
@@ -35,7 +36,14 @@ from visioncraft.visioncraft_core import (
     errors,
 )
 from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
-from visioncraft.visioncraft_core.generation.run import NOT_STORED_NOTE, STORED_NOTE
+from visioncraft.visioncraft_core.cancellation import CancelScope
+from visioncraft.visioncraft_core.generation.progress import Delay
+from visioncraft.visioncraft_core.generation.run import (
+    NOT_STORED_NOTE,
+    SAME_REQUEST,
+    STORED_NOTE,
+    _process_lock,
+)
 from visioncraft.visioncraft_core.http.call import Response
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
@@ -473,6 +481,39 @@ def test_what_is_kept_comes_back_to_the_last_byte(
     assert (found and found.body, store.file(key, url)) == (content, content)
     store.forget(key)
     assert (store.reply(key), store.file(key, url)) == (None, None)
+
+
+@pytest.mark.parametrize("elsewhere", ["process", "thread"])
+def test_a_wait_for_the_same_request_elsewhere_is_told(
+    elsewhere: str, sandbox: Sandbox, home: Path
+):
+    client = client_of(sandbox, home)
+    key = client._key_of(SAY, 0)
+    holds = {
+        "process": Store(home / "store").request_lock(key, lambda: False),
+        "thread": _process_lock(key, CancelScope(), lambda: None),
+    }
+    told: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        with holds[elsewhere]:
+            sent = pool.submit(client.send, SAY, on_progress=told.append)
+            assert eventually(lambda: told)
+            assert told == [SAME_REQUEST]
+            assert isinstance(told[0], Delay)
+            assert not sandbox.requests
+        assert sent.result(LONG).text
+    assert told[1:] == ["waiting for " + client.describe()]
+    client.send(SAY, on_progress=told.append)
+    assert len(told) == 2
+
+
+def test_where_nothing_is_kept_the_store_is_not_asked(sandbox: Sandbox, home: Path):
+    (home / "store").mkdir(parents=True)
+    (home / "store" / "index.sqlite").mkdir()  # which no store can read
+    profile = Profile("test", sandbox.url, Secret("sandbox-free"), PATIENT, store=False)
+    for client, seed in ((Client(profile, home=home), 0), (client_of(sandbox, home), None)):
+        assert client.send(SAY, seed=seed).text
+    assert [path.name for path in home.rglob("*")] == ["store", "index.sqlite"]
 
 
 def test_what_a_kind_of_request_usually_takes_is_the_median_of_what_is_kept(tmp_path: Path):

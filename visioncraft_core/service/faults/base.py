@@ -11,6 +11,7 @@ from aiohttp import web
 
 from ...api.endpoints import ENDPOINTS
 from ..app import APP, App, Handler, errors_as_json
+from ..response_formats import Pieces
 
 _POSTED = {kind.path for kind in ENDPOINTS}
 
@@ -55,4 +56,6 @@ class Fault:
 
 
 def body_of(response: web.Response) -> bytes:
-    return bytes(response.body) if isinstance(response.body, bytes | bytearray) else b""
+    body = response.body
+    body = body.content if isinstance(body, Pieces) else body
+    return bytes(body) if isinstance(body, bytes | bytearray | memoryview) else b""

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
 from aiohttp import web
 
 from ...errors import ConfigError
+from .. import openapi
 from ..app import APP, Handler
 from .base import FaultContext
 from .rules import FaultRule, parse
 
 FAULT_HEADER = "X-Sandbox-Fault"
 LOG_PATH = "/__log"
+MOST_LOGGED = 1000
+LONGEST_PATH = 200  # characters
 
 
 class FaultInjector:
-    """With `by_header`, a request may bring a fault of its own and the log is read at /__log."""
+    """With `by_header`, a request may bring a fault of its own and the log is read at /__log.
+
+    `requests` are the latest of the API, as "METHOD /path", oldest first.
+    """
 
     def __init__(self, rules: Iterable[FaultRule] = (), *, by_header: bool = False) -> None:
         self.rules = tuple(rules)
         self.by_header = by_header
+        self.requests: deque[str] = deque(maxlen=MOST_LOGGED)
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         app = request.app[APP]
         if self.by_header and request.path == LOG_PATH:
-            return web.json_response({"requests": app.requests, "executions": app.executions})
+            log = {"requests": list(self.requests), "executions": app.executions}
+            return web.json_response(log)
+        if request.path not in (openapi.PATH, LOG_PATH):
+            self.requests.append(f"{request.method} {request.path[:LONGEST_PATH]}")
         rule = self._match(request)
         if rule is None:
             return await handler(request)

@@ -15,6 +15,7 @@ ADDED = (
     "the soft light of {}|the deep colours of {}|long shadows and the glow of {}",
     "a calm mood and fine detail|a sense of wonder and rich textures|a quiet, balanced composition",
 )
+MOST_TURNS, LONGEST_TURN = 1000, 4000  # messages, and characters of each, that are looked at
 ASIDE = r"(?:(?:please|now|and|but|so|ok|can you|could you|what about|how about)\b[\s,]*)*"
 VERB = r"(?:make|turn|set|put|give|add|change|use|draw|paint|show|create|i want)\b"
 CHANGE = re.compile(rf"{ASIDE}({VERB} (it|them|the|that)|add|remove|more|less|with|at|in)\b", re.I)
@@ -27,14 +28,17 @@ def reply(messages: Sequence[Mapping[str, str]], seed: int) -> str:
 
     The user's words are kept, and "make it night" keeps the subject of the turns before.
     """
-    system = " ".join(m["content"] for m in messages if m["role"] == "system")
-    *before, last = [_line(m["content"]) for m in messages if m["role"] == "user"] or [""]
+    messages = messages[-MOST_TURNS:]
+    system = " ".join(m["content"][:LONGEST_TURN] for m in messages if m["role"] == "system")
+    *before, last = [
+        _line(m["content"][:LONGEST_TURN]) for m in messages if m["role"] == "user"
+    ] or [""]
     ideas = [text for text in before if CHANGE.match(text) or not QUESTION.match(text)] + [last]
     start = max((n for n, text in enumerate(ideas) if not CHANGE.match(text)), default=0)
     subject = ", now ".join(WRAPPING.sub("", text, count=1).strip(" .!?") for text in ideas[start:])
     words = [word[:60] for word in subject.split()] or ["a", "quiet", "lake"]
     kept = words if len(words) <= 36 else words[:18] + words[-18:]  # the idea, the last changes
-    chance, light = Random(seed), read(subject)[0].split()[0]
+    chance, light = Random(seed), read(" ".join(kept))[0].split()[0]
     added = [chance.choice(choices.split("|")).format(light) for choices in ADDED]
     prompt = ", ".join([" ".join(kept), *added])
     changed = before and CHANGE.match(last)

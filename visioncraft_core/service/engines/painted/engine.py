@@ -15,11 +15,13 @@ from ....api.catalogs import bundled
 from ....api.fields import Request
 from ...engine import Job, Output
 from ...pixels import gif, mp4, open_upload, png
-from .chat import reply
+from .chat import LONGEST_TURN, reply
 from .painter import Painter, sign
 
 SD_SIZE = (512, 512)  # of Stable Diffusion 1.x and of GIFs; the API has no fields for it
-GIF_FRAMES, VIDEO_FRAMES, VIDEO_LONGEST, LARGEST, UPSCALING, MOST_CHATS = 16, 48, 768, 2048, 4, 1000
+GIF_FRAMES, VIDEO_FRAMES, VIDEO_LONGEST, LARGEST, UPSCALING = 16, 48, 768, 2048, 4
+MOST_CHATS, MOST_CHAT_CHARACTERS = 1000, 2**20  # the chats that were not used longest go first
+MOST_TURNS = 100  # of one chat
 
 
 class PaintedEngine:
@@ -27,6 +29,7 @@ class PaintedEngine:
 
     def __init__(self) -> None:
         self._chats: dict[str, list[dict[str, str]]] = {}
+        self._characters = 0  # in all chats
 
     def catalogs(self) -> Mapping[str, Sequence[str]]:
         return bundled()
@@ -52,14 +55,25 @@ class PaintedEngine:
             cancelled.set()
 
     def _premium_chat(self, request: api.PremiumChat, seed: int) -> Output:
-        chat_id = request.chat_id or f"chat-{seed:016x}"
-        turns = self._chats.setdefault(chat_id, [])
-        turns.append({"role": "user", "content": request.message})
+        chat_id = request.chat_id[:100] or f"chat-{seed:016x}"
+        turns = self._forget(chat_id)
+        turns.append({"role": "user", "content": request.message[:LONGEST_TURN]})
         text = reply(turns, seed)
         turns.append({"role": "assistant", "content": text})
-        if len(self._chats) > MOST_CHATS:
-            del self._chats[next(iter(self._chats))]
+        self._chats[chat_id] = turns[-MOST_TURNS:]
+        self._characters += _length(self._chats[chat_id])
+        while len(self._chats) > MOST_CHATS or self._characters > MOST_CHAT_CHARACTERS:
+            self._forget(next(iter(self._chats)))
         return Output(text=text, chat_id=chat_id)
+
+    def _forget(self, chat_id: str) -> list[dict[str, str]]:
+        turns = self._chats.pop(chat_id, [])
+        self._characters -= _length(turns)
+        return turns
+
+
+def _length(turns: Sequence[Mapping[str, str]]) -> int:
+    return sum(len(turn["content"]) for turn in turns)
 
 
 def _files(request: Request, seed: int, cancelled: threading.Event) -> tuple[bytes, ...]:
