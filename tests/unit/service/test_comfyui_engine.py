@@ -268,6 +268,7 @@ async def until(happened: Callable[[], object]) -> None:
         await asyncio.sleep(0.002)
 
 
+@pytest.mark.timed
 def test_a_cancel_interrupts_a_running_prompt_and_no_other():
     async def scene(engine: ComfyUIEngine, comfyui: StandIn) -> None:
         begun, proceed = asyncio.Event(), asyncio.Event()

@@ -130,7 +130,7 @@ class Connection:
         progress = _Progress(graph, job)
         entry: Mapping[str, Any] | None = None
         while entry is None:
-            opened = self.session.ws_connect(
+            opened = self._client.ws_connect(
                 f"{self._url}/ws",
                 params={"clientId": run.id},
                 heartbeat=_HEARTBEAT,
@@ -152,7 +152,7 @@ class Connection:
                     elif news.type is not aiohttp.WSMsgType.TEXT:
                         break  # closed
                     elif progress.hear(news.data, run.id):
-                        entry = await self._ended(run.id)
+                        entry = await self._history(run.id)
             if entry is None:
                 await asyncio.sleep(_AGAIN)
         _raise_failure(entry, self.origin)
@@ -178,13 +178,15 @@ class Connection:
         """
         # In this order, as prompts move from the queue into the history.
         waiting, running = await self._queued(prompt_id)
-        history = await self._json("GET", f"/history/{prompt_id}")
-        if entry := history.get(prompt_id):
+        if entry := await self._history(prompt_id):
             return entry
         if waiting or running:
             return None
         log.warning("The ComfyUI at %s has lost what it was asked for.", self.origin)
         raise EngineUnavailable
+
+    async def _history(self, prompt_id: str) -> Mapping[str, Any] | None:
+        return (await self._json("GET", f"/history/{prompt_id}")).get(prompt_id)
 
     async def _queued(self, prompt_id: str) -> tuple[bool, bool]:
         """Whether a prompt waits, and whether it runs."""
@@ -230,15 +232,9 @@ class Connection:
             elif running:  # a prompt that has just been begun forgets it, so it is told again
                 await self._json("POST", "/interrupt", {"prompt_id": prompt_id})
             else:
-                return (await self._json("GET", f"/history/{prompt_id}")).get(prompt_id)
+                return await self._history(prompt_id)
             await asyncio.sleep(pause)
             pause = min(1.0, 2 * pause)
-
-    @property
-    def session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=_ANSWERS)
-        return self._session
 
     async def _json(
         self, method: str, path: str, body: Any = None, *, allowed: int = 0, kind: type = dict
@@ -255,6 +251,12 @@ class Connection:
             raise EngineUnavailable
         return told
 
+    @property
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=_ANSWERS)
+        return self._session
+
     async def _ask(self, method: str, path: str, *, allowed: int = 0, **options: Any) -> bytes:
         """What ComfyUI answers with 200 or the status `allowed`, b"" for a 404.
 
@@ -262,7 +264,7 @@ class Connection:
         """
 
         async def ask() -> tuple[int, bytes]:
-            asked = self.session.request(method, self._url + path, allow_redirects=False, **options)
+            asked = self._client.request(method, self._url + path, allow_redirects=False, **options)
             async with asked as answer:
                 return answer.status, await answer.read()
 
