@@ -376,9 +376,9 @@ def test_results_that_are_old_are_gone(tmp_path: Path):
     with served(tmp_path, server="results_hours = 1", engine=InstantEngine()) as own:
         made = links(own)
         old = tmp_path / "results" / made[0].rpartition("/")[2]
-        os.utime(old, (time.time() - 3700,) * 2)
+        os.utime(old, (0, time.time() - 3700))
         assert [requests.get(link, timeout=LONG).status_code for link in made] == [404, 200]
-        os.utime(old, (time.time() + 10**7,) * 2)  # the clock was set back
+        os.utime(old, (0, time.time() + 10**7))  # the clock was set back
         assert requests.get(made[0], timeout=LONG).status_code == 200
 
 

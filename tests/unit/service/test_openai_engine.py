@@ -87,9 +87,9 @@ def test_a_stream_may_end_with_a_reason_instead_of_a_mark(reason: bytes):
     unfinished = last.replace(reason, b"null")
     with raw(answering(EVENTS + piece(content="a fox") + unfinished + last)) as server:
         assert answer_of(server).text == "a fox"
-    with raw(answering(EVENTS + piece(content="a fox") + unfinished)) as server:
-        with pytest.raises(EngineUnavailable):
-            answer_of(server)
+    cut = EVENTS + piece(content="a fox") + unfinished
+    with raw(answering(cut)) as server, pytest.raises(EngineUnavailable):
+        answer_of(server)
 
 
 def test_a_premium_chat_brings_its_earlier_turns():
