@@ -333,14 +333,16 @@ def _database(configuration: Configuration | None) -> Iterator[Database]:
 
 @contextmanager
 def _extra() -> Iterator[None]:
-    """Raises ConfigError where the packages of the extra are missing."""
+    """Raises ConfigError where something of the extra is missing; ComfyUI's registry has none."""
     try:
         import prometheus_client  # noqa: F401
         import sqlalchemy  # noqa: F401
+
+        from ....visioncraft_core import serve  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"The package {error.name} is not installed.",
-            'Install what a server needs with: pip install "visioncraft[serve]".',
+            f"What a server needs is not installed ({error.name}).",
+            'Install it with: pip install "visioncraft[serve]".',
         ) from None
     yield
 
