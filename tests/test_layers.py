@@ -34,7 +34,9 @@ PLAN = [
     "visioncraft_core/generation/",
     "visioncraft_core/service/",
     "visioncraft_core/service/engines/painted/",
+    "visioncraft_core/service/engines/comfyui/",
     "visioncraft_core/service/faults/",
+    "visioncraft_core/serve/",
     "visioncraft_core/sandbox.py",
     "visioncraft_core/client.py",
     "visioncraft_core/__init__.py",
@@ -50,16 +52,22 @@ PLAN = [
 ]
 
 # What the service may know of the pack besides itself: it could serve any other client.
-SERVICE_MAY_USE = ("errors.py", "urls.py", "media/", "api/", "service/")
+SERVICE_MAY_USE = ("errors.py", "urls.py", "atomic.py", "media/", "api/", "service/")
 
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "execution", "app"}
 ONLY_IN = {  # a library and the places that may import it
     "requests": ("visioncraft_core/http/",),
     "urllib3": ("visioncraft_core/http/",),
-    "aiohttp": ("visioncraft_core/service/", "nodes/routes/guard.py"),
+    "aiohttp": ("visioncraft_core/service/", "visioncraft_core/serve/", "nodes/routes/guard.py"),
+    "sqlalchemy": ("visioncraft_core/serve/",),
+    "prometheus_client": ("visioncraft_core/serve/",),
     "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/"),
     "tqdm": ("nodes/headless/commands/rows.py",),
-    "importlib": ("visioncraft_core/__init__.py", "nodes/comfy.py", "nodes/headless/"),
+    "ncnn": ("visioncraft_core/service/engines/upscale.py",),
+    "importlib": (
+        *("visioncraft_core/__init__.py", "nodes/comfy.py", "nodes/headless/"),
+        "visioncraft_core/service/engines/upscale.py",
+    ),
 }
 
 

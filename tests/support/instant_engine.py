@@ -22,9 +22,18 @@ class InstantEngine:
     def catalogs(self) -> Mapping[str, Sequence[str]]:
         return bundled()
 
+    def serves(self, request: Request) -> bool:
+        return True
+
+    async def problems(self) -> Sequence[str]:
+        return ()
+
+    async def close(self) -> None:
+        pass
+
     async def generate(self, request: Request, job: Job) -> Output:
         if request.output == "text":
-            return Output(text="a red fox in the snow", chat_id="chat-1")
+            return Output(text="a red fox in the snow")
         if request.output == "animation":
             return Output((tiny_gif(),))
         if request.output == "video":

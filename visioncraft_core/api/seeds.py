@@ -1,11 +1,13 @@
-"""The seed of a generation, which the specification of the API does not know.
+"""What a server of this project takes beyond the specification of the API, which is silent on it.
 
-A server of this project takes it in a header of the request and says so in a header of every
-answer, so that other clients and other servers see nothing of it.
+It says so in a header of every answer, so that other clients and other servers see nothing of it.
 """
 
 from __future__ import annotations
 
+ACCEPT_HEADER = "VisionCraft-Accept"  # of an answer: a list of these two
+ACCEPTS_SEED = "seed"
+ACCEPTS_PROGRESS = "progress"  # service/progress.py tells how it is asked for
 SEED_HEADER = "VisionCraft-Seed"  # of a request: 0 to LARGEST_SEED, in decimal digits
-ACCEPT_HEADER, ACCEPTS_SEED = "VisionCraft-Accept", "seed"  # of an answer
+REQUEST_ID_HEADER = "X-Request-Id"  # of a request and its answer
 LARGEST_SEED = 2**64 - 1

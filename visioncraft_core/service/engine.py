@@ -16,14 +16,13 @@ from ..api.fields import Request
 
 @dataclass(frozen=True)
 class Output:
-    """What one request made: encoded files, or text and the id of the chat it belongs to."""
+    """What one request made: encoded files, or text."""
 
     files: tuple[bytes, ...] = ()
     text: str = ""
-    chat_id: str = ""
 
 
-def _ignore(_news: Any) -> None:
+def _ignore(*_news: Any) -> None:
     """What becomes of news that nobody asked for."""
 
 
@@ -32,13 +31,23 @@ class Job:
     """One generation. `seed`, 0 to 2**64 - 1, is what the client asked for, else the service's
     choice.
 
-    `progress` takes the share that is done, 0 to 1; `preview` takes an encoded picture of the
-    unfinished result. Both may be called from any thread, or never.
+    `progress` takes the steps that are done and all there are; `preview` takes an encoded picture
+    of the unfinished result. Both may be called from any thread, or never. `history` holds the
+    earlier turns of a premium chat, oldest first, as messages of `Chat`.
+
+    The rest is for whatever lets requests wait in front of an engine: `owner` is whose request it
+    is, who may have `at_once` at work (0: any number); `queued` takes a function that tells how
+    many are before it, and `begun` the name of the engine that begins with it.
     """
 
     seed: int
-    progress: Callable[[float], None] = _ignore
+    progress: Callable[[int, int], None] = _ignore
     preview: Callable[[bytes], None] = _ignore
+    history: Sequence[Mapping[str, str]] = ()
+    owner: str = ""
+    at_once: int = 0
+    queued: Callable[[Callable[[], int]], None] = _ignore
+    begun: Callable[[str], None] = _ignore
 
 
 class Engine(Protocol):
@@ -49,18 +58,34 @@ class Engine(Protocol):
     """
 
     def catalogs(self) -> Mapping[str, Sequence[str]]:
-        """The names on offer now, by catalog: every one of `api.endpoints.CATALOGS`.
+        """The names on offer now, by those of `api.endpoints.CATALOGS` that it has names for.
 
         The service lists them and refuses other names, so `generate` sees only these, in any case
         of letters.
         """
         ...
 
+    def serves(self, request: Request) -> bool:
+        """Whether it makes what this request asks for: its endpoint, and its model if it has one.
+
+        `generate` sees only such requests.
+        """
+        ...
+
     async def generate(self, request: Request, job: Job) -> Output:
         """Makes one result: files as many and of the kind that the request asks for, or text.
 
-        Cancelled by cancelling its task; then it should stop working soon. Raises EngineError.
+        Cancelled by cancelling its task; then its work must end within 0.3 seconds, or as soon as
+        what it runs on can be interrupted. Raises EngineError.
         """
+        ...
+
+    async def problems(self) -> Sequence[str]:
+        """What is missing or away now, each in a sentence for whoever runs the server."""
+        ...
+
+    async def close(self) -> None:
+        """Ends what still runs and gives back what it holds."""
         ...
 
 
@@ -73,6 +98,22 @@ class EngineBusy(EngineError):
 
     def __init__(self, retry_after: float) -> None:
         super().__init__("Too busy")
+        self.retry_after = retry_after
+
+
+class EngineUnavailable(EngineError):
+    """It is away, or went away before it made anything, so that asking again costs nothing twice.
+
+    `retry_after` is in seconds.
+    """
+
+    def __init__(
+        self,
+        message: str = "The engine is not available now. Ask again in a few seconds.",
+        *,
+        retry_after: float = 5.0,
+    ) -> None:
+        super().__init__(message)
         self.retry_after = retry_after
 
 

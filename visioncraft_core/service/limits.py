@@ -16,6 +16,7 @@ class Limits:
     body_seconds: float = 60.0
     write_seconds: float = 30.0  # in which a client takes nothing of its answer
     keep_alive_seconds: float = 5.0
+    stop_seconds: float = 0.0  # in which begun work may end when the service is stopped
     connections: int = 64
     peer_connections: int = 48
     max_active: int = 16

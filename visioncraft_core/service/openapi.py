@@ -25,7 +25,6 @@ from ..api.fields import (
     TextField,
     WeightsField,
 )
-from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
 from ..api.seeds import ACCEPT_HEADER, ACCEPTS_SEED, LARGEST_SEED, SEED_HEADER
 from .response_formats import CONTENT_TYPES
 
@@ -47,7 +46,7 @@ _SEED: Schema = {
     "in": "header",
     "schema": {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED},
     "description": "The same request with the same seed gives the same result. Beyond the "
-    f"specification; every answer says {ACCEPT_HEADER}: {ACCEPTS_SEED}.",
+    f"specification; every answer has {ACCEPTS_SEED} in {ACCEPT_HEADER}.",
 }
 
 
@@ -68,18 +67,22 @@ _REFUSED = _object(detail={"type": "array", "minItems": 1, "items": _PROBLEM})
 
 
 def description(
-    formats: Mapping[type[Request], str], catalogs: Mapping[str, Sequence[str]], version: str
+    formats: Mapping[type[Request], str],
+    catalogs: Mapping[str, Sequence[str]],
+    version: str,
+    title: str,
+    key: str,
 ) -> Schema:
-    """The OpenAPI 3.1 document of a service that answers in `formats`."""
+    """The OpenAPI 3.1 document of a service that answers in `formats`; `key` is for examples."""
     paths: dict[str, Schema] = {
         f"/{name}": {"get": _operation(listed, _json(_LINKS))} for name, listed in CATALOGS.items()
     }
     for kind, response_format in formats.items():
-        paths[kind.path] = {"post": _endpoint(kind, response_format, catalogs)}
+        paths[kind.path] = {"post": _endpoint(kind, response_format, catalogs, key)}
     paths[JOB_STATUS_PATH] = {"post": _job_status()}
     paths["/results/{name}"] = {"get": _result()}
     paths[PATH] = {"get": _operation("This description", _json(_OBJECT))}
-    info = {"title": "VisionCraft sandbox", "version": version}
+    info = {"title": title, "version": version}
     return {"openapi": "3.1.0", "info": info, "paths": paths}
 
 
@@ -103,28 +106,28 @@ def _posted(operation: Schema, content: Schema) -> Schema:
 
 
 def _endpoint(
-    kind: type[Request], response_format: str, catalogs: Mapping[str, Sequence[str]]
+    kind: type[Request], response_format: str, catalogs: Mapping[str, Sequence[str]], key: str
 ) -> Schema:
     words = (kind.__doc__ or "").partition("\n")[0]
     operation = _operation(words, _answer(kind, response_format), 408, 411, 422, 500)
-    token = {**_TEXT, "description": "sandbox-free or sandbox-premium"}
+    token = {**_TEXT, "description": f"Your key, such as {key}"}
     schema = {
         "type": "object",
         "properties": {**{field.name: _field(field) for field in kind.fields()}, "token": token},
         "required": [*(field.name for field in kind.fields() if field.required), "token"],
     }
-    posted = _posted(operation, _json(schema, example=_example(kind, catalogs)))
+    posted = _posted(operation, _json(schema, example=_example(kind, catalogs, key)))
     return {**posted, "parameters": [_SEED]}
 
 
-def _example(kind: type[Request], catalogs: Mapping[str, Sequence[str]]) -> Schema:
+def _example(kind: type[Request], catalogs: Mapping[str, Sequence[str]], key: str) -> Schema:
     """A body that is answered, and soon."""
-    body: Schema = {"token": SANDBOX_PREMIUM_KEY}
+    body: Schema = {"token": key}
     for field in kind.fields():
         if isinstance(field.kind, IntegerField):
             body[field.name] = max(field.kind.low, 1)
         elif isinstance(field.kind, ChoiceField):
-            names = catalogs[field.kind.catalog]
+            names = catalogs.get(field.kind.catalog, ())
             preferred = field.kind.suggested or field.default
             body[field.name] = preferred if preferred in names else next(iter(names), "")
         elif isinstance(field.kind, ImageField):

@@ -11,14 +11,19 @@ from aiohttp import web
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
 
 
-def check(request: web.Request, address: tuple[str, int], most_bytes: int) -> None:
-    """Raises HTTP's 403, 411, 413 or 415. `address` is where the service listens."""
+def check(
+    request: web.Request, address: tuple[str, int], most_bytes: int, public_name: str = ""
+) -> None:
+    """Raises HTTP's 403, 411, 413 or 415. `address` is where the service listens, `public_name`
+    the host and port by which a proxy in front of it is known."""
     host, port = address
     names = (f"[{host}]" if ":" in host else host, "127.0.0.1", "localhost", "[::1]")
     own = {f"{name}:{port}" for name in names} | (set(names) if port == 80 else set())
+    own |= {public_name.lower()} - {""}
     asked = [value.lower() for value in request.headers.getall("Host", [])]
-    # Bound to every address, it is known by names that it cannot know itself.
-    if len(asked) != 1 or (asked[0] not in own and host not in EVERYWHERE):
+    if host in EVERYWHERE:  # it is known by names that it cannot know itself
+        own.update(asked)
+    if len(asked) != 1 or asked[0] not in own:
         raise web.HTTPForbidden(reason="The Host header names another server than this one")
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2].lower() not in own:

@@ -41,20 +41,21 @@ def png(picture: Image.Image) -> bytes:
     return encode_png(np.asarray(picture))
 
 
-def gif(frames: Iterable[Image.Image]) -> bytes:
-    """A loop for ever of RGB pictures of one size."""
+def gif(frames: Iterable[Image.Image], milliseconds: int = FRAME_MILLISECONDS) -> bytes:
+    """A loop for ever of RGB pictures of one size, each shown for so long."""
     pictures = list(frames)
     # One palette for all: a palette for each frame makes still areas flicker.
     palette = pictures[0].quantize(255, dither=Image.Dither.NONE)
     first, *others = (f.quantize(palette=palette, dither=Image.Dither.NONE) for f in pictures)
     buffer = io.BytesIO()
-    timing = {"duration": FRAME_MILLISECONDS, "loop": 0}
+    timing = {"duration": milliseconds, "loop": 0}
     first.save(buffer, "GIF", save_all=True, append_images=others, optimize=False, **timing)
     return buffer.getvalue()
 
 
-def mp4(frames: Iterable[Image.Image]) -> bytes:
+def mp4(frames: Iterable[Image.Image], rate: int = FRAME_RATE) -> bytes:
     """H.264 with its index at the front of the file; RGB pictures of one size, sides even.
+    `rate` is in frames a second.
 
     The same pictures give the same bytes.
     """
@@ -65,7 +66,7 @@ def mp4(frames: Iterable[Image.Image]) -> bytes:
     with av.open(buffer, "w", format="mp4", options={"moov_size": "16384"}) as container:
         for frame in frames:
             if stream is None:
-                stream = container.add_stream("libx264", rate=FRAME_RATE)
+                stream = container.add_stream("libx264", rate=rate)
                 stream.width, stream.height = frame.size
                 stream.pix_fmt = "yuv420p"
                 # Several threads, or the encoder's quicker arithmetic, vary from run to run.

@@ -1,4 +1,4 @@
-"""The files that links lead to: in memory only, under names that cannot be guessed."""
+"""The files that links lead to: in memory, under names that cannot be guessed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _HEADERS = {
 
 
 MOST_FILES = 10_000
+SIGNATURE = 64  # bytes of a file that tell its type
 
 
 class PublishedFiles:
@@ -27,10 +28,15 @@ class PublishedFiles:
         self._files: dict[str, bytes] = {}
         self._held = 0
 
-    def publish(self, content: bytes) -> str:
+    async def publish(self, content: bytes) -> str:
         """Keeps a file; gives its name."""
-        kind = content_type(content).partition("/")[2]
-        name = f"{secrets.token_hex(16)}.{kind}"
+        return self._keep(new_name(content), content)
+
+    async def content(self, name: str) -> bytes | memoryview | None:
+        """The bytes of a file, None where there is no such file."""
+        return self._files.get(name)
+
+    def _keep(self, name: str, content: bytes) -> str:
         self._files[name] = content
         self._held += len(content)
         while len(self._files) > MOST_FILES or (self._held > self._most and len(self._files) > 1):
@@ -40,17 +46,21 @@ class PublishedFiles:
     async def answer(self, request: web.Request) -> web.Response:
         """The file, or the part that `Range` asks for. Raises HTTP's 404 and 416."""
         name = request.match_info["name"]
-        content = self._files.get(name)
+        content = await self.content(name)
         if content is None:
             raise web.HTTPNotFound
         headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
-        kind = content_type(content)
+        kind = content_type(bytes(content[:SIGNATURE]))
         part = _part(request, len(content))
         if part is None:
             return web.Response(body=Pieces(content, kind), headers=headers)
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{len(content)}"
         body = Pieces(memoryview(content)[part.start : part.stop], kind)
         return web.Response(status=206, body=body, headers=headers)
+
+
+def new_name(content: bytes) -> str:
+    return f"{secrets.token_hex(16)}.{content_type(content).partition('/')[2]}"
 
 
 def _part(request: web.Request, size: int) -> range | None:

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -87,11 +87,12 @@ def formats_of(
     return formats
 
 
-def answer(
+async def answer(
     response_format: str,
     output: Output,
     request: Request,
-    publish: Callable[[bytes], str],
+    chat_id: str,
+    publish: Callable[[bytes], Awaitable[str]],
     enqueue: Callable[[list[str]], str],
 ) -> web.Response:
     """`publish` keeps a file and gives its URL, `enqueue` keeps URLs and gives the id of a job."""
@@ -102,9 +103,11 @@ def answer(
         return web.json_response(_completion(output.text, request))
     if response_format == "premium-chat":
         # No answer of this endpoint was recorded; these are the names of the service behind it.
-        return web.json_response({"message": output.text, "chat_id": output.chat_id})
-    convert = {"base64": _base64, "data-uri": _data_uri}.get(response_format, publish)
-    images = [convert(content) for content in output.files]
+        return web.json_response({"message": output.text, "chat_id": chat_id})
+    if convert := {"base64": _base64, "data-uri": _data_uri}.get(response_format):
+        images = [convert(content) for content in output.files]
+    else:
+        images = [await publish(content) for content in output.files]
     if response_format == "job":
         return web.json_response({"job_id": enqueue(images)})
     listed = json.dumps(images if response_format == "list" else {"images": images})

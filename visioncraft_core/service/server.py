@@ -75,7 +75,7 @@ class Server:
         if self._loop and self._thread.is_alive():
             with suppress(RuntimeError):  # it ended by itself in this very moment
                 self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join(timeout=2.5)
+            self._thread.join(timeout=2.5 + self.app.limits.stop_seconds)
 
     def _run(self) -> None:
         try:
@@ -103,7 +103,9 @@ class Server:
         self.app.arrived = limiter.arrived
         limiter.watch_writes()
         try:
-            listening = await self._loop.create_server(lambda: limiter, host, port)
+            listening = await self._loop.create_server(
+                lambda: limiter, host, port, backlog=max(100, limits.connections)
+            )
             bound = listening.sockets[0].getsockname()
             self.app.address = (host, bound[1])
             self.url = f"http://{_in_url(host)}:{bound[1]}"
@@ -114,6 +116,7 @@ class Server:
         finally:
             if listening:
                 listening.close()
+            await self.app.drain(limits.stop_seconds)
             await runner.cleanup()
             limiter.close()
 

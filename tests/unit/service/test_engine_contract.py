@@ -12,10 +12,12 @@ import pytest
 import requests
 from support.instant_engine import InstantEngine, tiny_picture
 from visioncraft.visioncraft_core.api.catalogs import bundled
+from visioncraft.visioncraft_core.api.endpoints import Chat, GenerateXL, Upscale
 from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.engine import (
     EngineBusy,
+    EngineUnavailable,
     GenerationFailed,
     InputRejected,
     Job,
@@ -42,6 +44,11 @@ class Failing(InstantEngine):
     ("error", "status", "told"),
     [
         (EngineBusy(2.5), 503, {"detail": "Too busy"}),
+        (
+            EngineUnavailable("It went away.", retry_after=2.5),
+            503,
+            {"detail": "It went away."},
+        ),
         (OutOfMemory("The picture needs too much memory."), 500, "too much memory"),
         (GenerationFailed("The sampler diverged."), 500, "sampler diverged"),
         (RuntimeError("/secret/path"), 500, "RuntimeError"),
@@ -108,13 +115,48 @@ def test_an_engine_names_its_models():
         assert post(sandbox, {**XL, "model": "mine"}).status_code == 400
 
 
+class DrawingOnly(InstantEngine):
+    """Offers Stable Diffusion XL alone."""
+
+    closed = False
+
+    def catalogs(self) -> Mapping[str, Sequence[str]]:
+        names = bundled()
+        return {name: names[name] for name in ("models-xl", "samplers-xl", "schedulers-xl")}
+
+    def serves(self, request: Request) -> bool:
+        return isinstance(request, GenerateXL)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def test_an_engine_may_lack_endpoints_and_is_closed_with_its_server():
+    engine = DrawingOnly()
+    with Sandbox(engine=engine) as sandbox:
+        assert requests.get(sandbox.url + "/models", timeout=60).json() == []
+        assert requests.get(sandbox.url + "/openapi.json", timeout=60).ok
+        assert post(sandbox).ok
+        for request in (
+            Upscale(image=b"png"),
+            Chat(model="a", messages=({"role": "user", "content": "hi"},)),
+        ):
+            body = {"token": "sandbox-premium", **request.to_json()}
+            answer = requests.post(sandbox.url + request.path, json=body, timeout=60)
+            assert answer.status_code == 400
+            assert "doesn't have" in answer.json()["error"]
+        assert sandbox.executions == 1
+        assert not engine.closed
+    assert engine.closed
+
+
 class Recording(InstantEngine):
     def __init__(self) -> None:
         self.seeds: list[int] = []
 
     async def generate(self, request: Request, job: Job) -> Output:
         self.seeds.append(job.seed)
-        job.progress(0.5)
+        job.progress(1, 2)
         job.preview(tiny_picture())
         return await super().generate(request, job)
 

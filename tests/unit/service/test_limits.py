@@ -14,13 +14,14 @@ import requests
 from support.clients import body_of
 from support.instant_engine import InstantEngine, tiny_picture
 from support.timing import LONG, eventually
-from visioncraft.visioncraft_core.api.endpoints import ENDPOINTS, Chat, PremiumChat
+from visioncraft.visioncraft_core.api.endpoints import ENDPOINTS, Chat
 from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.service import accounts as service_accounts
+from visioncraft.visioncraft_core.service.accounts import MOST_TURNS, Account, SandboxAccounts
 from visioncraft.visioncraft_core.service.app import _MOST_JOBS, App
 from visioncraft.visioncraft_core.service.connection_limits import peer_of
 from visioncraft.visioncraft_core.service.engine import Job, Output
-from visioncraft.visioncraft_core.service.engines.painted import engine as painted
 from visioncraft.visioncraft_core.service.faults.injector import LONGEST_PATH, MOST_LOGGED
 from visioncraft.visioncraft_core.service.limits import MIB, Limits
 
@@ -236,21 +237,21 @@ def test_a_client_is_an_address_or_a_network_of_ipv6(one: str, other: str, same:
 
 
 def test_chats_are_bounded_in_number_length_and_characters(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(painted, "MOST_CHAT_CHARACTERS", 2**16)
-    engine = painted.PaintedEngine()
+    monkeypatch.setattr(service_accounts, "MOST_CHAT_CHARACTERS", 2**16)
+    accounts, owner = SandboxAccounts(), Account("premium", premium=True)
 
-    def say(chat: str, length: int) -> str:
-        asked = PremiumChat(model="m", message="x " * (length // 2), chat_id=chat)
-        return asyncio.run(engine.generate(asked, Job(1))).chat_id
+    def say(chat: str, length: int) -> None:
+        turns = [{"role": "user", "content": "x" * length}, {"role": "assistant", "content": "y"}]
+        asyncio.run(accounts.continue_chat(owner, chat, turns))
 
     for number in range(60):
-        say(f"chat {number}", 9000)
+        say(f"chat {number}", 4000)
         say("in use", 10)
-    held = sum(len(turn["content"]) for turns in engine._chats.values() for turn in turns)
-    assert held == engine._characters <= painted.MOST_CHAT_CHARACTERS
-    assert "in use" in engine._chats
-    assert "chat 0" not in engine._chats
-    assert len(engine._chats["in use"]) == painted.MOST_TURNS
+    held = sum(len(turn["content"]) for turns in accounts._chats.values() for turn in turns)
+    assert held == accounts._characters <= 2**16
+    assert "in use" in accounts._chats
+    assert "chat 0" not in accounts._chats
+    assert len(accounts._chats["in use"]) == MOST_TURNS
 
 
 def test_the_sandbox_remembers_its_latest_requests_only(sandbox: Sandbox):

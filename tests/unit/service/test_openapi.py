@@ -53,9 +53,9 @@ def test_every_shape_is_described():
             if kind.output == "text" and shape in FILE_FORMATS:
                 continue
             shapes = {**dict.fromkeys(ENDPOINTS, "chat"), kind: shape}
-            answer = openapi.description(shapes, bundled(), "1")["paths"][kind.path]["post"][
-                "responses"
-            ]
+            answer = openapi.description(shapes, bundled(), "1", "a", "b")["paths"][kind.path][
+                "post"
+            ]["responses"]
             assert answer["200"]["content"], (kind, shape)
 
 

@@ -17,7 +17,7 @@ from visioncraft.visioncraft_core.api.fields import ImageField, IntegerField, Nu
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.media.images import decode, sniff
 from visioncraft.visioncraft_core.sandbox import Sandbox, embedded
-from visioncraft.visioncraft_core.service.engines.painted.engine import MOST_CHATS
+from visioncraft.visioncraft_core.service.accounts import MOST_CHATS
 from visioncraft.visioncraft_core.service.response_formats import FILE_FORMATS
 
 XL = {"prompt": "a red fox", "model": "sdxl-turbo", "width": 96, "height": 64}

@@ -15,58 +15,39 @@ from ....api.catalogs import bundled
 from ....api.fields import Request
 from ...engine import Job, Output
 from ...pixels import gif, mp4, open_upload, png
-from .chat import LONGEST_TURN, reply
+from .chat import reply
 from .painter import Painter, sign
 
 SD_SIZE = (512, 512)  # of Stable Diffusion 1.x and of GIFs; the API has no fields for it
 GIF_FRAMES, VIDEO_FRAMES, VIDEO_LONGEST, LARGEST, UPSCALING = 16, 48, 768, 2048, 4
-MOST_CHATS, MOST_CHAT_CHARACTERS = 1000, 2**20  # the chats that were not used longest go first
-MOST_TURNS = 100  # of one chat
 
 
 class PaintedEngine:
     """The same request with the same seed gives the same bytes in every process."""
 
-    def __init__(self) -> None:
-        self._chats: dict[str, list[dict[str, str]]] = {}
-        self._begun = 0  # chats: two that begin alike, with one seed, must not become one
-        self._characters = 0  # in all chats
-
     def catalogs(self) -> Mapping[str, Sequence[str]]:
         return bundled()
+
+    def serves(self, request: Request) -> bool:
+        return True
+
+    async def problems(self) -> Sequence[str]:
+        return ()
+
+    async def close(self) -> None:
+        pass
 
     async def generate(self, request: Request, job: Job) -> Output:
         if isinstance(request, api.Chat):
             return Output(text=reply(request.messages, job.seed))
         if isinstance(request, api.PremiumChat):
-            return self._premium_chat(request, job.seed)
+            said = {"role": "user", "content": request.message}
+            return Output(text=reply([*job.history, said], job.seed))
         cancelled = threading.Event()
         try:
             return Output(await asyncio.to_thread(_files, request, job.seed, cancelled))
         finally:
             cancelled.set()
-
-    def _premium_chat(self, request: api.PremiumChat, seed: int) -> Output:
-        self._begun += not request.chat_id
-        chat_id = request.chat_id[:100] or f"chat-{seed:016x}{self._begun:08x}"
-        turns = self._forget(chat_id)
-        turns.append({"role": "user", "content": request.message[:LONGEST_TURN]})
-        text = reply(turns, seed)
-        turns.append({"role": "assistant", "content": text})
-        self._chats[chat_id] = turns[-MOST_TURNS:]
-        self._characters += _length(self._chats[chat_id])
-        while len(self._chats) > MOST_CHATS or self._characters > MOST_CHAT_CHARACTERS:
-            self._forget(next(iter(self._chats)))
-        return Output(text=text, chat_id=chat_id)
-
-    def _forget(self, chat_id: str) -> list[dict[str, str]]:
-        turns = self._chats.pop(chat_id, [])
-        self._characters -= _length(turns)
-        return turns
-
-
-def _length(turns: Sequence[Mapping[str, str]]) -> int:
-    return sum(len(turn["content"]) for turn in turns)
 
 
 def _files(request: Request, seed: int, cancelled: threading.Event) -> tuple[bytes, ...]:

@@ -1,0 +1,1 @@
+"""A server of your own: what `visioncraft serve` adds to the service. Needs the extra `serve`."""

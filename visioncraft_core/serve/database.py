@@ -1,0 +1,455 @@
+"""Accounts in a database, SQLite or PostgreSQL: keys as digests, what was used, premium chats.
+
+Every server and command looks into the database itself, so a change is seen at once by all. Counts
+of requests are therefore exact where several servers share one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hmac
+import logging
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+
+from ..errors import ConfigError
+from ..service.accounts import (
+    DAY,
+    DONE,
+    LEFT,
+    MINUTE,
+    MOST_TURNS,
+    Account,
+    AccountsUnavailable,
+    LimitReached,
+    Turn,
+)
+
+log = logging.getLogger("visioncraft.service")
+
+PREFIX = "vc-"  # of a key
+KEY_BYTES = 32
+PATIENCE = 5  # seconds for a connection, and for another program that writes
+MOST_SILENCE = 10_000  # milliseconds
+DAYS_OF_USE, DAYS_OF_CHATS = 400, 90  # older ones are removed when a server starts
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}")
+
+T = TypeVar("T")
+
+_tables = sa.MetaData()
+_number = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # which counts upwards by itself
+_keys = sa.Table(
+    "visioncraft_keys",
+    _tables,
+    sa.Column("id", _number, primary_key=True),
+    sa.Column("name", sa.String(64), nullable=False, unique=True),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("ending", sa.String(4), nullable=False),
+    sa.Column("premium", sa.Boolean, nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("created", sa.Double, nullable=False),
+    # None is what the tier has.
+    sa.Column("per_minute", sa.Integer),
+    sa.Column("per_day", sa.Integer),
+    sa.Column("at_once", sa.Integer),
+)
+_uses = sa.Table(
+    "visioncraft_uses",
+    _tables,
+    sa.Column("id", _number, primary_key=True),
+    sa.Column("key_id", sa.ForeignKey(_keys.c.id), nullable=False),
+    sa.Column("endpoint", sa.String(64), nullable=False),
+    sa.Column("begun", sa.Double, nullable=False),
+    sa.Column("status", sa.Integer),  # None: it is worked on, or its server ended meanwhile
+    sa.Column("seconds", sa.Double),
+    sa.Index("visioncraft_uses_by_key", "key_id", "begun"),
+)
+_turns = sa.Table(
+    "visioncraft_turns",
+    _tables,
+    sa.Column("id", _number, primary_key=True),
+    sa.Column("key_id", sa.ForeignKey(_keys.c.id), nullable=False),
+    sa.Column("chat_id", sa.String(100), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("said", sa.Double, nullable=False),
+    sa.Index("visioncraft_turns_by_chat", "chat_id", "key_id"),
+)
+_END = (
+    sa.update(_uses)
+    .where(_uses.c.id == sa.bindparam("use"))
+    .values(status=sa.bindparam("how"), seconds=sa.bindparam("took"))
+)
+_FORGET = sa.delete(_uses).where(_uses.c.id == sa.bindparam("use"))
+
+
+@dataclass(frozen=True)
+class Tier:
+    """What each key may use that has no limits of its own. 0 is no limit."""
+
+    per_minute: int = 0
+    per_day: int = 0
+    at_once: int = 0
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key as it can be shown: its last characters only. A limit of None is the tier's."""
+
+    name: str
+    ending: str
+    premium: bool
+    disabled: bool
+    created: float
+    per_minute: int | None
+    per_day: int | None
+    at_once: int | None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one key used of one endpoint. `seconds` are those of all requests together."""
+
+    key: str
+    endpoint: str
+    done: int
+    left: int  # by the client, while it was worked on
+    failed: int
+    unfinished: int
+    seconds: float
+
+
+class Database:
+    """Accounts for a service, and what is done with them from the command line.
+
+    `address` is SQLAlchemy's URL, or sqlite:///FILE; `tiers` are those of free and premium keys.
+    Raises ConfigError where there is no such database.
+    """
+
+    def __init__(self, address: str, tiers: Mapping[bool, Tier] | None = None) -> None:
+        self.tiers = dict(tiers or {})
+        self._engine = _engine(address)
+        self._unwritten: list[tuple[Any, Mapping[str, Any]]] = []
+        self._unwritten_lock = threading.Lock()
+        self._where = self._engine.url.render_as_string(hide_password=True)
+        # SQLite lets one write at a time, and threads of ours need not fight for it.
+        threads = 1 if self._engine.dialect.name == "sqlite" else 4
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="visioncraft-database")
+        try:
+            self._prepare()
+        except SQLAlchemyError as error:
+            raise ConfigError(
+                f"The database {self._where} cannot be used ({_reason(error)}).",
+                "Start it, or correct `database` in [server].",
+            ) from None
+
+    async def find(self, key: str) -> Account | None:
+        return await self._run(self._find, key)
+
+    async def begin(self, account: Account, endpoint: str) -> int:
+        return await self._run(self._begin, account, endpoint)
+
+    def end(self, use: int, status: int, seconds: float) -> None:
+        self._soon(_END, {"use": use, "how": status, "took": seconds})
+
+    def forget(self, use: int) -> None:
+        self._soon(_FORGET, {"use": use})
+
+    async def chat(self, account: Account, chat_id: str) -> Sequence[Turn] | None:
+        return await self._run(self._chat, account, chat_id)
+
+    async def continue_chat(self, account: Account, chat_id: str, turns: Sequence[Turn]) -> None:
+        await self._run(self._continue_chat, account, chat_id, turns)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self.close_now)
+
+    def close_now(self) -> None:
+        """Waits for what is still to be written."""
+        self._threads.shutdown()
+        self._engine.dispose()
+
+    async def check(self) -> None:
+        """Raises AccountsUnavailable where the database does not answer."""
+        await self._run(lambda: self._all(sa.select(sa.literal(1))))
+
+    def add_key(self, name: str, *, premium: bool = False, limits: Mapping[str, int] = {}) -> str:
+        """A new key, which is never shown again. Raises ConfigError where the name is taken."""
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"{name[:60]} cannot be the name of a key.",
+                "Use 1 to 64 letters, digits and - _ . @ +, such as the name of a person or team.",
+            )
+        key, values = _new_key()
+        now = time.time()
+        row = {**values, "name": name, "premium": premium, "disabled": False, "created": now}
+        try:
+            self._change(sa.insert(_keys).values(**row, **limits))
+        except IntegrityError:
+            raise ConfigError(
+                f"There is a key called {name} already.",
+                f"Choose another name, or replace it with: visioncraft serve key rotate {name}.",
+            ) from None
+        return key
+
+    def rotate_key(self, name: str) -> str:
+        """Another key for the same account; the old one is no longer valid. Raises ConfigError."""
+        key, values = _new_key()
+        self._change_key(name, **values, disabled=False)
+        return key
+
+    def disable_key(self, name: str) -> None:
+        """Raises ConfigError where there is no such key."""
+        self._change_key(name, disabled=True)
+
+    def list_keys(self) -> list[Key]:
+        columns = [_keys.c[name] for name in Key.__dataclass_fields__]
+        return [Key(*row) for row in self._all(sa.select(*columns).order_by(_keys.c.name))]
+
+    def usage(self, days: float) -> list[Usage]:
+        """By key and endpoint, of the last `days`."""
+        status = _uses.c.status
+
+        def count(condition: Any) -> Any:
+            return sa.func.count(sa.case((condition, 1)))
+
+        columns = (
+            count(status == DONE),
+            count(status == LEFT),
+            count(status.not_in((DONE, LEFT))),
+            count(status.is_(None)),
+            sa.func.coalesce(sa.func.sum(_uses.c.seconds), 0.0),
+        )
+        by = (_keys.c.name, _uses.c.endpoint)
+        found = sa.select(*by, *columns).select_from(_uses.join(_keys))
+        found = found.where(_uses.c.begun > time.time() - days * DAY)
+        return [Usage(*row) for row in self._all(found.group_by(*by).order_by(*by))]
+
+    def _prepare(self) -> None:
+        try:
+            _tables.create_all(self._engine)
+        except SQLAlchemyError:  # another server may be making them in this moment
+            _tables.create_all(self._engine)
+        now = time.time()
+        with self._engine.begin() as connection:
+            old = _uses.c.begun < now - DAYS_OF_USE * DAY
+            connection.execute(sa.delete(_uses).where(old))
+            old = _turns.c.said < now - DAYS_OF_CHATS * DAY
+            connection.execute(sa.delete(_turns).where(old))
+
+    async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
+        loop = asyncio.get_running_loop()
+        try:
+            done = functools.partial(work, *arguments)
+            return await loop.run_in_executor(self._threads, done)
+        except SQLAlchemyError as error:
+            log.error("The database %s failed (%s).", self._where, _reason(error))
+            raise AccountsUnavailable from None
+
+    def _soon(self, statement: Any, values: Mapping[str, Any]) -> None:
+        with self._unwritten_lock:
+            self._unwritten.append((statement, values))
+            if len(self._unwritten) > 1:  # whoever writes the first one writes them all
+                return
+        with suppress(RuntimeError):  # the server ended
+            self._threads.submit(self._write)
+
+    def _write(self) -> None:
+        with self._unwritten_lock:
+            changes, self._unwritten = self._unwritten, []
+        try:
+            with self._engine.begin() as connection:
+                for statement in (_END, _FORGET):
+                    if rows := [values for kind, values in changes if kind is statement]:
+                        connection.execute(statement, rows)
+        except SQLAlchemyError as error:
+            # They go on counting against the limits.
+            log.error("Uses could not be noted in the database (%s).", _reason(error))
+
+    def _find(self, key: str) -> Account | None:
+        digest = _digest(key)
+        found = self._all(sa.select(_keys).where(_keys.c.digest == digest))
+        if not found or found[0].disabled or not hmac.compare_digest(found[0].digest, digest):
+            return None
+        row = found[0]
+        tier = self.tiers.get(row.premium, Tier())
+
+        def limit(name: str) -> int:
+            own = getattr(row, name)
+            return getattr(tier, name) if own is None else own
+
+        limits = {name: limit(name) for name in ("per_minute", "per_day", "at_once")}
+        return Account(row.name, row.premium, **limits)
+
+    def _begin(self, account: Account, endpoint: str) -> int:
+        now = time.time()
+        limits = ((account.per_minute, MINUTE), (account.per_day, DAY))
+        with self._engine.begin() as connection:
+            # Locked until the request is counted, or two at once would both be the last allowed.
+            found = sa.select(_keys.c.id).where(_keys.c.name == account.name)
+            key_id = connection.execute(found.with_for_update()).scalar_one()
+            for most, seconds in limits:
+                if most and (first := _nth_latest(connection, key_id, most, now, seconds)):
+                    raise LimitReached(account, most, seconds, first + seconds - now)
+            row = {"key_id": key_id, "endpoint": endpoint, "begun": now}
+            made = connection.execute(sa.insert(_uses), row)
+            return made.inserted_primary_key[0]  # type: ignore[index]
+
+    def _chat(self, account: Account, chat_id: str) -> Sequence[Turn] | None:
+        if not chat_id.isascii() or not chat_id.isprintable():
+            return None
+        belongs = (_turns.c.chat_id == chat_id) & (_keys.c.name == account.name)
+        found = sa.select(_turns.c.role, _turns.c.content).select_from(_turns.join(_keys))
+        latest = found.where(belongs).order_by(_turns.c.id.desc()).limit(MOST_TURNS)
+        turns = [{"role": row.role, "content": row.content} for row in self._all(latest)]
+        return turns[::-1] or None
+
+    def _continue_chat(self, account: Account, chat_id: str, turns: Sequence[Turn]) -> None:
+        key_id = sa.select(_keys.c.id).where(_keys.c.name == account.name).scalar_subquery()
+        now = time.time()
+        with self._engine.begin() as connection:
+            for turn in turns:
+                row = {"role": turn["role"], "content": _storable(turn["content"]), "said": now}
+                new = sa.insert(_turns).values(key_id=key_id, chat_id=chat_id, **row)
+                connection.execute(new)
+
+    def _change_key(self, name: str, **values: Any) -> None:
+        if not self._change(sa.update(_keys).where(_keys.c.name == name).values(**values)):
+            raise ConfigError(
+                f"There is no key called {name[:60]}.", "See them with: visioncraft serve key list."
+            )
+
+    def _change(self, statement: Any) -> int:
+        with self._engine.begin() as connection:
+            return connection.execute(statement).rowcount
+
+    def _all(self, statement: Any) -> Sequence[Any]:
+        reading = self._engine.execution_options(reading=True)
+        with reading.connect() as connection:
+            return connection.execute(statement).all()
+
+
+@contextmanager
+def opened(address: str) -> Iterator[Database]:
+    """The database for a command. Raises ConfigError, also where it fails later."""
+    database = Database(address)
+    try:
+        yield database
+    except SQLAlchemyError as error:
+        raise ConfigError(
+            f"The database failed ({_reason(error)}).", "Try again when it answers."
+        ) from None
+    finally:
+        database.close_now()
+
+
+def check_address(address: str) -> None:
+    """Raises ConfigError where it is no address of a database that can be used."""
+    _url(address)
+
+
+def _url(address: str) -> sa.URL:
+    try:
+        url = sa.make_url(address)
+    except ArgumentError:
+        url = None
+    if url is not None and url.drivername in ("postgres", "postgresql"):
+        url = url.set(drivername="postgresql+psycopg")
+    if url is None or url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ConfigError(
+            "The address of the database is not understood.",
+            "Write sqlite:///FILE or postgresql://USER@HOST/NAME.",
+        )
+    return url
+
+
+def _engine(address: str) -> sa.Engine:
+    url = _url(address)
+    if url.get_backend_name() != "sqlite":
+        try:
+            # A database that fell silent must not hold requests for ever.
+            silence = {"tcp_user_timeout": MOST_SILENCE, "connect_timeout": PATIENCE}
+            limits = {**silence, "options": f"-c statement_timeout={MOST_SILENCE}"}
+            # Without the ping, the first request after a restart of the database would fail.
+            return sa.create_engine(url, pool_pre_ping=True, connect_args=limits)
+        except (ImportError, NoSuchModuleError):
+            raise ConfigError(
+                "The driver for this database is not installed.",
+                'Install it with: pip install "visioncraft[serve]".',
+            ) from None
+    if url.database:
+        _own_file(Path(url.database))
+    engine = sa.create_engine(url, connect_args={"timeout": PATIENCE, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions begin below, not in the driver
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A transaction that reads first and then writes could not wait for another one's end.
+        reads = connection.get_execution_options().get("reading")
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _own_file(path: Path) -> None:
+    """Makes the file before SQLite does: only its owner may read what is said in chats."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise ConfigError(
+            f"The database cannot be written: {path} ({error.strerror}).",
+            "Choose another `data` folder or `database` in [server].",
+        ) from None
+
+
+def _nth_latest(
+    connection: sa.Connection, key_id: int, number: int, now: float, seconds: int
+) -> float | None:
+    """When the request was begun that is the `number`th latest of those that count."""
+    status = _uses.c.status
+    counts = (_uses.c.key_id == key_id) & (status.is_(None) | status.in_((DONE, LEFT)))
+    # Those of the future are of a clock that was wrong.
+    within = _uses.c.begun.between(now - seconds, now + 1)
+    latest = sa.select(_uses.c.begun).where(counts & within).order_by(_uses.c.begun.desc())
+    return connection.execute(latest.offset(number - 1).limit(1)).scalar()
+
+
+def _new_key() -> tuple[str, dict[str, str]]:
+    key = PREFIX + secrets.token_urlsafe(KEY_BYTES)
+    return key, {"digest": _digest(key), "ending": key[-4:]}
+
+
+def _digest(key: str) -> str:
+    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL or UTF-8 has no place for."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    """In a few words, without the statement and its values."""
+    words = str(getattr(error, "orig", None) or type(error).__name__)
+    return words.strip().splitlines()[0][:120] if words.strip() else type(error).__name__
