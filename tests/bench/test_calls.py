@@ -78,7 +78,6 @@ def test_base64_answer(
         plain,
         0.70,
         rounds=7,
-        limit="the answer is on the disk, and the key out of it, before anything is decoded",
     )
     assert distinct(home) == before + 8
 
@@ -115,8 +114,8 @@ def test_connections(report: Report, server: ReadyServer, profile: Callable[...,
         "connections",
         8,
         plain="240",
-        limit=f"each of the {runs} calls has its own, so that it is known whether anything of it was "
-        f"sent and none is paid twice; all downloads together take {opened - runs}",
+        limit=f"each of the {runs} calls has its own, so that it is known whether anything of it "
+        f"was sent and none is paid twice; all downloads together take {opened - runs}",
     )
     assert opened < runs + 10, "the downloads of one node run open connections that others have"
 
