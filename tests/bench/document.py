@@ -54,7 +54,8 @@ def _machine() -> str:
             found.append(f"without {name}")
     system = f"{platform.system()} on {platform.machine()} with {os.cpu_count()} cores"
     python = f"Python {platform.python_version()}"
-    return f"{time.strftime('%Y-%m-%d')}; {system}; {python}; {', '.join(found)}."
+    load = f"other work beside it: a load of {os.getloadavg()[1]:.1f}"
+    return f"{time.strftime('%Y-%m-%d')}; {system}; {python}; {', '.join(found)}; {load}."
 
 
 def _chart(lines: Sequence[Line]) -> Image.Image:

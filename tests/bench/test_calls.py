@@ -78,7 +78,6 @@ def test_base64_answer(
         plain,
         0.70,
         rounds=7,
-        limit="the answer is on the disk, and the key out of it, before anything is decoded",
     )
     assert distinct(home) == before + 8
 
@@ -110,19 +109,15 @@ def test_connections(report: Report, server: ReadyServer, profile: Callable[...,
         run_node(Generate, name, **SD, image_count=COUNT)
     opened = server.connections() - before
     report.amount(
-        "TCP connections of 40 runs of a node for 200 downloads",
-        opened - runs,
+        "TCP connections of 40 runs of a node with 200 downloads",
+        opened,
         "connections",
         8,
-        plain="200",
+        plain="240",
+        limit=f"each of the {runs} calls has its own, so that it is known whether anything of it "
+        f"was sent and none is paid twice; all downloads together take {opened - runs}",
     )
-    report.amount(
-        "TCP connections of the 40 calls before them, each its own so that none is paid twice",
-        opened - max(0, opened - runs),
-        "connections",
-        runs,
-        plain="40",
-    )
+    assert opened < runs + 10, "the downloads of one node run open connections that others have"
 
 
 def test_upscale(report: Report, server: ReadyServer, profile: Callable[..., str]):

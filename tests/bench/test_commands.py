@@ -107,6 +107,5 @@ def test_rows(report: Report, server: ReadyServer, profile: Callable[..., str], 
         "x",
         0.95,
         plain=f"{AT_ONCE / SECONDS:.0f} rows a second",
-        limit="each row is written to the disk for good, one after the other",
         is_floor=True,
     )

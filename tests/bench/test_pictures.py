@@ -155,7 +155,7 @@ def test_mp4(report: Report):
     limit = "the same and floats of it, without any check, take {:.2f} x"
     taken = in_turns([lambda: film_frames(content), lambda: film_floats(content)], 5)
     report.ratio(
-        "MP4 of 50 frames, 768 x 768, to frames, beside decoding it",
+        "MP4 of 50 frames, 768 x 768, to frames, beside decoding it to RGB",
         lambda: tensors.frames(decode_animation(content).frames),
         lambda: film_frames(content),
         1.9,
