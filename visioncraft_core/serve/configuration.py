@@ -32,7 +32,7 @@ from .database import Tier, check_address
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 FILE_NAME = "visioncraft.toml"
 COMFYUI, OPENAI, UPSCALE, PAINTED = KINDS = ("comfyui", "openai", "upscale", "painted")

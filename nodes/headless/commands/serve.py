@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -335,13 +336,13 @@ def _database(configuration: Configuration | None) -> Iterator[Database]:
 @contextmanager
 def _extra() -> Iterator[None]:
     """Raises ConfigError where something of the extra is missing; ComfyUI's registry has none."""
-    try:
-        from ....visioncraft_core.serve import database, metrics  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"What a server needs is not installed ({error.name}).",
-            'Install it with: pip install "visioncraft[serve]".',
-        ) from None
+    core = __name__.rpartition(".nodes.")[0] + ".visioncraft_core"
+    for name in ("prometheus_client", "sqlalchemy", f"{core}.serve"):
+        if find_spec(name) is None:
+            raise ConfigError(
+                f"What a server needs is not installed ({name.rpartition('.')[2]}).",
+                'Install it with: pip install "visioncraft[serve]".',
+            )
     yield
 
 

@@ -80,7 +80,7 @@ class UpscaleEngine:
     @cached_property
     def _network(self) -> Any:
         try:
-            import ncnn  # an extra
+            import ncnn  # pyright: ignore[reportMissingImports] - an extra
         except ImportError:
             ncnn = None
         if not ncnn or not self._weights:
@@ -94,7 +94,7 @@ class UpscaleEngine:
 
     def _enlarged(self, given: Image.Image, job: Job, cancelled: threading.Event) -> bytes:
         network = self._network
-        from ncnn import Mat
+        from ncnn import Mat  # pyright: ignore[reportMissingImports]
 
         def enlarge(tile: np.ndarray) -> np.ndarray:
             planes = np.ascontiguousarray(tile.transpose(2, 0, 1), np.float32) / 255
