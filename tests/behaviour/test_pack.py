@@ -179,7 +179,7 @@ def test_only_the_files_the_ecosystem_expects_stand_at_the_top():
         *("pyproject.toml", "README.md", "__init__.py", "nodes", "visioncraft_core", "tests"),
         *("example_workflows", "LICENSE", "CHANGELOG.md", "requirements.txt", ".ci", "web"),
         *("locales", "subgraphs", ".gitignore", ".comfyignore", "CONTRIBUTING.md"),
-        *("MANIFEST.in", "__main__.py"),
+        *("MANIFEST.in", "__main__.py", "BENCHMARKS.md"),
     }
 
 

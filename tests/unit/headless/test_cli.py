@@ -517,7 +517,7 @@ def test_a_catalog_is_listed(capsys: pytest.CaptureFixture[str]):
     [
         ([], "visioncraft: the following arguments are required: COMMAND."),
         (["rnu"], 'there is no command "rnu". Did you mean run?'),
-        (["fly"], 'there is no command "fly". Choose one of run, sandbox,'),
+        (["fly"], 'there is no command "fly". Choose one of run, serve,'),
         (["run"], "name a workflow; --list names the examples."),
         (["run", "x.json", "--jsno"], "--jsno is not understood. Did you mean --json?"),
         (["run", "x.json", "y.json"], "y.json is not understood."),
