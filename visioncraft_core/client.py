@@ -18,14 +18,15 @@ from .background import in_event_loop, run_in_thread
 from .cancellation import CancelScope, ShouldCancel
 from .errors import Cancelled, FieldRejected, VisionCraftError
 from .generation import replies
-from .generation.context import Decoder, OnProgress, RunContext, ServerContext
+from .generation.context import Decoder, OnPreview, OnProgress, RunContext, ServerContext
 from .generation.downloads import Downloads
+from .generation.extensions import ServerExtensions, seed_of
 from .generation.parallel import parallel_map
+from .generation.progress import BatchProgress
 from .generation.rate_limiter import rate_limiter_of
 from .generation.results import Result, merge_results
 from .generation.retry import call_with_retries, max_get_attempts, retry_budget_of
 from .generation.run import GenerationRun
-from .generation.seed_support import SeedSupport, seed_of
 from .http.transport import Transport
 from .profiles.paths import default_home
 from .profiles.profile import Profile
@@ -70,6 +71,7 @@ class Client:
         *,
         seed: int | None = 0,
         on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
         should_cancel: ShouldCancel | None = None,
         decoder: Decoder | None = None,
     ) -> Result:
@@ -80,7 +82,9 @@ class Client:
         to others, as the API knows none, it is not sent. None neither looks in the store nor keeps
         the result, and leaves the seed to the server.
 
-        `on_progress` is called with a line of text for each step, from other threads too.
+        `on_progress` is called with a line of text for each step, from other threads too, and
+        `on_preview` with pictures of the unfinished result, as JPEG or PNG files, where the server
+        tells how far it is.
         `should_cancel`, such as `is_set` of a `threading.Event`, is asked about 20 times a second,
         from another thread; within a quarter second after it gave True the call raises Cancelled.
         `decoder` is called with the content of each file, in other threads; a file that it refuses
@@ -93,6 +97,7 @@ class Client:
             [request],
             seed=seed,
             on_progress=on_progress,
+            on_preview=on_preview,
             should_cancel=should_cancel,
             decoder=decoder,
         )
@@ -103,6 +108,7 @@ class Client:
         *,
         seed: int | None = 0,
         on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
         should_cancel: ShouldCancel | None = None,
         decoder: Decoder | None = None,
     ) -> Result:
@@ -113,16 +119,19 @@ class Client:
         like `send` when nothing came or the user cancelled.
         """
         started = time.monotonic()
-        on_delay = on_progress
+        on_delay, of_each = on_progress, [on_progress] * len(requests)
         if on_progress and len(requests) > 1:
             on_progress(f"waiting for {self.describe()}: {len(requests)} pictures")
-            on_progress, on_delay = None, _Changes(on_progress)
+            batch = BatchProgress(on_progress, len(requests))
+            on_delay, of_each = batch.delay, [*map(batch.of, range(len(requests)))]
+        variations = self._variations(requests, seed)
         with CancelScope(should_cancel) as scope:
             runs = [
-                RunContext(self._server, request, key, sent, scope, decoder, on_progress, on_delay)
-                for request, (key, sent) in zip(
-                    requests, self._variations(requests, seed), strict=True
+                RunContext(
+                    *(self._server, request, key, sent, scope, decoder, report, on_delay),
+                    on_preview=on_preview,
                 )
+                for request, (key, sent), report in zip(requests, variations, of_each, strict=True)
             ]
             outcomes = parallel_map(self._outcome, runs, self.profile.max_concurrency)
         result = merge_results(outcomes, fail_on_partial=self.profile.fail_on_partial)
@@ -191,7 +200,7 @@ class Client:
             rate_limiter_of(origin),
             retry_budget_of(origin),
             Store(self._home / "store"),
-            SeedSupport(self._home, profile),
+            ServerExtensions(self._home, profile),
         )
 
     def _outcome(self, context: RunContext) -> Result | VisionCraftError:
@@ -226,7 +235,7 @@ class Client:
 
     def _fetched_names(self, name: str, scope: CancelScope) -> list[str]:
         response = self._server.transport.get(f"/{name}", scope)
-        self._server.seeds.learn(response)
+        self._server.extensions.learn(response)
         return replies.parse_names(response, self._server.mask)
 
     def _key_of(self, request: Request, variation: object) -> str:
@@ -279,10 +288,17 @@ class AsyncClient:
         *,
         seed: int | None = 0,
         on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
         decoder: Decoder | None = None,
     ) -> Result:
-        """Like `Client.send`; `on_progress` is called in the event loop."""
-        return await self.send_all([request], seed=seed, on_progress=on_progress, decoder=decoder)
+        """Like `Client.send`; `on_progress` and `on_preview` are called in the event loop."""
+        return await self.send_all(
+            [request],
+            seed=seed,
+            on_progress=on_progress,
+            on_preview=on_preview,
+            decoder=decoder,
+        )
 
     async def send_all(
         self,
@@ -290,15 +306,17 @@ class AsyncClient:
         *,
         seed: int | None = 0,
         on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
         decoder: Decoder | None = None,
     ) -> Result:
-        """Like `Client.send_all`; `on_progress` is called in the event loop."""
-        report = in_event_loop(on_progress)
+        """Like `Client.send_all`; `on_progress` and `on_preview` are called in the event loop."""
+        report, show = in_event_loop(on_progress), in_event_loop(on_preview)
         return await run_in_thread(
             lambda should_cancel: self._client.send_all(
                 requests,
                 seed=seed,
                 on_progress=report,
+                on_preview=show,
                 should_cancel=should_cancel,
                 decoder=decoder,
             )
@@ -314,16 +332,3 @@ class AsyncClient:
 
     def close(self) -> None:
         self._client.close()
-
-
-class _Changes:
-    """Passes a text on where it differs from the last: a whole batch is held up by one pause."""
-
-    def __init__(self, on_progress: OnProgress) -> None:
-        self._on_progress = on_progress
-        self._last = ""
-
-    def __call__(self, text: str) -> None:
-        if text != self._last:
-            self._last = text
-            self._on_progress(text)

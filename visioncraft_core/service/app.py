@@ -19,15 +19,15 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from ..api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH, PremiumChat
-from ..api.fields import ChoiceField, FieldError, ImageField, InvalidFields, Request
-from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
-from ..api.seeds import (
+from ..api.extensions import (
     ACCEPT_HEADER,
     ACCEPTS_PROGRESS,
     ACCEPTS_SEED,
     REQUEST_ID_HEADER,
     SEED_HEADER,
 )
+from ..api.fields import ChoiceField, FieldError, ImageField, InvalidFields, Request
+from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
 from . import docs_page, openapi, origin_checks
 from .accounts import (
     DONE,

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ..api.endpoints import CATALOGS, JOB_STATUS_PATH
+from ..api.extensions import ACCEPT_HEADER, ACCEPTS_SEED, LARGEST_SEED, SEED_HEADER
 from ..api.fields import (
     BooleanField,
     ChoiceField,
@@ -25,7 +26,6 @@ from ..api.fields import (
     TextField,
     WeightsField,
 )
-from ..api.seeds import ACCEPT_HEADER, ACCEPTS_SEED, LARGEST_SEED, SEED_HEADER
 from .response_formats import CONTENT_TYPES
 
 PATH = "/openapi.json"
