@@ -25,7 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> str:
-    return "slow tiers run when they are named: -m comfyui, browser, bench, soak or schemathesis"
+    tiers = "comfyui, browser, engines, bench, soak or schemathesis"
+    return f"slow tiers run when they are named: -m {tiers}"
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,7 @@ PLAN = [
     "visioncraft_core/service/engines/painted/",
     "visioncraft_core/service/engines/comfyui/",
     "visioncraft_core/service/faults/",
+    "visioncraft_core/serve/",
     "visioncraft_core/sandbox.py",
     "visioncraft_core/client.py",
     "visioncraft_core/__init__.py",
@@ -54,7 +55,9 @@ COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "e
 ONLY_IN = {  # a library and the places that may import it
     "requests": ("visioncraft_core/http/",),
     "urllib3": ("visioncraft_core/http/",),
-    "aiohttp": ("visioncraft_core/service/", "nodes/routes/guard.py"),
+    "aiohttp": ("visioncraft_core/service/", "visioncraft_core/serve/", "nodes/routes/guard.py"),
+    "sqlalchemy": ("visioncraft_core/serve/",),
+    "prometheus_client": ("visioncraft_core/serve/",),
     "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/"),
     "importlib": (
         *("visioncraft_core/__init__.py", "nodes/comfy.py", "nodes/headless/"),

@@ -20,6 +20,7 @@ from .commands.console import BAD_USE, CANCELLED, EXIT_CODES, FAILED, finish, pr
 
 COMMANDS = {
     "run": "run a ComfyUI workflow file or an example",
+    "serve": "serve the API with your models, to whoever you give a key",
     "sandbox": "serve the API without models, key or network",
     "key": "keep the keys of servers, or try one",
     "catalog": "list the names that a server offers",

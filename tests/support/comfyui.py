@@ -139,19 +139,28 @@ def running(
     options: Sequence[str] = (),
 ) -> Iterator[ComfyUI]:
     """A ComfyUI with `pack` in it. Skips the test where it does not start."""
+    _install(pack, base / "custom_nodes" / "ComfyUI-VisionCraft")
+    options = [*options, *(["--front-end-root", str(front_end)] if front_end else [])]
+    with started(comfyui, base, environment, options) as url:
+        yield ComfyUI(url, base, base / "log.txt", sandbox)
+
+
+@contextmanager
+def started(
+    comfyui: Path, base: Path, environment: Mapping[str, str], options: Sequence[str] = ()
+) -> Iterator[str]:
+    """The URL of a ComfyUI whose folders are in `base`. Skips the test where it does not start."""
     python = find_python(comfyui)
     assert python
-    _install(pack, base / "custom_nodes" / "ComfyUI-VisionCraft")
-    for name in ("input", "user"):
-        (base / name).mkdir(exist_ok=True)
+    for name in ("custom_nodes", "input", "user"):
+        (base / name).mkdir(parents=True, exist_ok=True)
     log = base / "log.txt"
-    options = [*options, *(["--front-end-root", str(front_end)] if front_end else [])]
     process, url = _start(comfyui, python, base, log, environment, options)
     try:
         if not _is_up(process, url):
             last = log.read_text().strip().rpartition("\n")[2] or "it says nothing"
             raise NotStarted(f"ComfyUI {version_of(comfyui)} does not start: {last[:200]}")
-        yield ComfyUI(url, base, log, sandbox)
+        yield url
     finally:
         end_process(process, 10)
 
@@ -172,7 +181,7 @@ def _start(
     base: Path,
     log: Path,
     environment: Mapping[str, str],
-    options: list[str],
+    options: Sequence[str],
 ) -> tuple[subprocess.Popen[bytes], str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -190,9 +199,10 @@ def _is_up(process: subprocess.Popen[bytes], url: str) -> bool:
     end = time.monotonic() + STARTS_WITHIN
     while process.poll() is None and time.monotonic() < end:
         try:
-            requests.get(f"{url}/queue", timeout=5)
+            # Whatever else had this port in the meantime does not know the path.
+            if requests.get(f"{url}/queue", timeout=5).ok:
+                return True
         except (requests.ConnectionError, requests.Timeout):
-            time.sleep(0.2)
-        else:
-            return True
+            pass
+        time.sleep(0.2)
     return False

@@ -80,7 +80,7 @@ class StandIn:
         self.files = files
         self.fails: dict[str, tuple[str, str]] = {}
         self.after_step: Callable[[], Awaitable[None]] | None = None
-        self.after_prompt: Callable[[], Awaitable[None]] | None = None
+        self.answering: Callable[[str], Awaitable[None]] | None = None  # gets the path
         self.written: dict[tuple[str, str, str], bytes] = {}
         self.history: dict[str, Any] = {}
         self.pending: list[tuple[int, str, dict[str, Any]]] = []
@@ -134,7 +134,10 @@ class StandIn:
 
     @web.middleware
     async def _maybe_broken(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        return web.Response(status=self.status) if self.status else await handler(request)
+        answer = web.Response(status=self.status) if self.status else await handler(request)
+        if self.answering:
+            await self.answering(request.path)
+        return answer
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -176,8 +179,6 @@ class StandIn:
         assert str(UUID(body["prompt_id"])) == body["prompt_id"]
         self.pending.append((0, body["prompt_id"], body))
         self._work.set()
-        if self.after_prompt:
-            await self.after_prompt()
         return web.json_response({"prompt_id": body["prompt_id"], "number": 0, "node_errors": {}})
 
     async def _run_prompts(self) -> None:

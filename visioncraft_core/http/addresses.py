@@ -55,10 +55,10 @@ def percent_encoded(url: str) -> str:
     text of a header, whose bytes `requests` took for Latin-1, is read as UTF-8 where it is that."""
     with suppress(UnicodeError):
         url = url.encode("latin-1").decode("utf-8")
-    scheme, mark, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    encoded = re.sub("[^\x00-\x7f\ud800-\udfff]+", lambda letters: quote(letters[0]), path)
-    return f"{scheme}{mark}{host}{slash}{encoded}"
+    start = re.match("[^/?#]*://[^/]*", url)  # a redirect may name only a path
+    host = start[0] if start else ""
+    path = url[len(host) :]
+    return host + re.sub("[^\x00-\x7f\ud800-\udfff]+", lambda letters: quote(letters[0]), path)
 
 
 def check_url(url: object) -> SplitResult:

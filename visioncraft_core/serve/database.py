@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from ..errors import ConfigError
@@ -88,6 +90,12 @@ _turns = sa.Table(
     sa.Column("said", sa.Double, nullable=False),
     sa.Index("visioncraft_turns_by_chat", "chat_id", "key_id"),
 )
+_END = (
+    sa.update(_uses)
+    .where(_uses.c.id == sa.bindparam("use"))
+    .values(status=sa.bindparam("how"), seconds=sa.bindparam("took"))
+)
+_FORGET = sa.delete(_uses).where(_uses.c.id == sa.bindparam("use"))
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,8 @@ class Database:
     def __init__(self, address: str, tiers: Mapping[bool, Tier] | None = None) -> None:
         self.tiers = dict(tiers or {})
         self._engine = _engine(address)
+        self._unwritten: list[tuple[Any, Mapping[str, Any]]] = []
+        self._unwritten_lock = threading.Lock()
         self._where = self._engine.url.render_as_string(hide_password=True)
         # SQLite lets one write at a time, and threads of ours need not fight for it.
         threads = 1 if self._engine.dialect.name == "sqlite" else 4
@@ -155,11 +165,10 @@ class Database:
         return await self._run(self._begin, account, endpoint)
 
     def end(self, use: int, status: int, seconds: float) -> None:
-        change = sa.update(_uses).where(_uses.c.id == use)
-        self._soon(change.values(status=status, seconds=seconds))
+        self._soon(_END, {"use": use, "how": status, "took": seconds})
 
     def forget(self, use: int) -> None:
-        self._soon(sa.delete(_uses).where(_uses.c.id == use))
+        self._soon(_FORGET, {"use": use})
 
     async def chat(self, account: Account, chat_id: str) -> Sequence[Turn] | None:
         return await self._run(self._chat, account, chat_id)
@@ -208,7 +217,7 @@ class Database:
         """Raises ConfigError where there is no such key."""
         self._change_key(name, disabled=True)
 
-    def keys(self) -> list[Key]:
+    def list_keys(self) -> list[Key]:
         columns = [_keys.c[name] for name in Key.__dataclass_fields__]
         return [Key(*row) for row in self._all(sa.select(*columns).order_by(_keys.c.name))]
 
@@ -252,16 +261,25 @@ class Database:
             log.error("The database %s failed (%s).", self._where, _reason(error))
             raise AccountsUnavailable from None
 
-    def _soon(self, statement: Any) -> None:
-        def write() -> None:
-            try:
-                self._change(statement)
-            except SQLAlchemyError as error:
-                # It goes on counting against the limits.
-                log.error("A use could not be noted in the database (%s).", _reason(error))
-
+    def _soon(self, statement: Any, values: Mapping[str, Any]) -> None:
+        with self._unwritten_lock:
+            self._unwritten.append((statement, values))
+            if len(self._unwritten) > 1:  # whoever writes the first one writes them all
+                return
         with suppress(RuntimeError):  # the server ended
-            self._threads.submit(write)
+            self._threads.submit(self._write)
+
+    def _write(self) -> None:
+        with self._unwritten_lock:
+            changes, self._unwritten = self._unwritten, []
+        try:
+            with self._engine.begin() as connection:
+                for statement in (_END, _FORGET):
+                    if rows := [values for kind, values in changes if kind is statement]:
+                        connection.execute(statement, rows)
+        except SQLAlchemyError as error:
+            # They go on counting against the limits.
+            log.error("Uses could not be noted in the database (%s).", _reason(error))
 
     def _find(self, key: str) -> Account | None:
         digest = _digest(key)
@@ -280,16 +298,17 @@ class Database:
 
     def _begin(self, account: Account, endpoint: str) -> int:
         now = time.time()
+        limits = ((account.per_minute, MINUTE), (account.per_day, DAY))
         with self._engine.begin() as connection:
             # Locked until the request is counted, or two at once would both be the last allowed.
-            found = sa.select(_keys.c.id).where(_keys.c.name == account.name).with_for_update()
-            key_id = connection.execute(found).scalar_one()
-            for most, seconds in ((account.per_minute, MINUTE), (account.per_day, DAY)):
+            found = sa.select(_keys.c.id).where(_keys.c.name == account.name)
+            key_id = connection.execute(found.with_for_update()).scalar_one()
+            for most, seconds in limits:
                 if most and (first := _nth_latest(connection, key_id, most, now, seconds)):
                     raise LimitReached(account, most, seconds, first + seconds - now)
             row = {"key_id": key_id, "endpoint": endpoint, "begun": now}
-            made = connection.execute(sa.insert(_uses).values(**row).returning(_uses.c.id))
-            return made.scalar_one()
+            made = connection.execute(sa.insert(_uses), row)
+            return made.inserted_primary_key[0]  # type: ignore[index]
 
     def _chat(self, account: Account, chat_id: str) -> Sequence[Turn] | None:
         if not chat_id.isascii() or not chat_id.isprintable():
@@ -377,13 +396,13 @@ def _engine(address: str) -> sa.Engine:
         _own_file(Path(url.database))
     engine = sa.create_engine(url, connect_args={"timeout": PATIENCE, "check_same_thread": False})
 
-    @sa.event.listens_for(engine, "connect")
+    @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions begin below, not in the driver
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
-    @sa.event.listens_for(engine, "begin")
+    @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         # A transaction that reads first and then writes could not wait for another one's end.
         reads = connection.get_execution_options().get("reading")

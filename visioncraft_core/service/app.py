@@ -86,6 +86,7 @@ class App:
         response_formats: Mapping[str, str] | None = None,
         limits: Limits | None = None,
         files: PublishedFiles | None = None,
+        guessing: KeyGuessing | None = None,
         base_url: str = "",
         proxies: Iterable[str] = (),
         routes: Mapping[str, Handler] | None = None,
@@ -109,7 +110,7 @@ class App:
         self._routes = dict(routes or {})
         self._title, self._example_key = title, example_key
         self._seeds = SeedSeries()
-        self._guessing = KeyGuessing()
+        self._guessing = guessing  # None: the keys are no secret
         self._files = files or PublishedFiles(self.limits.result_bytes)
         self._bodies = RequestBodies(self.limits)
         self._seen: dict[int, Observation] = {}  # by request
@@ -117,7 +118,7 @@ class App:
         self._fresh_jobs: set[str] = set()  # that nobody asked about yet
         self._active = 0
         self._working: set[asyncio.Task[Output]] = set()
-        self._stopping = False
+        self.stopping = False
 
     def build(self) -> web.Application:
         first = [self._observe, errors_as_json, self._admit]
@@ -143,7 +144,7 @@ class App:
     async def drain(self, seconds: float) -> None:
         """Takes no more requests and ends what is worked on: by itself within `seconds`, else by
         cancelling it. Who waits, and who is cancelled, is told to come again."""
-        self._stopping = True
+        self.stopping = True
         self.stop()
         if self._working and seconds:
             await asyncio.wait(self._working, timeout=seconds)
@@ -275,12 +276,13 @@ class App:
 
     async def _account(self, key: str, request: web.Request) -> Account | None:
         client = self.client_of(request)
-        await self._guessing.wait(client)
+        if self._guessing:
+            await self._guessing.wait(client)
         account = await self.accounts.find(key)
-        if account is None:
-            self._guessing.was_wrong(client)
-        else:
+        if account:
             self._seen[id(request)].key = account.name
+        elif self._guessing:
+            self._guessing.was_wrong(client)
         return account
 
     async def _history(self, asked: Request, account: Account) -> Sequence[Turn] | None:
@@ -318,7 +320,7 @@ class App:
             self._active -= 1
             seen.engine, seen.waited = record.engine, record.waited
             record.end(done=status == DONE)
-            if status == LEFT and not record.engine:
+            if status != DONE and not record.engine:  # nothing worked on it
                 self.accounts.forget(use)
             else:
                 self.accounts.end(use, status, time.monotonic() - begun)
@@ -339,7 +341,7 @@ class App:
         try:
             return await task
         except asyncio.CancelledError:
-            if self._stopping:  # the client is still there, and may come again
+            if self.stopping:  # the client is still there, and may come again
                 raise EngineUnavailable("The server is stopping.", retry_after=15.0) from None
             raise
 
@@ -357,7 +359,7 @@ class App:
         return chat_id
 
     def _refuse_without_place(self) -> None:
-        if self._stopping or self._active >= self.limits.max_active:
+        if self.stopping or self._active >= self.limits.max_active:
             raise EngineBusy(retry_after=1.0)
 
     async def _job_status(self, request: web.Request) -> web.StreamResponse:

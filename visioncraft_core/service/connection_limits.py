@@ -19,7 +19,6 @@ BUSY = (
 # Closing at once, with a request unread, would send RST, and the answer might be lost.
 _UNTIL_READ = 1.0
 _MOST_REFUSED = 256  # that wait for it at once
-_PROGRESS = 32 * 1024  # bytes of an answer that must be taken within `write_seconds`
 _LOOKS = 10  # in `write_seconds`
 
 
@@ -41,6 +40,8 @@ class ConnectionLimiter(asyncio.Protocol):
         self._limits = limits
         self._server = server
         self._timers: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
+        # A handler lets go of a connection that it closes, but that lasts until all is written.
+        self._accepted: dict[web.RequestHandler, asyncio.Transport] = {}
         self._refused = 0
         # Bytes that wait to be written, and how often they were looked at without progress.
         self._waiting: dict[asyncio.Transport, tuple[int, int]] = {}
@@ -58,6 +59,7 @@ class ConnectionLimiter(asyncio.Protocol):
         seconds = self._limits.header_seconds
         self._timers[transport] = loop.call_later(seconds, self._abort, transport)
         handler = self._server()
+        self._accepted[handler] = transport
         transport.set_protocol(handler)
         handler.connection_made(transport)
 
@@ -71,13 +73,11 @@ class ConnectionLimiter(asyncio.Protocol):
         before, self._waiting = self._waiting, {}
         for transport in self._transports():
             size = transport.get_write_buffer_size()
-            most, looks = before.get(transport, (size, -1))
-            if size and size > most - _PROGRESS:
-                self._waiting[transport] = max(size, most), looks + 1
-                if looks + 1 >= _LOOKS:
-                    self._abort(transport)
-            elif size:
-                self._waiting[transport] = size, 0
+            size_before, looks = before.get(transport, (size, -1))
+            if size:
+                self._waiting[transport] = size, looks + 1 if size == size_before else 0
+            if size and self._waiting[transport][1] >= _LOOKS:
+                self._abort(transport)
         loop, seconds = asyncio.get_running_loop(), self._limits.write_seconds / _LOOKS
         self._next_look = loop.call_later(seconds, self.watch_writes)
 
@@ -97,8 +97,9 @@ class ConnectionLimiter(asyncio.Protocol):
         return sum(_peer(other) == peer for other in accepted) < limits.peer_connections
 
     def _transports(self) -> list[asyncio.Transport]:
-        handlers = self._server.connections
-        return [cast("asyncio.Transport", h.transport) for h in handlers if h.transport]
+        open_ones = self._server.connections
+        self._accepted = {h: self._accepted[h] for h in open_ones if h in self._accepted}
+        return list(self._accepted.values())
 
     def _abort(self, transport: asyncio.Transport) -> None:
         self.arrived(transport)

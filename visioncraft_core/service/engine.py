@@ -108,7 +108,10 @@ class EngineUnavailable(EngineError):
     """
 
     def __init__(
-        self, message: str = "The engine is not available now.", *, retry_after: float = 5.0
+        self,
+        message: str = "The engine is not available now. Ask again in a few seconds.",
+        *,
+        retry_after: float = 5.0,
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after

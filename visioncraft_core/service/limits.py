@@ -14,7 +14,7 @@ class Limits:
 
     header_seconds: float = 10.0
     body_seconds: float = 60.0
-    write_seconds: float = 30.0  # for each 32 KiB that a client takes of its answer
+    write_seconds: float = 30.0  # in which a client takes nothing of its answer
     keep_alive_seconds: float = 5.0
     stop_seconds: float = 0.0  # in which begun work may end when the service is stopped
     connections: int = 64

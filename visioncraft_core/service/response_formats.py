@@ -4,7 +4,9 @@ in the weeks around it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from hashlib import sha256
@@ -30,6 +32,7 @@ FILE_FORMATS = ("bytes", "links", "list", "base64", "data-uri", "job")  # these 
 TEXT_FORMATS = ("chat", "premium-chat")
 FORMATS = (*FILE_FORMATS, *TEXT_FORMATS)
 _PIECE = 65536  # bytes
+_PIECE_SECONDS = 30.0  # in which a client must take so many
 
 
 def content_type(content: bytes) -> str:
@@ -51,7 +54,12 @@ class Pieces(Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         view = memoryview(self.content)
         for at in range(0, len(view), _PIECE):
-            await writer.write(view[at : at + _PIECE])
+            try:
+                await asyncio.wait_for(writer.write(view[at : at + _PIECE]), _PIECE_SECONDS)
+            except asyncio.TimeoutError:  # another class than TimeoutError on 3.10
+                if transport := getattr(writer, "transport", None):
+                    transport.abort()
+                raise ConnectionResetError from None
 
 
 def formats_of(
@@ -102,7 +110,8 @@ async def answer(
         images = [await publish(content) for content in output.files]
     if response_format == "job":
         return web.json_response({"job_id": enqueue(images)})
-    return web.json_response(images if response_format == "list" else {"images": images})
+    listed = json.dumps(images if response_format == "list" else {"images": images})
+    return web.Response(body=Pieces(listed.encode(), "application/json; charset=utf-8"))
 
 
 def _base64(content: bytes) -> str:

@@ -103,7 +103,9 @@ class Server:
         self.app.arrived = limiter.arrived
         limiter.watch_writes()
         try:
-            listening = await self._loop.create_server(lambda: limiter, host, port)
+            listening = await self._loop.create_server(
+                lambda: limiter, host, port, backlog=max(100, limits.connections)
+            )
             bound = listening.sockets[0].getsockname()
             self.app.address = (host, bound[1])
             self.url = f"http://{_in_url(host)}:{bound[1]}"

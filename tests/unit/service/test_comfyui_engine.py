@@ -12,7 +12,8 @@ from typing import Any
 
 import av
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
 from PIL import Image
 from support.comfyui_stand_in import NODES, PREVIEW, StandIn
 from support.pictures import gradient, png_of
@@ -267,6 +268,7 @@ async def until(happened: Callable[[], object]) -> None:
         await asyncio.sleep(0.002)
 
 
+@pytest.mark.timed
 def test_a_cancel_interrupts_a_running_prompt_and_no_other():
     async def scene(engine: ComfyUIEngine, comfyui: StandIn) -> None:
         begun, proceed = asyncio.Event(), asyncio.Event()
@@ -313,26 +315,74 @@ def test_a_cancel_takes_a_waiting_prompt_from_the_queue():
     with_engine(scene)
 
 
-def test_a_cancel_while_the_prompt_is_being_queued_stops_it_too():
+@pytest.mark.parametrize("path", ["/upload/image", "/prompt", "/view"])
+def test_a_cancel_while_comfyui_answers_leaves_nothing_either(path: str):
     async def scene(engine: ComfyUIEngine, comfyui: StandIn) -> None:
-        arrived, answered = asyncio.Event(), asyncio.Event()
+        arrived, proceed = asyncio.Event(), asyncio.Event()
 
-        async def hold() -> None:
-            arrived.set()
-            await answered.wait()
+        async def hold(asked: str) -> None:
+            if asked == path:
+                arrived.set()
+                await proceed.wait()
 
-        async def step() -> None:
-            await asyncio.sleep(0.01)
-
-        comfyui.after_prompt, comfyui.after_step = hold, step
-        request = api.Generate(**{**FOX.to_json(), "steps": 50})
-        task = asyncio.ensure_future(engine.generate(request, Job(1)))
+        comfyui.answering = hold
+        task = asyncio.ensure_future(engine.generate(PAINTED_FOX, Job(1)))
         await arrived.wait()
         await cancelled(task)
-        answered.set()
-        await until(lambda: comfyui.interrupts)
+        assert any(comfyui.written.values())
+        proceed.set()
 
     with_engine(scene)
+
+
+def test_closing_waits_until_nothing_is_left():
+    async def scene(engine: ComfyUIEngine, comfyui: StandIn) -> None:
+        begun = asyncio.Event()
+
+        async def step() -> None:
+            begun.set()
+            await until(lambda: comfyui.interrupts)
+
+        comfyui.after_step = step
+        task = asyncio.ensure_future(engine.generate(PAINTED_FOX, Job(1)))
+        await begun.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    with_engine(scene)
+
+
+def test_files_are_emptied_though_the_history_cannot_be_cleared(caplog: pytest.LogCaptureFixture):
+    async def scene(engine: ComfyUIEngine, comfyui: StandIn) -> None:
+        async def hold(asked: str) -> None:
+            if asked == "/history":
+                comfyui.history.clear()
+                raise ConnectionResetError
+
+        comfyui.answering = hold
+        assert (await engine.generate(PAINTED_FOX, Job(1))).files
+
+    with_engine(scene)
+    assert "may keep files of a request" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"[]", b"<html>", b'"ok"'])
+def test_another_server_is_no_comfyui(content: bytes):
+    async def run() -> None:
+        async def answer(_request: web.Request) -> web.Response:
+            return web.Response(body=content)
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", answer)
+        async with TestServer(app) as server:
+            engine = ComfyUIEngine(ComfyUISettings(url=str(server.make_url("")), **OFFERS))
+            for request in (FOX, PAINTED_FOX):
+                with pytest.raises(EngineUnavailable):
+                    await engine.generate(request, Job(1))
+            assert len(await engine.problems()) == 1
+            await engine.close()
+
+    asyncio.run(run())
 
 
 def test_a_lost_websocket_is_opened_again():

@@ -17,12 +17,8 @@ from support.timing import LONG, eventually
 from visioncraft.visioncraft_core.api.endpoints import ENDPOINTS, Chat
 from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.sandbox import Sandbox
-from visioncraft.visioncraft_core.service.accounts import (
-    MOST_CHAT_CHARACTERS,
-    MOST_TURNS,
-    Account,
-    SandboxAccounts,
-)
+from visioncraft.visioncraft_core.service import accounts as service_accounts
+from visioncraft.visioncraft_core.service.accounts import MOST_TURNS, Account, SandboxAccounts
 from visioncraft.visioncraft_core.service.app import _MOST_JOBS, App
 from visioncraft.visioncraft_core.service.connection_limits import peer_of
 from visioncraft.visioncraft_core.service.engine import Job, Output
@@ -240,18 +236,19 @@ def test_a_client_is_an_address_or_a_network_of_ipv6(one: str, other: str, same:
 # --- What is kept --------------------------------------------------------------------------------
 
 
-def test_chats_are_bounded_in_number_length_and_characters():
+def test_chats_are_bounded_in_number_length_and_characters(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(service_accounts, "MOST_CHAT_CHARACTERS", 2**16)
     accounts, owner = SandboxAccounts(), Account("premium", premium=True)
 
     def say(chat: str, length: int) -> None:
         turns = [{"role": "user", "content": "x" * length}, {"role": "assistant", "content": "y"}]
         asyncio.run(accounts.continue_chat(owner, chat, turns))
 
-    for number in range(280):
+    for number in range(60):
         say(f"chat {number}", 4000)
         say("in use", 10)
     held = sum(len(turn["content"]) for turns in accounts._chats.values() for turn in turns)
-    assert held == accounts._characters <= MOST_CHAT_CHARACTERS
+    assert held == accounts._characters <= 2**16
     assert "in use" in accounts._chats
     assert "chat 0" not in accounts._chats
     assert len(accounts._chats["in use"]) == MOST_TURNS

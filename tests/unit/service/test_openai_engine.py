@@ -81,6 +81,17 @@ def test_the_words_of_a_stream_are_put_together_and_the_model_has_its_name_there
     assert 0 <= told["seed"] < 2**31
 
 
+@pytest.mark.parametrize("reason", [b'"stop"', b'"length"'])
+def test_a_stream_may_end_with_a_reason_instead_of_a_mark(reason: bytes):
+    last = b'data: {"choices": [{"delta": {}, "finish_reason": ' + reason + b"}]}\n\n"
+    unfinished = last.replace(reason, b"null")
+    with raw(answering(EVENTS + piece(content="a fox") + unfinished + last)) as server:
+        assert answer_of(server).text == "a fox"
+    cut = EVENTS + piece(content="a fox") + unfinished
+    with raw(answering(cut)) as server, pytest.raises(EngineUnavailable):
+        answer_of(server)
+
+
 def test_a_premium_chat_brings_its_earlier_turns():
     heard: list[bytes] = []
 
@@ -117,7 +128,9 @@ def test_a_server_that_does_not_stream_is_understood():
         (answering(EVENTS + b"data: [DONE]\n\n"), GenerationFailed),
         (answering(EVENTS + piece(content="  ") + b"data: [DONE]\n\n"), GenerationFailed),
         (answering(EVENTS + b"data: {SECRET\n\n"), GenerationFailed),
-        (answering(EVENTS + b'data: {"choices": {}, "x": 1}\n\n'), GenerationFailed),
+        (answering(EVENTS + b'data: {"choices": {}}\n\ndata: [DONE]\n\n'), GenerationFailed),
+        (answering(EVENTS + piece(content="a red")), EngineUnavailable),
+        (answering(EVENTS + piece(content="a red") + b'data: {"cho'), EngineUnavailable),
         (answering(EVENTS + b'data: {"choices": [1]}\n\n'), GenerationFailed),
         (answering(b"HTTP/1.1 200 OK\r\nContent-Le"), EngineUnavailable),
         (answering(EVENTS.replace(b"close", b"close\r\nContent-Length: 999")), EngineUnavailable),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -37,6 +38,7 @@ CONNECT_SECONDS, LIST_SECONDS = 10.0, 15.0
 MOST_CHARACTERS = 1_000_000  # of an answer; a model that repeats itself would go on for ever
 MOST_LIST_BYTES = 4 * 2**20
 BUSY_SECONDS = 5.0  # before the next try, where the server does not say
+_UNFINISHED = re.compile(rb'"finish_reason"\s*:\s*null')
 
 
 @dataclass(frozen=True)
@@ -150,13 +152,18 @@ class OpenAIEngine:
             if answer.content_type == "application/json":  # a server that does not stream
                 yield _text(await answer.content.read(8 * MOST_CHARACTERS), "message")
                 return
+            ended = False
             async for line in answer.content:
                 name, _, data = line.partition(b":")
-                if name != b"data":
+                if name != b"data" or not line.endswith(b"\n"):
                     continue
                 if data.strip() == b"[DONE]":
                     return
+                ended = ended or b'"finish_reason"' in data and not _UNFINISHED.search(data)
                 yield _text(data, "delta")
+            if not ended:  # its process ended, or something in between
+                log.warning("The language model's server broke off.")
+                raise EngineUnavailable("The language model's server broke off its answer.")
 
 
 def _messages(request: Request, job: Job) -> list[dict[str, str]]:

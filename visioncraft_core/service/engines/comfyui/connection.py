@@ -80,13 +80,13 @@ class Connection:
     async def files(self, folder: str) -> list[str]:
         """The model files that ComfyUI lists in `folder`, such as "checkpoints"; [] if it has no
         such folder. Raises EngineUnavailable."""
-        listed = await self._json("GET", f"/models/{folder}", allowed=404)
-        return [str(name) for name in listed] if isinstance(listed, list) else []
+        listed = await self._json("GET", f"/models/{folder}", allowed=404, kind=list)
+        return [str(name) for name in listed]
 
     async def node(self, class_type: str) -> Mapping[str, Any]:
         """What /object_info tells about a node; {} if there is none. Raises EngineUnavailable."""
         told = await self._json("GET", f"/object_info/{class_type}")
-        return told.get(class_type, {}) if isinstance(told, dict) else {}
+        return told.get(class_type, {})
 
     async def run(
         self, build: Callable[[Sequence[str]], Graph], job: Job, *uploads: bytes
@@ -108,7 +108,7 @@ class Connection:
         finally:
             task = asyncio.ensure_future(self._clear_up(run))
             self._clearing.add(task)
-            task.add_done_callback(self._clearing.discard)
+            task.add_done_callback(self._cleared_up)
 
     async def close(self) -> None:
         """Waits a little for what is still being cleared up."""
@@ -120,12 +120,17 @@ class Connection:
             await self._session.close()
             self._session = None
 
+    def _cleared_up(self, task: asyncio.Task[None]) -> None:
+        self._clearing.discard(task)
+        if task.cancelled() or task.exception():
+            log.warning("The ComfyUI at %s may keep files of a request.", self.origin)
+
     async def _execute(self, run: _Run, graph: Graph, job: Job) -> Mapping[str, Any]:
         """The history entry of a graph that succeeded."""
         progress = _Progress(graph, job)
         entry: Mapping[str, Any] | None = None
         while entry is None:
-            opened = self.session.ws_connect(
+            opened = self._client.ws_connect(
                 f"{self._url}/ws",
                 params={"clientId": run.id},
                 heartbeat=_HEARTBEAT,
@@ -147,7 +152,7 @@ class Connection:
                     elif news.type is not aiohttp.WSMsgType.TEXT:
                         break  # closed
                     elif progress.hear(news.data, run.id):
-                        entry = await self._ended(run.id)
+                        entry = await self._history(run.id)
             if entry is None:
                 await asyncio.sleep(_AGAIN)
         _raise_failure(entry, self.origin)
@@ -173,13 +178,15 @@ class Connection:
         """
         # In this order, as prompts move from the queue into the history.
         waiting, running = await self._queued(prompt_id)
-        history = await self._json("GET", f"/history/{prompt_id}")
-        if entry := history.get(prompt_id):
+        if entry := await self._history(prompt_id):
             return entry
         if waiting or running:
             return None
         log.warning("The ComfyUI at %s has lost what it was asked for.", self.origin)
         raise EngineUnavailable
+
+    async def _history(self, prompt_id: str) -> Mapping[str, Any] | None:
+        return (await self._json("GET", f"/history/{prompt_id}")).get(prompt_id)
 
     async def _queued(self, prompt_id: str) -> tuple[bool, bool]:
         """Whether a prompt waits, and whether it runs."""
@@ -203,13 +210,7 @@ class Connection:
 
     async def _view(self, file: Mapping[str, str]) -> bytes:
         names = {name: str(file.get(name, "")) for name in ("filename", "subfolder", "type")}
-
-        async def read() -> bytes:
-            async with self.session.get(f"{self._url}/view", params=names) as answer:
-                answer.raise_for_status()
-                return await answer.read()
-
-        return await _reached(read(), self.origin)
+        return await self._ask("GET", "/view", params=names)
 
     async def _clear_up(self, run: _Run) -> None:
         """Stops the prompt, forgets its history and empties its files, as ComfyUI deletes none."""
@@ -218,10 +219,8 @@ class Connection:
             if run.sent and (entry := await self._stopped(run.id)):
                 run.files += _all_files(entry)
                 await self._json("POST", "/history", {"delete": [run.id]})
-            for file in run.files:
-                await self._write(file, b"")
-        except (EngineUnavailable, GenerationFailed):
-            log.warning("The ComfyUI at %s may keep files of a request.", self.origin)
+        finally:
+            await asyncio.gather(*(self._write(file, b"") for file in run.files))
 
     async def _stopped(self, prompt_id: str) -> Mapping[str, Any] | None:
         """The history entry of a prompt that is to stop; None if it was taken from the queue."""
@@ -233,40 +232,51 @@ class Connection:
             elif running:  # a prompt that has just been begun forgets it, so it is told again
                 await self._json("POST", "/interrupt", {"prompt_id": prompt_id})
             else:
-                return (await self._json("GET", f"/history/{prompt_id}")).get(prompt_id)
+                return await self._history(prompt_id)
             await asyncio.sleep(pause)
             pause = min(1.0, 2 * pause)
 
+    async def _json(
+        self, method: str, path: str, body: Any = None, *, allowed: int = 0, kind: type = dict
+    ) -> Any:
+        """The JSON that ComfyUI answers, of this kind; an empty one for none and for a 404."""
+        sent = {"data": body} if isinstance(body, aiohttp.FormData) else {"json": body}
+        content = await self._ask(method, path, allowed=allowed, **sent)
+        try:
+            told = json.loads(content) if content else kind()
+        except ValueError:
+            told = None
+        if not isinstance(told, kind):
+            log.warning("What answers at %s is no ComfyUI.", self.origin)
+            raise EngineUnavailable
+        return told
+
     @property
-    def session(self) -> aiohttp.ClientSession:
+    def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=_ANSWERS)
         return self._session
 
-    async def _json(self, method: str, path: str, body: Any = None, *, allowed: int = 0) -> Any:
-        """What ComfyUI answers, {} for nothing. Raises EngineUnavailable and GenerationFailed.
+    async def _ask(self, method: str, path: str, *, allowed: int = 0, **options: Any) -> bytes:
+        """What ComfyUI answers with 200 or the status `allowed`, b"" for a 404.
 
-        The status `allowed` is answered as well.
+        Raises EngineUnavailable and GenerationFailed.
         """
-        form = body if isinstance(body, aiohttp.FormData) else None
 
-        async def ask() -> Any:
-            async with self.session.request(
-                method,
-                self._url + path,
-                data=form,
-                json=None if form else body,
-                allow_redirects=False,
-            ) as answer:
-                if answer.status not in (200, allowed):
-                    log.warning("ComfyUI answered %s with %s.", path.split("/")[1], answer.status)
-                    if answer.status < 500:
-                        raise GenerationFailed("The engine of this server refused the request.")
-                    raise EngineUnavailable
-                content = await answer.read()
-                return json.loads(content) if content and answer.status != 404 else {}
+        async def ask() -> tuple[int, bytes]:
+            asked = self._client.request(method, self._url + path, allow_redirects=False, **options)
+            async with asked as answer:
+                return answer.status, await answer.read()
 
-        return await _reached(ask(), self.origin)
+        status, content = await _reached(ask(), self.origin)
+        if status not in (200, allowed):
+            log.warning("The ComfyUI at %s answered %s with %s.", self.origin, path, status)
+            if 400 <= status < 500:
+                raise GenerationFailed(
+                    "The engine of this server refused this. Try a smaller picture."
+                )
+            raise EngineUnavailable
+        return b"" if status == 404 else content
 
 
 class _Progress:
@@ -300,7 +310,7 @@ async def _reached(asked: Awaitable[T], origin: str) -> T:
     """Awaits an exchange. Raises EngineUnavailable if there was no whole answer."""
     try:
         return await asked
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
         log.warning("The ComfyUI at %s does not answer (%s).", origin, type(error).__name__)
         raise EngineUnavailable from None
 

@@ -28,7 +28,7 @@ from .samplers import (
     XL_SCHEDULERS,
     Sampling,
 )
-from .settings import ComfyUISettings
+from .settings import Checkpoint, ComfyUISettings, GifModel, Upscaler, VideoModel
 
 log = logging.getLogger("visioncraft.service")
 
@@ -90,19 +90,20 @@ class ComfyUIEngine:
             raise _told(refused, request, self._comfyui.origin) from None
 
     async def _files(self, request: Request, job: Job) -> tuple[bytes, ...]:
+        offers = self.settings
         if isinstance(request, api.Generate):
             return await self._generate(request, job)
         if isinstance(request, api.GenerateXL):
             return await self._generate_xl(request, job)
-        if isinstance(request, api.ImageToImage):
-            return await self._image_to_image(request, job)
-        if isinstance(request, api.Upscale):
-            return await self._upscale(request, job)
-        if isinstance(request, api.ImageToVideo):
-            return await self._image_to_video(request, job)
-        if isinstance(request, api.GenerateGif):
-            return await self._generate_gif(request, job)
-        raise GenerationFailed("This engine makes no such thing.")
+        if isinstance(request, api.ImageToImage) and offers.img2img:
+            return await self._image_to_image(request, offers.img2img, job)
+        if isinstance(request, api.Upscale) and offers.upscaler:
+            return await self._upscale(request, offers.upscaler, job)
+        if isinstance(request, api.ImageToVideo) and offers.video:
+            return await self._image_to_video(request, offers.video, job)
+        if isinstance(request, api.GenerateGif) and offers.gif:
+            return await self._generate_gif(request, offers.gif, job)
+        raise GenerationFailed("This engine has no model for that. Ask for something else.")
 
     async def problems(self) -> Sequence[str]:
         return await inventory.problems(self.settings, self._comfyui)
@@ -130,9 +131,9 @@ class ComfyUIEngine:
             return files
         return await asyncio.to_thread(_cropped, files, (request.width, request.height))
 
-    async def _image_to_image(self, request: api.ImageToImage, job: Job) -> tuple[bytes, ...]:
-        model = self.settings.img2img
-        assert model  # noqa: S101 - `serves` said so
+    async def _image_to_image(
+        self, request: api.ImageToImage, model: Checkpoint, job: Job
+    ) -> tuple[bytes, ...]:
         given = await asyncio.to_thread(open_upload, "image", request.image)
         if request.strength == 0:
             return (await asyncio.to_thread(png, given),)
@@ -145,9 +146,7 @@ class ComfyUIEngine:
 
         return _clean(await self._comfyui.run(build, job, await _filled(given, size)))
 
-    async def _upscale(self, request: api.Upscale, job: Job) -> tuple[bytes, ...]:
-        model = self.settings.upscaler
-        assert model  # noqa: S101 - `serves` said so
+    async def _upscale(self, request: api.Upscale, model: Upscaler, job: Job) -> tuple[bytes, ...]:
         given = await asyncio.to_thread(open_upload, "image", request.image, enlarged=model.scale)
         upload = await asyncio.to_thread(lambda: png(given.convert("RGB")))
         files = await self._comfyui.run(lambda names: graphs.upscale(model, names[0]), job, upload)
@@ -155,29 +154,29 @@ class ComfyUIEngine:
             return _clean(files)
         return (await asyncio.to_thread(_with_alpha, files[0], given),)
 
-    async def _image_to_video(self, request: api.ImageToVideo, job: Job) -> tuple[bytes, ...]:
-        model = self.settings.video
-        assert model  # noqa: S101 - `serves` said so
+    async def _image_to_video(
+        self, request: api.ImageToVideo, model: VideoModel, job: Job
+    ) -> tuple[bytes, ...]:
         given = await asyncio.to_thread(open_upload, "image", request.image)
         size = graphs.fit(given.size, model.size, 64)
 
         def build(uploads: Sequence[str]) -> Graph:
             return graphs.image_to_video(model, job.seed, uploads[0], size)
 
+        # Frames, as SaveVideo would leave a file in ComfyUI's output folder, with the graph in it.
         frames = await self._comfyui.run(build, job, await _filled(given, size))
         return (await asyncio.to_thread(mp4, map(_opened, frames), model.fps),)
 
-    async def _generate_gif(self, request: api.GenerateGif, job: Job) -> tuple[bytes, ...]:
-        offer, video = self.settings.gif, self.settings.video
-        assert offer  # noqa: S101 - `serves` said so
-        sampling = _sampling(SAMPLERS, request)
-        if offer.motion and (not video or await self._comfyui.node(graphs.ANIMATEDIFF)):
-            fps = offer.fps
-            graph = graphs.gif_with_animatediff(request, offer, sampling, job.seed)
-        else:
-            assert video  # noqa: S101 - `serves` said so
+    async def _generate_gif(
+        self, request: api.GenerateGif, model: GifModel, job: Job
+    ) -> tuple[bytes, ...]:
+        sampling, video = _sampling(SAMPLERS, request), self.settings.video
+        if video and not (model.motion and await self._comfyui.node(graphs.ANIMATEDIFF)):
             fps = video.fps
-            graph = graphs.gif_from_still(request, offer, video, sampling, job.seed)
+            graph = graphs.gif_from_still(request, model, video, sampling, job.seed)
+        else:
+            fps = model.fps
+            graph = graphs.gif_with_animatediff(request, model, sampling, job.seed)
         frames = await self._comfyui.run(lambda _: graph, job)
         return (await asyncio.to_thread(lambda: gif(map(_opened, frames), round(1000 / fps))),)
 

@@ -50,7 +50,7 @@ def reply(messages: Sequence[Mapping[str, str]], seed: int) -> str:
     subject = ", now ".join(WRAPPING.sub("", text, count=1).strip(" .!?") for text in ideas[start:])
     words = [word[:60] for word in subject.split()] or ["a", "quiet", "lake"]
     kept = words if len(words) <= 36 else words[:18] + words[-18:]  # the idea, the last changes
-    chance, light = Random(seed), read(subject)[0].split()[0]
+    chance, light = Random(seed), read(" ".join(kept))[0].split()[0]
     added = [chance.choice(choices.split("|")).format(light) for choices in ADDED]
     prompt = ", ".join([" ".join(kept), *added])
     changed = before and CHANGE.match(last)

@@ -1,0 +1,106 @@
+"""What each endpoint of a configuration uses, and one small request to each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..api import endpoints as api
+from ..api.fields import ChoiceField, Request
+from ..media.images import sniff
+from ..service.engine import Engine, EngineError, Job
+from ..service.pixels import png
+from ..service.queue import QueuedEngine
+
+PROMPT = "a red fox in the snow"
+_SMALL: Mapping[str, Any] = {
+    "prompt": PROMPT,
+    "message": "Say hello in one line.",
+    "messages": ({"role": "user", "content": "Say hello in one line."},),
+    "steps": 8,
+    "width": 512,
+    "height": 512,
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How one endpoint answered: `said` in words, and the files that were written."""
+
+    path: str
+    seconds: float
+    said: str
+    files: Sequence[Path] = ()
+    failed: bool = False
+
+
+def requests_for(engine: Engine) -> Iterator[tuple[type[Request], Request | None]]:
+    """One small request to each endpoint, None where the engine does not serve it."""
+    catalogs = engine.catalogs()
+    for kind in api.ENDPOINTS:
+        values: dict[str, Any] = {}
+        missing = False
+        for field in kind.fields():
+            if isinstance(field.kind, ChoiceField):
+                names = catalogs.get(field.kind.catalog, ())
+                preferred = field.kind.suggested or field.default
+                values[field.name] = preferred if preferred in names else next(iter(names), "")
+                missing |= not names
+            elif field.name in _SMALL:
+                values[field.name] = _SMALL[field.name]
+            elif field.name == "image":
+                values[field.name] = _picture()
+        request = None if missing else kind(**values)
+        yield kind, request if request and engine.serves(request) else None
+
+
+def uses(engine: Engine, queues: Sequence[QueuedEngine]) -> list[str]:
+    """What each endpoint will use, a line each."""
+    lines = []
+    for kind, request in requests_for(engine):
+        serving = [queue.name for queue in queues if request and queue.serves(request)]
+        what = ", ".join(serving) if serving else "not offered"
+        catalog = next(
+            (
+                f.kind.catalog
+                for f in kind.fields()
+                if f.name == "model" and isinstance(f.kind, ChoiceField)
+            ),
+            "",
+        )
+        names = engine.catalogs().get(catalog, ()) if serving else ()
+        models = f": {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}" if names else ""
+        lines.append(f"{kind.path:<16}{what}{models}")
+    return lines
+
+
+async def try_all(engine: Engine, folder: Path) -> AsyncIterator[Trial]:
+    """Makes the requests one after the other; what they give is written to `folder`."""
+    for kind, request in requests_for(engine):
+        if request is None:
+            continue
+        begun = time.monotonic()
+        try:
+            output = await engine.generate(request, Job(seed=1, owner="trial"))
+        except EngineError as error:
+            yield Trial(kind.path, time.monotonic() - begun, str(error), failed=True)
+            continue
+        seconds = time.monotonic() - begun
+        files = []
+        for number, content in enumerate(output.files, 1):
+            name = f"{kind.path.strip('/').replace('/', '-')}_{number}.{sniff(content) or 'bin'}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+            files.append(folder / name)
+        said = " ".join(output.text.split())[:200]
+        yield Trial(kind.path, seconds, said, files)
+
+
+def _picture() -> bytes:
+    """A small landscape: light above, dark below."""
+    return png(Image.linear_gradient("L").rotate(180).convert("RGB"))
