@@ -194,7 +194,10 @@ class ErrorResponse:
     def _by_words(self, words: str) -> VisionCraftError | None:
         limit = re.search(r"\bper\s+(\d{1,6})?\s*(second|minute|hour)", words, re.IGNORECASE)
         if limit and "users can" in words.lower():
-            return self._rate_limited(words, float(limit[1] or 1) * _UNITS[limit[2].lower()])
+            # The words name the whole window; a server that counts knows how much of it is left.
+            left = retry_after(self._response.headers.get("Retry-After", ""), time.time())
+            window = float(limit[1] or 1) * _UNITS[limit[2].lower()]
+            return self._rate_limited(words, window if left is None else left)
         if unknown := re.search(r"doesn't have\s+(\w{1,40})", words):
             return self._error(
                 FieldRejected,

@@ -119,7 +119,7 @@ def _sorted(found: Inventory) -> _Offers:
         if "refiner" in name:
             offers.refiner = offers.refiner or file
         elif re.search(r"\bsvd|svd[_-]|stable.?video", name):
-            if found.video and (not offers.video or "xt" not in offers.video.lower()):
+            if found.video and (not offers.video or "xt" in offers.video.lower()):
                 offers.video = file
         elif re.search(r"xl|playground", name):
             offers.models_xl[_api_name(file, "models-xl", offers.models_xl)] = file

@@ -41,7 +41,8 @@ class ConnectionLimiter(asyncio.Protocol):
         self._server = server
         self._timers: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
         # A handler lets go of a connection that it closes, but that lasts until all is written.
-        self._accepted: dict[web.RequestHandler, asyncio.Transport] = {}
+        # With their peers: thousands of addresses take long to read again.
+        self._accepted: dict[web.RequestHandler, tuple[asyncio.Transport, str]] = {}
         self._refused = 0
         # Bytes that wait to be written, and how often they were looked at without progress.
         self._waiting: dict[asyncio.Transport, tuple[int, int]] = {}
@@ -59,7 +60,7 @@ class ConnectionLimiter(asyncio.Protocol):
         seconds = self._limits.header_seconds
         self._timers[transport] = loop.call_later(seconds, self._abort, transport)
         handler = self._server()
-        self._accepted[handler] = transport
+        self._accepted[handler] = transport, _peer(transport)
         transport.set_protocol(handler)
         handler.connection_made(transport)
 
@@ -71,7 +72,8 @@ class ConnectionLimiter(asyncio.Protocol):
     def watch_writes(self) -> None:
         """Aborts, from now on, the connections whose clients take nothing of their answers."""
         before, self._waiting = self._waiting, {}
-        for transport in self._transports():
+        self._forget_ended()
+        for transport, _ in self._accepted.values():
             size = transport.get_write_buffer_size()
             size_before, looks = before.get(transport, (size, -1))
             if size:
@@ -88,18 +90,19 @@ class ConnectionLimiter(asyncio.Protocol):
             self._abort(cast("asyncio.Transport", transport))
 
     def _has_room(self, transport: asyncio.Transport) -> bool:
-        accepted, limits = self._transports(), self._limits
-        if len(accepted) >= limits.connections:
+        limits = self._limits
+        if len(self._accepted) >= limits.peer_connections:
+            self._forget_ended()
+        if len(self._accepted) >= limits.connections:
             return False
-        if len(accepted) < limits.peer_connections:
+        if len(self._accepted) < limits.peer_connections:
             return True
         peer = _peer(transport)
-        return sum(_peer(other) == peer for other in accepted) < limits.peer_connections
+        return sum(each == peer for _, each in self._accepted.values()) < limits.peer_connections
 
-    def _transports(self) -> list[asyncio.Transport]:
-        open_ones = self._server.connections
-        self._accepted = {h: self._accepted[h] for h in open_ones if h in self._accepted}
-        return list(self._accepted.values())
+    def _forget_ended(self) -> None:
+        accepted = self._accepted
+        self._accepted = {h: accepted[h] for h in self._server.connections if h in accepted}
 
     def _abort(self, transport: asyncio.Transport) -> None:
         self.arrived(transport)

@@ -111,6 +111,7 @@ def _run(configuration: Configuration) -> int:
     from ....visioncraft_core.serve.own_server import OwnServer
 
     _log_to_console()
+    _allow_open_files(configuration.connections + 512)
     with OwnServer(configuration) as server:
         print_line(sys.stdout, f"VisionCraft server on {server.url}")
         if not server.database.list_keys():
@@ -333,14 +334,13 @@ def _database(configuration: Configuration | None) -> Iterator[Database]:
 
 @contextmanager
 def _extra() -> Iterator[None]:
-    """Raises ConfigError where the packages of the extra are missing."""
+    """Raises ConfigError where something of the extra is missing; ComfyUI's registry has none."""
     try:
-        import prometheus_client  # noqa: F401
-        import sqlalchemy  # noqa: F401
+        from ....visioncraft_core.serve import database, metrics  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"The package {error.name} is not installed.",
-            'Install what a server needs with: pip install "visioncraft[serve]".',
+            f"What a server needs is not installed ({error.name}).",
+            'Install it with: pip install "visioncraft[serve]".',
         ) from None
     yield
 
@@ -365,6 +365,18 @@ def _log_to_console() -> None:
     lines.setFormatter(logging.Formatter("%(message)s"))
     requests.addHandler(lines)
     requests.propagate = False
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Each connection is an open file, of which systems allow few unless they are asked."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def _limit(text: str) -> int:

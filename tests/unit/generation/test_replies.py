@@ -220,6 +220,7 @@ def test_the_waiting_time_comes_from_the_text_or_the_header():
     for body, headers, seconds in [
         ({"error": "Free users can do it 2 times per 3 minutes"}, {}, 180),
         ({"error": "Free users can do it once per hour"}, {}, 3600),
+        ({"error": "Free users can do it once per hour"}, {"Retry_After": "7"}, 7),
         ({"detail": "slow"}, {"Retry_After": "7"}, 7),
         ({"detail": "slow"}, {"Retry_After": "9" * 400}, None),
     ]:
