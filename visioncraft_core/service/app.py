@@ -285,7 +285,7 @@ class App:
             if unknown := _unknown_name(asked, self.engine.catalogs()):
                 return _error(400, unknown)
             if not self.engine.serves(asked):
-                return _error(400, f"This server doesn't have {kind.path}.")
+                return _error(400, f"This server does not offer {kind.path}.")
             if not account.premium and asked.needs_premium():
                 return _error(413, "This needs a premium subscription ($5 per month).")
             history = await self._history(asked, account)
