@@ -96,6 +96,10 @@ _END = (
     .values(status=sa.bindparam("how"), seconds=sa.bindparam("took"))
 )
 _FORGET = sa.delete(_uses).where(_uses.c.id == sa.bindparam("use"))
+# Made once: to build a statement takes longer than SQLite needs for it.
+_FIND = sa.select(_keys).where(_keys.c.digest == sa.bindparam("digest"))
+_LOCK = sa.select(_keys.c.id).where(_keys.c.name == sa.bindparam("name")).with_for_update()
+_BEGIN = sa.insert(_uses)
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,7 @@ class Database:
     def __init__(self, address: str, tiers: Mapping[bool, Tier] | None = None) -> None:
         self.tiers = dict(tiers or {})
         self._engine = _engine(address)
+        self._reading = self._engine.execution_options(reading=True)
         self._unwritten: list[tuple[Any, Mapping[str, Any]]] = []
         self._unwritten_lock = threading.Lock()
         self._where = self._engine.url.render_as_string(hide_password=True)
@@ -283,7 +288,7 @@ class Database:
 
     def _find(self, key: str) -> Account | None:
         digest = _digest(key)
-        found = self._all(sa.select(_keys).where(_keys.c.digest == digest))
+        found = self._all(_FIND, {"digest": digest})
         if not found or found[0].disabled or not hmac.compare_digest(found[0].digest, digest):
             return None
         row = found[0]
@@ -301,13 +306,12 @@ class Database:
         limits = ((account.per_minute, MINUTE), (account.per_day, DAY))
         with self._engine.begin() as connection:
             # Locked until the request is counted, or two at once would both be the last allowed.
-            found = sa.select(_keys.c.id).where(_keys.c.name == account.name)
-            key_id = connection.execute(found.with_for_update()).scalar_one()
+            key_id = connection.execute(_LOCK, {"name": account.name}).scalar_one()
             for most, seconds in limits:
                 if most and (first := _nth_latest(connection, key_id, most, now, seconds)):
                     raise LimitReached(account, most, seconds, first + seconds - now)
             row = {"key_id": key_id, "endpoint": endpoint, "begun": now}
-            made = connection.execute(sa.insert(_uses), row)
+            made = connection.execute(_BEGIN, row)
             return made.inserted_primary_key[0]  # type: ignore[index]
 
     def _chat(self, account: Account, chat_id: str) -> Sequence[Turn] | None:
@@ -338,10 +342,9 @@ class Database:
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount
 
-    def _all(self, statement: Any) -> Sequence[Any]:
-        reading = self._engine.execution_options(reading=True)
-        with reading.connect() as connection:
-            return connection.execute(statement).all()
+    def _all(self, statement: Any, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        with self._reading.connect() as connection:
+            return connection.execute(statement, values).all()
 
 
 @contextmanager

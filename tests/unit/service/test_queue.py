@@ -133,7 +133,7 @@ def test_a_full_queue_refuses_with_a_time_to_come_again():
         for owner in "abc":
             await s.ask(owner)
         refused = await s.ask("d")
-        error = refused.exception()
+        error: Any = refused.exception()
         assert isinstance(error, EngineBusy)
         assert 1 <= error.retry_after <= 60
 
