@@ -20,7 +20,7 @@ from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.engine import Job, Output
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Response
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 playwright = pytest.importorskip("playwright.sync_api")
@@ -50,12 +50,19 @@ def opened(
     page.set_default_timeout(PATIENCE)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda said: said.type != "error" or errors.append(said.text))
-    page.on("response", lambda got: got.ok or errors.append(f"{got.status} {got.url}"))
+
+    def look(answer: Response) -> None:
+        if not answer.ok:
+            errors.append(f"{answer.status} {answer.url}")
+
+    # The console repeats what `look` hears, without its address.
+    repeated = "Failed to load resource"
+    page.on("console", lambda said: None if repeated in said.text else errors.append(said.text))
+    page.on("response", look)
     page.goto(sandbox.url)
     page.locator("#fields textarea").wait_for()
     yield page
-    assert [each for each in errors if "Failed to load resource" not in each] == [*expected]
+    assert errors == [*expected]
     page.close()
 
 
