@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from support.browser import FLAGS, PATIENCE, SCREENSHOTS
@@ -40,7 +40,7 @@ def opened(
     chromium: Browser,
     sandbox: Sandbox,
     size: tuple[int, int] = DESKTOP,
-    scheme: str = "light",
+    scheme: Literal["light", "dark"] = "light",
     expected: tuple[str, ...] = (),
 ) -> Iterator[Page]:
     """The page, of which no error is heard but answers that are `expected` to refuse something."""
@@ -100,7 +100,7 @@ def test_every_endpoint_can_be_tried(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_it_fits_phones_and_desktops(
-    size: tuple[int, int], scheme: str, chromium: Browser, sandbox: Sandbox
+    size: tuple[int, int], scheme: Literal["light", "dark"], chromium: Browser, sandbox: Sandbox
 ):
     with opened(chromium, sandbox, size, scheme) as page:
         page.get_by_text("More settings").click()
