@@ -25,9 +25,9 @@ from ..visioncraft_core.api.fields import (
 from ..visioncraft_core.cancellation import ShouldCancel
 from ..visioncraft_core.client import Client, Pending
 from ..visioncraft_core.errors import Cancelled, InvalidRequest, SaveFailed, VisionCraftError
-from ..visioncraft_core.generation.context import Decoder
+from ..visioncraft_core.generation.context import Decoder, OnPreview
 from ..visioncraft_core.generation.results import Result
-from ..visioncraft_core.media.images import Pixels, UploadFormat, encode
+from ..visioncraft_core.media.images import Pixels, UploadFormat, decode, encode
 from ..visioncraft_core.profiles.profile import Profile
 from ..visioncraft_core.profiles.profiles import AUTO
 from . import comfy, tensors, widgets
@@ -178,6 +178,7 @@ class ApiNode:
                 seed=seed,
                 decoder=_counted(type(self).decoder, status),
                 on_progress=status,
+                on_preview=_shown(status) if comfy.host().has_canvas else None,
                 should_cancel=should_cancel,
             )
             notes = [note, *result.notes] if note else [*result.notes]
@@ -228,6 +229,14 @@ def _counted(decoder: Decoder | None, status: CallStatus) -> Decoder | None:
         return decoded
 
     return decode
+
+
+def _shown(status: CallStatus) -> OnPreview:
+    def show(content: bytes) -> None:
+        with suppress(VisionCraftError):  # it is only a preview
+            status.preview(decode(content).to_pillow().convert("RGB"))
+
+    return show
 
 
 def _encoded(picture: Pixels, upload: UploadFormat, should_cancel: ShouldCancel | None) -> bytes:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 POLL_INTERVAL = 0.1  # seconds between two looks at ComfyUI's interrupt
+PREVIEW_SIDE = 512  # pixels; ComfyUI makes larger ones smaller
 STATUS_EVENT = "visioncraft.status"  # web/js/status.js listens
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ class QuietHost:
     def status(self) -> NodeStatus:
         """Shows what the node that runs in this context does."""
         say = self.progress_callback()
-        return NodeStatus(lambda line: say(line.text), lambda _: None, stays=self.has_canvas)
+        return NodeStatus(lambda line: say(line.text), lambda *_: None, stays=self.has_canvas)
 
     def is_shown(self, output: int) -> bool:
         """Whether a node behind this output of the node that runs shows what comes out of it."""
@@ -122,11 +123,12 @@ class ComfyHost(QuietHost):
     def status(self) -> NodeStatus:
         context = _executing_context()
 
-        def show_progress(fraction: float) -> None:
+        def show_progress(fraction: float, preview: object) -> None:
             # Not ComfyUI's ProgressBar, which takes the interrupt away from all other nodes.
             if context:
                 state = _module("comfy_execution.progress").get_progress_state()
-                state.update_progress(context.node_id, round(100 * fraction), 100)
+                image = None if preview is None else ("JPEG", preview, PREVIEW_SIDE)
+                state.update_progress(context.node_id, round(100 * fraction), 100, image)
 
         return NodeStatus(self._show_line(), show_progress, stays=True)
 

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from weakref import WeakValueDictionary
 
 from ..visioncraft_core.errors import Cancelled, VisionCraftError
-from ..visioncraft_core.generation.progress import Delay, Step
+from ..visioncraft_core.generation.progress import Delay, Queued, Step, Working
 
 Severity = Literal["progress", "info", "warn", "error"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -43,6 +43,7 @@ class CallStatus:
         self._since = self._looked = time.monotonic()
         self._worked = 0.0  # seconds of the current step that were no pause
         self._usual: float | None = None
+        self._told: float | None = None  # by the server: how much is done
         self._requests = self._files = 1
         self._arrived = 0
         self._lock = threading.Lock()
@@ -51,10 +52,19 @@ class CallStatus:
     def __call__(self, text: str) -> None:
         # A cancelled thread may go on for a while; what it reports must not stay on the node.
         if self.ended is None:
-            self._text, self._since = text, time.monotonic()
+            goes_on = isinstance(text, Queued | Working) and type(text) is type(self._text)
+            self._since = self._since if goes_on else time.monotonic()
+            self._text = text
             if isinstance(text, Step):
-                self._usual, self._worked = text.usual_seconds, 0.0
+                self._usual, self._worked, self._told = text.usual_seconds, 0.0, None
+            elif isinstance(text, Working):
+                self._told = text.fraction
             self._node.report(text)
+
+    def preview(self, picture: object) -> None:
+        """Shows a picture of the unfinished result; the host knows what kind of object it is."""
+        if self.ended is None:
+            self._node.preview = picture
 
     def expect(self, requests: int, files: int) -> None:
         """How many requests were made, and how many files they are to bring in all."""
@@ -114,7 +124,9 @@ class CallStatus:
         if self.ended:
             return 1.0
         if self._requests > 1:
-            return self._arrived / self._files
+            return max(self._arrived / self._files, self._told or 0.0)
+        if self._told is not None:
+            return self._told
         return self._worked / self._usual if self._usual else None
 
 
@@ -124,12 +136,13 @@ class NodeStatus:
     def __init__(
         self,
         show: Callable[[Line], None],
-        show_progress: Callable[[float], None],
+        show_progress: Callable[[float, object], None],
         *,
         stays: bool,
     ) -> None:
         self._show = show
         self._show_progress = show_progress
+        self.preview: object = None  # the latest picture that is not shown yet
         self.stays = stays  # the last text stays on the node: times are counted, ends reported
         self._calls: list[CallStatus] = []
         self._shown = Line("")
@@ -156,20 +169,19 @@ class NodeStatus:
                 self._show(line)
 
     def refresh_progress(self) -> None:
-        """Shows how much is done, which never goes back."""
+        """Shows how much is done, which never goes back, and the latest picture of it."""
         known = [call.fraction() for call in self._calls]
-        if all(fraction is None for fraction in known):
-            return
         mean = sum(fraction or 0.0 for fraction in known) / len(known)
-        percent = int(100 * min(MOST, mean))
-        if percent > self._percent:
+        percent = max(self._percent, int(100 * min(MOST, mean)))
+        preview, self.preview = self.preview, None
+        if percent > self._percent or preview is not None:
             self._percent = percent
-            self._show_progress(percent / 100)
+            self._show_progress(percent / 100, preview)
 
     def clear_progress(self) -> None:
         """ComfyUI ends the bar of a node that is done, not of one that failed."""
         if self._percent:
-            self._show_progress(0.0)
+            self._show_progress(0.0, None)
 
     def _line(self) -> Line:
         ends = [call.ended for call in self._calls if call.ended]

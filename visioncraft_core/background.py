@@ -60,14 +60,14 @@ async def run_in_thread(work: Callable[[ShouldCancel], T]) -> T:
     return job.result()
 
 
-def in_event_loop(callback: Callable[[str], None] | None) -> Callable[[str], None] | None:
+def in_event_loop(callback: Callable[[T], None] | None) -> Callable[[T], None] | None:
     """A function for other threads that has `callback` called in the running event loop."""
     if callback is None:
         return None
     loop = asyncio.get_running_loop()
 
-    def call(text: str) -> None:
+    def call(news: T) -> None:
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(callback, text)
+            loop.call_soon_threadsafe(callback, news)
 
     return call

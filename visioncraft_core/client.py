@@ -18,13 +18,14 @@ from .background import in_event_loop, run_in_thread
 from .cancellation import CancelScope, ShouldCancel
 from .errors import Cancelled, FieldRejected, VisionCraftError
 from .generation import replies
-from .generation.context import Decoder, OnProgress, RunContext, ServerContext
+from .generation.context import Decoder, OnPreview, OnProgress, RunContext, ServerContext
 from .generation.downloads import Downloads
+from .generation.extensions import ServerExtensions, seed_of
+from .generation.progress import BatchProgress
 from .generation.rate_limiter import rate_limiter_of
 from .generation.results import Result, merge_results
 from .generation.retry import call_with_retries, max_get_attempts, retry_budget_of
 from .generation.run import GenerationRun
-from .generation.seed_support import SeedSupport, seed_of
 from .http.transport import Transport
 from .parallel import parallel_map
 from .profiles.paths import default_home
@@ -74,6 +75,7 @@ class Client:
         *,
         seed: int | None = 0,
         on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
         should_cancel: ShouldCancel | None = None,
         decoder: Decoder | None = None,
     ) -> Result:
@@ -84,7 +86,9 @@ class Client:
         to others, as the API knows none, it is not sent. None neither looks in the store nor keeps
         the result, and leaves the seed to the server.
 
-        `on_progress` is called with a line of text for each step, from other threads too.
+        `on_progress` is called with a line of text for each step, from other threads too, and
+        `on_preview` with pictures of the unfinished result, as JPEG or PNG files, where the server
+        tells how far it is.
         `should_cancel`, such as `is_set` of a `threading.Event`, is asked about 20 times a second,
         from another thread; within a quarter second after it gave True the call raises Cancelled.
         `decoder` is called with the content of each file, in other threads; a file that it refuses
@@ -97,6 +101,7 @@ class Client:
             [request],
             seed=seed,
             on_progress=on_progress,
+            on_preview=on_preview,
             should_cancel=should_cancel,
             decoder=decoder,
         )
@@ -107,6 +112,7 @@ class Client:
         *,
         seed: int | None = 0,
         on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
         should_cancel: ShouldCancel | None = None,
         decoder: Decoder | None = None,
     ) -> Result:
@@ -120,12 +126,13 @@ class Client:
         like `send` when nothing came or the user cancelled.
         """
         started = time.monotonic()
-        on_delay = on_progress
+        on_delay, of_each = on_progress, [on_progress] * len(requests)
         if on_progress and len(requests) > 1:
             on_progress(f"waiting for {self.describe()}: {len(requests)} pictures")
-            on_progress, on_delay = None, _Changes(on_progress)
+            progress = BatchProgress(on_progress, len(requests))
+            on_delay, of_each = progress.delay, [*map(progress.of, range(len(requests)))]
         with CancelScope(should_cancel) as scope:
-            batch = _Batch(requests, seed, scope, decoder, on_progress, on_delay)
+            batch = _Batch(requests, seed, scope, decoder, of_each, on_delay, on_preview)
             outcomes = parallel_map(
                 lambda number: self._outcome(batch, number),
                 range(len(requests)),
@@ -204,7 +211,7 @@ class Client:
             rate_limiter_of(origin),
             retry_budget_of(origin),
             Store(self._home / "store"),
-            SeedSupport(self._home, profile),
+            ServerExtensions(self._home, profile),
         )
 
     def _outcome(self, batch: _Batch, number: int) -> Result | VisionCraftError:
@@ -234,8 +241,9 @@ class Client:
             if earlier and self.profile.store:
                 key = key_of(request.path, body, url, [seed, earlier])
         key = key if self.profile.store else ""
-        batch_wide = (batch.scope, batch.decoder, batch.on_progress, batch.on_delay)
-        return RunContext(server, request, body, key, sent, *batch_wide)
+        report = batch.of_each[number]
+        shared = (batch.scope, batch.decoder, report, batch.on_delay, batch.on_preview)
+        return RunContext(server, request, body, key, sent, *shared)
 
     def _reworded(
         self, error: VisionCraftError, request: Request | None = None
@@ -263,7 +271,7 @@ class Client:
 
     def _fetched_names(self, name: str, scope: CancelScope) -> list[str]:
         response = self._server.transport.get(f"/{name}", scope)
-        self._server.seeds.learn(response)
+        self._server.extensions.learn(response)
         return replies.parse_names(response, self._server.mask)
 
     def _key_of(self, request: Request, variation: object) -> str:
@@ -297,10 +305,17 @@ class AsyncClient:
         *,
         seed: int | None = 0,
         on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
         decoder: Decoder | None = None,
     ) -> Result:
-        """Like `Client.send`; `on_progress` is called in the event loop."""
-        return await self.send_all([request], seed=seed, on_progress=on_progress, decoder=decoder)
+        """Like `Client.send`; `on_progress` and `on_preview` are called in the event loop."""
+        return await self.send_all(
+            [request],
+            seed=seed,
+            on_progress=on_progress,
+            on_preview=on_preview,
+            decoder=decoder,
+        )
 
     async def send_all(
         self,
@@ -308,15 +323,17 @@ class AsyncClient:
         *,
         seed: int | None = 0,
         on_progress: OnProgress | None = None,
+        on_preview: OnPreview | None = None,
         decoder: Decoder | None = None,
     ) -> Result:
-        """Like `Client.send_all`; `on_progress` is called in the event loop."""
-        report = in_event_loop(on_progress)
+        """Like `Client.send_all`; `on_progress` and `on_preview` are called in the event loop."""
+        report, show = in_event_loop(on_progress), in_event_loop(on_preview)
         return await run_in_thread(
             lambda should_cancel: self._client.send_all(
                 requests,
                 seed=seed,
                 on_progress=report,
+                on_preview=show,
                 should_cancel=should_cancel,
                 decoder=decoder,
             )
@@ -343,15 +360,17 @@ class _Batch:
         seed: int | None,
         scope: CancelScope,
         decoder: Decoder | None,
-        on_progress: OnProgress | None,
+        of_each: Sequence[OnProgress | None],
         on_delay: OnProgress | None,
+        on_preview: OnPreview | None,
     ) -> None:
         self.requests = requests
         self.seed = seed
         self.scope = scope
         self.decoder = decoder
-        self.on_progress = on_progress
+        self.of_each = of_each
         self.on_delay = on_delay
+        self.on_preview = on_preview
         self._names: list[Future[str]] = [Future() for _ in requests]
 
     def name(self, number: int, name: str) -> None:
@@ -363,16 +382,3 @@ class _Batch:
         turn came before."""
         name = self._names[number].result()
         return sum(bool(name) and each.result() == name for each in self._names[:number])
-
-
-class _Changes:
-    """Passes a text on where it differs from the last: a whole batch is held up by one pause."""
-
-    def __init__(self, on_progress: OnProgress) -> None:
-        self._on_progress = on_progress
-        self._last = ""
-
-    def __call__(self, text: str) -> None:
-        if text != self._last:
-            self._last = text
-            self._on_progress(text)

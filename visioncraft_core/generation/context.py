@@ -13,14 +13,15 @@ from ..profiles.profile import Profile
 from ..store.store import Store
 from ..urls import origin_of
 from .downloads import Downloads
+from .extensions import ServerExtensions
 from .rate_limiter import RateLimiter
 from .retry import RetryBudget
-from .seed_support import SeedSupport
 
 # Decodes the content of a file. Raises DamagedFile where it does not decode, UnsafeContent where
 # it is larger than is safe.
 Decoder = Callable[[bytes], Any]
 OnProgress = Callable[[str], None]
+OnPreview = Callable[[bytes], None]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class ServerContext:
     limiter: RateLimiter
     retry_budget: RetryBudget
     store: Store
-    seeds: SeedSupport
+    extensions: ServerExtensions
 
     @property
     def origin(self) -> str:
@@ -52,7 +53,8 @@ class ServerContext:
 class RunContext:
     """What all steps of one request share. `body` is the request as JSON; `key` is its name in the
     store, "" where nothing is looked up or kept; `seed` is for servers that take one; `on_delay`
-    hears only of what holds the request up."""
+    hears only of what holds the request up, `on_preview` gets encoded pictures of the unfinished
+    result."""
 
     server: ServerContext
     request: Request
@@ -63,6 +65,7 @@ class RunContext:
     decoder: Decoder | None = None
     on_progress: OnProgress | None = None
     on_delay: OnProgress | None = None
+    on_preview: OnPreview | None = None
 
     def report(self, text: str) -> None:
         if self.on_progress:

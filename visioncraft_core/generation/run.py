@@ -27,6 +27,7 @@ from .progress import Delay, Step
 from .rate_limiter import WaitState
 from .results import Result, unexpected_content
 from .retry import LONGEST_RETRY_AFTER, call_with_retries, max_post_attempts
+from .server_progress import ServerProgress
 
 NOTE_LENGTH = 200  # characters of the server's words beside a result
 STORED_NOTE = "Stored by an earlier run, so nothing was sent; change seed for a new one."
@@ -111,18 +112,21 @@ class GenerationRun:
         with self._server.limiter.slot(self._server.profile.max_concurrency, state):
             kept = self._server.store if self._key else None
             usual = kept.usual_seconds(*self._kind_of_work) if kept else None
-            self._context.report(Step(f"waiting for {self._server.label}", usual))
+            working = Step(f"waiting for {self._server.label}", usual)
+            self._context.report(working)
+            extensions = self._server.extensions
             started = time.monotonic()
-            response = self._server.transport.post(
-                self._request.path,
-                self._context.body,
-                self._context.scope,
-                expected_seconds=self._request.expected_seconds,
-                output=self._request.output,
-                headers=self._server.seeds.headers(self._context.seed),
-            )
-        seconds = time.monotonic() - started
-        self._server.seeds.learn(response)
+            with ServerProgress(self._context, working).asked() as progress:
+                response = self._server.transport.post(
+                    self._request.path,
+                    self._context.body,
+                    self._context.scope,
+                    expected_seconds=self._request.expected_seconds,
+                    output=self._request.output,
+                    headers={**extensions.seed_headers(self._context.seed), **progress.headers},
+                )
+        extensions.learn(response)
+        seconds = time.monotonic() - started - progress.waited
         if response.is_success:
             response = masked_response(response, self._server.profile.key)
         if response.is_success and self._key:

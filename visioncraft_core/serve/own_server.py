@@ -13,7 +13,7 @@ from aiohttp import web
 from ..errors import ConfigError
 from ..service import observation
 from ..service.accounts import AccountsUnavailable
-from ..service.app import App
+from ..service.app import App, EngineState
 from ..service.connection_limits import peer_of
 from ..service.key_guessing import KeyGuessing
 from ..service.limits import MIB, Limits
@@ -73,8 +73,9 @@ class OwnServer(Server):
                 "/health/ready": self._ready,
                 "/metrics": self._metrics,
             },
+            engine_states=self._engine_states,
             title="VisionCraft",
-            example_key="your key",
+            example_key="",
         )
         app.stop = self.engines.turns.stop
         try:
@@ -126,6 +127,20 @@ class OwnServer(Server):
             self._problems = {q: p for q, p in self._problems.items() if q in self.engines.queues}
             self._problems[queue] = time.monotonic(), known
         return known
+
+    async def _engine_states(self) -> list[EngineState]:
+        queues = self.engines.queues
+        problems = await asyncio.gather(*map(self._problems_of, queues))
+        return [
+            {
+                "name": queue.name,
+                "ready": not found,
+                "at_once": queue.at_once,
+                "at_work": queue.at_work,
+                "waiting": queue.waiting,
+            }
+            for queue, found in zip(queues, problems, strict=True)
+        ]
 
     async def _live(self, _request: web.Request) -> web.StreamResponse:
         return web.json_response({"status": "alive"})

@@ -19,16 +19,16 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from ..api.endpoints import CATALOGS, ENDPOINTS, JOB_STATUS_PATH, PremiumChat
-from ..api.fields import ChoiceField, FieldError, ImageField, InvalidFields, Request
-from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
-from ..api.seeds import (
+from ..api.extensions import (
     ACCEPT_HEADER,
     ACCEPTS_PROGRESS,
     ACCEPTS_SEED,
     REQUEST_ID_HEADER,
     SEED_HEADER,
 )
-from . import docs_page, openapi, origin_checks
+from ..api.fields import ChoiceField, FieldError, ImageField, InvalidFields, Request
+from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
+from . import docs_page, openapi, origin_checks, web_page
 from .accounts import (
     DONE,
     LEFT,
@@ -56,7 +56,14 @@ VERSION = "2024-02-15"  # the date of the specification
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-NO_API = (openapi.PATH, docs_page.PATH, "/")  # what no client of the API asks for
+NO_API = (
+    openapi.PATH,
+    docs_page.PATH,
+    web_page.STATE_PATH,
+    *web_page.FILES,
+)  # what no client of the API asks for
+
+EngineState = Mapping[str, str | int | bool]  # name, ready, at_once, at_work, waiting
 
 _KEPT_HEADERS = ("Allow", "Content-Range")
 _MOST_JOBS = 10_000  # whose results may be asked for
@@ -90,6 +97,7 @@ class App:
         base_url: str = "",
         proxies: Iterable[str] = (),
         routes: Mapping[str, Handler] | None = None,
+        engine_states: Callable[[], Awaitable[Sequence[EngineState]]] | None = None,
         title: str = "VisionCraft sandbox",
         example_key: str = SANDBOX_PREMIUM_KEY,
     ) -> None:
@@ -108,6 +116,7 @@ class App:
         self._base_url = base_url.rstrip("/")
         self._proxies = frozenset(map(peer_of, proxies))
         self._routes = dict(routes or {})
+        self._engine_states = engine_states or _no_engine_states
         self._title, self._example_key = title, example_key
         self._seeds = SeedSeries()
         self._guessing = guessing  # None: the keys are no secret
@@ -136,7 +145,8 @@ class App:
         app.router.add_get(docs_page.PATH, self._docs)
         app.router.add_get("/progress/{id}", self._progress)
         app.router.add_get("/progress/{id}/preview", self._preview)
-        for path, handler in {"/": self._to_docs, **self._routes}.items():
+        pages = dict.fromkeys(web_page.FILES, web_page.answer)
+        for path, handler in {web_page.STATE_PATH: self._state, **pages, **self._routes}.items():
             app.router.add_get(path, handler)
         app.on_cleanup.append(self._close)
         return app
@@ -237,7 +247,7 @@ class App:
 
     async def _docs(self, request: web.Request) -> web.StreamResponse:
         text = docs_page.page(self._described(), self._address(request), self._example_key)
-        return web.Response(text=text, content_type="text/html")
+        return web.Response(text=text, content_type="text/html", headers=web_page.HEADERS)
 
     def _described(self) -> dict[str, Any]:
         return openapi.description(
@@ -247,8 +257,19 @@ class App:
     def _address(self, request: web.Request) -> str:
         return self._base_url or f"{request.scheme}://{request.host}"
 
-    async def _to_docs(self, _request: web.Request) -> web.StreamResponse:
-        return web.Response(status=302, headers={"Location": docs_page.PATH})
+    async def _state(self, _request: web.Request) -> web.StreamResponse:
+        """What the page shows: no keys, nothing of what was asked for."""
+        catalogs = self.engine.catalogs()
+        examples = {kind.path: openapi.example(kind, catalogs) for kind in self.formats}
+        serves = {
+            path: asked is not None
+            and not _unknown_name(asked, catalogs)
+            and self.engine.serves(asked)
+            for path, asked in examples.items()
+        }
+        state = {"title": self._title, "endpoints": serves, "at_work": self._active}
+        state["engines"] = await self._engine_states()
+        return web.json_response(state, headers={"Cache-Control": "no-store"})
 
     def _endpoint(self, kind: type[Request]) -> Handler:
         takes_picture = any(isinstance(field.kind, ImageField) for field in kind.fields())
@@ -264,7 +285,7 @@ class App:
             if unknown := _unknown_name(asked, self.engine.catalogs()):
                 return _error(400, unknown)
             if not self.engine.serves(asked):
-                return _error(400, f"This server doesn't have {kind.path}.")
+                return _error(400, f"This server does not offer {kind.path}.")
             if not account.premium and asked.needs_premium():
                 return _error(413, "This needs a premium subscription ($5 per month).")
             history = await self._history(asked, account)
@@ -375,6 +396,10 @@ class App:
 
 
 APP = web.AppKey("APP", App)
+
+
+async def _no_engine_states() -> Sequence[EngineState]:
+    return ()
 
 
 async def _tell_extensions(_request: web.Request, response: web.StreamResponse) -> None:

@@ -11,19 +11,22 @@ PATH = "/docs"
 LONGEST_EXAMPLE = 400  # characters; a picture as base64 has more
 
 _PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>body{{font:16px/1.5 system-ui;max-width:56em;margin:2em auto;padding:0 1em}}
-pre{{background:#8882;padding:.8em;overflow-x:auto}}td{{vertical-align:top;padding-right:1em}}</style>
-<h1>{title}</h1>
-<p>Send JSON; the key <code>{key}</code> opens everything. Programs read <a
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="/icon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/page.css"></head>
+<body><main><h1>{title}</h1>
+<p><a href="/">Try it</a></p>
+<p>Send JSON{key}. Programs read <a
 href="/openapi.json">/openapi.json</a>. Lists of names: {lists}.</p>
 <p>{seed}</p>
-{endpoints}</html>
+{endpoints}</main></body></html>
 """
 
 
 def page(description: Mapping[str, Any], address: str, key: str) -> str:
-    """The page for an OpenAPI `description` of a server at `address`."""
+    """The page for an OpenAPI `description` of a server at `address`; `key` opens it, "" where
+    keys are secrets."""
     paths = description["paths"]
     posted = {path: kinds["post"] for path, kinds in paths.items() if "post" in kinds}
     lists = [p for p in paths if "get" in paths[p] and "{" not in p and not p.endswith(".json")]
@@ -31,7 +34,7 @@ def page(description: Mapping[str, Any], address: str, key: str) -> str:
     seed = next((f"{each['name']}: {each['description']}" for each in headers), "")
     return _PAGE.format(
         title=escape(description["info"]["title"]),
-        key=escape(key),
+        key=f"; the key <code>{escape(key)}</code> opens everything" if key else ", with your key",
         lists=", ".join(f'<a href="{escape(p)}">{escape(p)}</a>' for p in lists),
         seed=escape(seed),
         endpoints="\n".join(_endpoint(path, post, address) for path, post in posted.items()),
@@ -51,4 +54,5 @@ def _endpoint(path: str, post: Mapping[str, Any], address: str) -> str:
     body = example if len(example) <= LONGEST_EXAMPLE else "{...}"
     curl = f"curl {address}{path} -H 'Content-Type: application/json' -d '{body}'"
     heading = f"<h2>POST {escape(path)}</h2><p>{escape(post['summary'])}</p>"
-    return f"{heading}<table>{rows}</table><pre>{escape(curl)}</pre>"
+    table = f'<div class="table described"><table>{rows}</table></div>'
+    return f"{heading}{table}<pre>{escape(curl)}</pre>"

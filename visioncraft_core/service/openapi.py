@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ..api.endpoints import CATALOGS, JOB_STATUS_PATH
+from ..api.extensions import ACCEPT_HEADER, ACCEPTS_SEED, LARGEST_SEED, SEED_HEADER
 from ..api.fields import (
     BooleanField,
     ChoiceField,
@@ -18,6 +19,7 @@ from ..api.fields import (
     FieldType,
     ImageField,
     IntegerField,
+    InvalidFields,
     MessageField,
     MessagesField,
     NumberField,
@@ -25,7 +27,6 @@ from ..api.fields import (
     TextField,
     WeightsField,
 )
-from ..api.seeds import ACCEPT_HEADER, ACCEPTS_SEED, LARGEST_SEED, SEED_HEADER
 from .response_formats import CONTENT_TYPES
 
 PATH = "/openapi.json"
@@ -73,7 +74,8 @@ def description(
     title: str,
     key: str,
 ) -> Schema:
-    """The OpenAPI 3.1 document of a service that answers in `formats`; `key` is for examples."""
+    """The OpenAPI 3.1 document of a service that answers in `formats`; `key` is for examples,
+    "" where keys are secrets."""
     paths: dict[str, Schema] = {
         f"/{name}": {"get": _operation(listed, _json(_LINKS))} for name, listed in CATALOGS.items()
     }
@@ -110,19 +112,29 @@ def _endpoint(
 ) -> Schema:
     words = (kind.__doc__ or "").partition("\n")[0]
     operation = _operation(words, _answer(kind, response_format), 408, 411, 422, 500)
-    token = {**_TEXT, "description": f"Your key, such as {key}"}
+    token = {**_TEXT, "description": f"Your key, such as {key}" if key else "Your key"}
     schema = {
         "type": "object",
         "properties": {**{field.name: _field(field) for field in kind.fields()}, "token": token},
         "required": [*(field.name for field in kind.fields() if field.required), "token"],
     }
     posted = _posted(operation, _json(schema, example=_example(kind, catalogs, key)))
-    return {**posted, "parameters": [_SEED]}
+    shown = {"x-title": kind.title, "x-premium": kind.premium}  # for the page at /
+    return {**posted, "parameters": [_SEED], **shown}
+
+
+def example(kind: type[Request], catalogs: Mapping[str, Sequence[str]]) -> Request | None:
+    """A request that is answered where the catalogs have what it needs, else None."""
+    body = {name: value for name, value in _example(kind, catalogs, "").items() if name != "token"}
+    try:
+        return kind.from_json(body)
+    except InvalidFields:
+        return None
 
 
 def _example(kind: type[Request], catalogs: Mapping[str, Sequence[str]], key: str) -> Schema:
     """A body that is answered, and soon."""
-    body: Schema = {"token": key}
+    body: Schema = {"token": key or "YOUR-KEY"}
     for field in kind.fields():
         if isinstance(field.kind, IntegerField):
             body[field.name] = max(field.kind.low, 1)
@@ -170,6 +182,10 @@ def _result() -> Schema:
 
 def _field(field: Field) -> Schema:
     schema = {**_SCHEMAS[type(field.kind)](field.kind), "description": field.help}
+    if catalog := getattr(field.kind, "catalog", ""):
+        schema["x-catalog"] = catalog
+    if getattr(field.kind, "multiline", False) or isinstance(field.kind, MessageField):
+        schema["x-multiline"] = True
     if not field.required:
         schema["default"] = field.kind.to_json(field.default)
     return schema

@@ -28,7 +28,10 @@ def check(
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2].lower() not in own:
         raise web.HTTPForbidden(reason="Foreign origin")
-    if request.headers.get("Sec-Fetch-Site", "").lower() in ("cross-site", "same-site"):
+    foreign = request.headers.get("Sec-Fetch-Site", "").lower() in ("cross-site", "same-site")
+    # A link on a page elsewhere that a person follows; that page sees nothing of the answer.
+    followed = request.method == "GET" and request.headers.get("Sec-Fetch-Dest") == "document"
+    if foreign and not followed:
         raise web.HTTPForbidden(reason="Foreign site")
     if request.method == "OPTIONS":  # a browser asks so on behalf of a foreign page
         raise web.HTTPForbidden(reason="No web pages")

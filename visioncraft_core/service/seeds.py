@@ -6,8 +6,8 @@ import json
 from collections import OrderedDict
 from hashlib import sha256
 
+from ..api.extensions import LARGEST_SEED, SEED_HEADER
 from ..api.fields import Request
-from ..api.seeds import LARGEST_SEED, SEED_HEADER
 
 MOST_DIGITS = len(str(LARGEST_SEED))
 

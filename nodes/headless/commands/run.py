@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ....visioncraft_core.errors import Cancelled, SaveFailed, VisionCraftError, WorkflowError, clip
+from ....visioncraft_core.generation.progress import Queued, Working
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import Profiles
 from ....visioncraft_core.spelling import did_you_mean
@@ -188,32 +189,41 @@ class _Progress:
         self._stream = stream
         self._ended = 0
         self._noted = False
+        self._passing = False  # a line stands there that the next one replaces
         self.total = 0
 
     def said(self, node: Node, text: str) -> None:
-        if text != SANDBOX_NOTE:
-            print_line(self._stream, f"      {_title(node)}: {text}")
+        if isinstance(text, Queued | Working):
+            if self._stream.isatty():
+                print_line(self._stream, f"\r      {_title(node)}: {text}\x1b[K", end="")
+                self._passing = True
+        elif text != SANDBOX_NOTE:
+            self._print(f"      {_title(node)}: {text}")
         elif not self._noted:
             self._noted = True
             self.note(text)
 
     def note(self, text: str) -> None:
-        print_line(self._stream, f"Note: {text}")
+        self._print(f"Note: {text}")
 
     def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None:
         self._count(node, f"done in {seconds:.1f} s")
         for entry in (entry for entries in shown.values() for entry in entries):
             if isinstance(entry, Saved):
-                print_line(self._stream, f"Saved {_short(entry.path)}")
+                self._print(f"Saved {_short(entry.path)}")
         for text in shown.get("text", []):
-            print_line(self._stream, str(text))
+            self._print(str(text))
 
     def failed(self, node: Node) -> None:
         self._count(node, "stopped")
 
     def _count(self, node: Node, what: str) -> None:
         self._ended += 1
-        print_line(self._stream, f"[{self._ended}/{self.total}] {_title(node)}: {what}")
+        self._print(f"[{self._ended}/{self.total}] {_title(node)}: {what}")
+
+    def _print(self, line: str) -> None:
+        print_line(self._stream, f"\r{line}\x1b[K" if self._passing else line)
+        self._passing = False
 
 
 def _title(node: Node) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -12,11 +13,14 @@ from pathlib import Path
 
 import pytest
 from support.clients import client_of
+from visioncraft.nodes.headless.canvas.workflow import Node
 from visioncraft.nodes.headless.cli import main
 from visioncraft.nodes.headless.commands import doctor
 from visioncraft.nodes.headless.commands.doctor import _comfyui
+from visioncraft.nodes.headless.commands.run import _Progress
 from visioncraft.visioncraft_core import GenerateXL, Profiles, Secret
 from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
+from visioncraft.visioncraft_core.generation.progress import Queued, Working
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
@@ -208,3 +212,22 @@ def test_keys_are_listed_and_removed_and_the_default_is_named(
     monkeypatch.setenv("VISIONCRAFT_API_KEY", "vc-from-environment")
     assert "that server is the default, whatever is" in said(capsys, "key", "list")
     assert said(capsys, "key", "test", "work", status=2) == ""  # nothing is sent unasked
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_places_and_steps_pass_by_on_one_line_of_a_terminal(stream: io.StringIO):
+    node = Node("3", "VisionCraftGenerate", {}, "Draw")
+    report = _Progress(stream)
+    report.total = 1
+    for text in ("waiting", Queued(2), Working("step 7 of 20", 0.35)):
+        report.said(node, text)
+    report.failed(node)
+    passing = "\r      Draw (#3): 3rd in the queue\x1b[K\r      Draw (#3): step 7 of 20\x1b[K\r"
+    line = "[1/1] Draw (#3): stopped"
+    last = f"{passing}{line}\x1b[K" if stream.isatty() else line
+    assert stream.getvalue() == f"      Draw (#3): waiting\n{last}\n"

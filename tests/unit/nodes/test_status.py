@@ -8,7 +8,7 @@ from support.hosts import Host, picture, run
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
 from visioncraft.nodes.status import CallStatus, Line, NodeStatus, shared
 from visioncraft.visioncraft_core.errors import Cancelled, ConfigError
-from visioncraft.visioncraft_core.generation.progress import Delay, Step
+from visioncraft.visioncraft_core.generation.progress import Delay, Queued, Step, Working
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
@@ -22,7 +22,12 @@ class Node:
     def __init__(self, *, stays: bool = True) -> None:
         self.lines: list[Line] = []
         self.progress: list[float] = []
-        self.status = NodeStatus(self.lines.append, self.progress.append, stays=stays)
+        self.previews: list[object] = []
+        self.status = NodeStatus(self.lines.append, self._show, stays=stays)
+
+    def _show(self, fraction: float, preview: object) -> None:
+        self.progress.append(fraction)
+        self.previews.append(preview)
 
     def call(self) -> CallStatus:
         return self.status.call()
@@ -117,6 +122,36 @@ def test_progress_follows_the_usual_time_and_never_passes_95_percent():
     call(Step("waiting", usual_seconds=1e9))  # another attempt
     node.status.refresh_progress()
     assert node.progress == [0.95]
+
+
+def test_what_the_server_tells_replaces_the_guess_by_the_usual_time():
+    node = Node()
+    call = node.call()
+    call(Step("waiting", usual_seconds=1e9))
+    call(Queued(2))
+    assert node.lines[-1] == Line("3rd in the queue")
+    node.status.refresh_progress()
+    call(Working("step 7 of 20", 0.35))
+    call.preview("a picture")
+    node.status.refresh_progress()
+    node.status.refresh_progress()
+    assert node.lines[-1] == Line("step 7 of 20")
+    assert (node.progress, node.previews) == ([0.35], ["a picture"])
+    call(Step("waiting"))  # another attempt
+    call.stopped()
+    call.preview("too late")
+    node.status.refresh_progress()
+    assert node.previews[1:] == [None]  # the bar of what has ended
+
+
+def test_a_batch_goes_on_between_its_files_where_the_server_tells_its_steps():
+    node = Node()
+    call = node.call()
+    call.expect(requests=4, files=4)
+    call.file_arrived()
+    call(Working("2 of 4: step 5 of 10", 0.375))
+    node.status.refresh_progress()
+    assert node.progress == [0.37]
 
 
 def test_where_nobody_knows_how_long_it_takes_there_is_no_bar():

@@ -5,7 +5,7 @@ It says so in a header of every answer, so that other clients and other servers 
 
 from __future__ import annotations
 
-ACCEPT_HEADER = "VisionCraft-Accept"  # of an answer: a list of these two
+ACCEPT_HEADER = "VisionCraft-Accept"  # of an answer: a list of the next two
 ACCEPTS_SEED = "seed"
 ACCEPTS_PROGRESS = "progress"  # service/progress.py tells how it is asked for
 SEED_HEADER = "VisionCraft-Seed"  # of a request: 0 to LARGEST_SEED, in decimal digits
