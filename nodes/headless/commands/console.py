@@ -82,14 +82,14 @@ def print_error(error: VisionCraftError, status: int) -> int:
     return status
 
 
-def print_line(stream: TextIO | None, text: str, end: str = "\n") -> bool:
-    """Prints without control characters, because texts come from files and servers, and tells
-    whether that could be done or nobody wants to read it any more: a reader that went away, or a
-    full disk, must not stop what is already paid."""
+def print_line(stream: TextIO | None, text: str, *, before: str = "", after: str = "\n") -> bool:
+    """Prints `text` without control characters, because texts come from files and servers; what
+    stands `before` and `after` it is ours. Tells whether that could be done or nobody wants to read
+    it any more: a reader that went away, or a full disk, must not stop what is already paid."""
     if stream is None:
         return True
     try:
-        stream.write(plain(text) + end)
+        stream.write(before + plain(text) + after)
         stream.flush()
     except (OSError, ValueError) as error:
         with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:

@@ -41,6 +41,7 @@ from .outcomes import failures, shown
 from .rows import run_rows
 
 LONGEST_TITLE = 60
+ERASE = "\x1b[K"  # the rest of a line of a terminal
 STDIN = "-"
 EPILOG = (
     "Examples: visioncraft run llm_prompt_to_image; visioncraft run flow.json --set 3.seed=7; "
@@ -195,7 +196,8 @@ class _Progress:
     def said(self, node: Node, text: str) -> None:
         if isinstance(text, Queued | Working):
             if self._stream.isatty():
-                print_line(self._stream, f"\r      {_title(node)}: {text}\x1b[K", end="")
+                line = f"      {_title(node)}: {text}"
+                print_line(self._stream, line, before="\r", after=ERASE)
                 self._passing = True
         elif text != SANDBOX_NOTE:
             self._print(f"      {_title(node)}: {text}")
@@ -222,7 +224,8 @@ class _Progress:
         self._print(f"[{self._ended}/{self.total}] {_title(node)}: {what}")
 
     def _print(self, line: str) -> None:
-        print_line(self._stream, f"\r{line}\x1b[K" if self._passing else line)
+        over = {"before": "\r", "after": f"{ERASE}\n"} if self._passing else {}
+        print_line(self._stream, line, **over)
         self._passing = False
 
 

@@ -513,7 +513,7 @@ def test_where_nothing_is_kept_the_store_is_not_asked(sandbox: Sandbox, home: Pa
     profile = Profile("test", sandbox.url, Secret("sandbox-free"), PATIENT, store=False)
     for client, seed in ((Client(profile, home=home), 0), (client_of(sandbox, home), None)):
         assert client.send(SAY, seed=seed).text
-    assert [path.name for path in home.rglob("*")] == ["store", "index.sqlite"]
+    assert [path.name for path in (home / "store").rglob("*")] == ["index.sqlite"]
 
 
 def test_what_a_kind_of_request_usually_takes_is_the_median_of_what_is_kept(tmp_path: Path):
