@@ -1,11 +1,11 @@
 import js from "@eslint/js"
 
 const browser = [
-  ...["AbortController", "Blob", "CustomEvent", "Event", "File", "FormData", "HTMLElement"],
+  ...["AbortController", "Blob", "CustomEvent", "Event", "File", "FileReader", "FormData", "HTMLElement"],
   ...["Headers", "LiteGraph", "Node", "Request", "ResizeObserver", "Response", "URL", "URLSearchParams"],
-  ...["cancelAnimationFrame", "clearInterval", "clearTimeout", "console", "document", "fetch"],
-  ...["location", "navigator", "queueMicrotask", "requestAnimationFrame", "setInterval"],
-  ...["setTimeout", "structuredClone", "window"],
+  ...["cancelAnimationFrame", "clearInterval", "clearTimeout", "console", "crypto", "document"],
+  ...["fetch", "location", "navigator", "performance", "queueMicrotask", "requestAnimationFrame"],
+  ...["setInterval", "setTimeout", "structuredClone", "window"],
 ]
 
 export default [
