@@ -34,6 +34,7 @@ from . import dynamic_prompts, prefixes
 from .canvas.workflow import Workflow
 from .execution import Report, Run
 from .folders import Folders
+from .listed_names import ListedNames
 from .table import Row, rows
 from .validation import declared_by, validate
 
@@ -44,6 +45,7 @@ ENDS_ALL = (
 )
 # More rows than calls: while the pictures of some are saved, the others keep the server busy.
 BEYOND_CALLS = 2
+SAME_FAILURES = 5  # rows in a row that end alike: what they have in common is what fails
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class BulkRun:
         self._needed: list[str] = []
         self._done: frozenset[str] = frozenset()
         self.uses_torch = False
+        self.listed_names = ListedNames()
         self.total = 0
         self.earlier = 0
         """How many rows an earlier run did."""
@@ -92,6 +95,8 @@ class BulkRun:
         """Set it to begin no more rows."""
         self.ended_by: Ended | None = None
         """The row whose failure ended all."""
+        self._last_failure: tuple[type, str] | None = None
+        self._alike = 0
 
     def check(self) -> None:
         """Raises WorkflowError, ConfigError or SaveFailed for all that can be known before the
@@ -104,6 +109,7 @@ class BulkRun:
                 workflow = self._workflow_of(row)
                 run = Run(workflow, self._classes, self._folders, self._report)
                 if not self._needed:
+                    run.listed_names = self.listed_names
                     run.check()
                     self._needed, self.uses_torch = run.needed, run.uses_torch
                 else:
@@ -112,6 +118,7 @@ class BulkRun:
                     validate(workflow, self._classes, changed, declared)
                     run.needed = self._needed
                     run.check_prefixes()
+                    self.listed_names.check(workflow, self._classes, changed)
             except WorkflowError as error:
                 wrong.append((row.number, error))
             self.total += 1
@@ -143,7 +150,7 @@ class BulkRun:
                     except OSError as error:
                         self.stopping = True
                         raise _unwritable(self._results, error) from None
-                    if isinstance(ended.error, ENDS_ALL) and not self.stopping:
+                    if self._ends_all(ended.error) and not self.stopping:
                         self.stopping, self.ended_by = True, ended
                     on_end(ended)
                     if self.stopping:
@@ -157,6 +164,13 @@ class BulkRun:
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
+
+    def _ends_all(self, error: VisionCraftError | None) -> bool:
+        """Whether a row that ended so says that the next ones would fail in the same way."""
+        failure = (type(error), error.message) if error else None
+        self._alike = self._alike + 1 if failure == self._last_failure else 1
+        self._last_failure = failure
+        return isinstance(error, ENDS_ALL) or bool(error and self._alike >= SAME_FAILURES)
 
     async def _run(self, row: Row, key: str) -> Ended:
         workflow = self._workflow_of(row)

@@ -22,6 +22,7 @@ from . import folders, prefixes
 from .canvas.graph import in_order
 from .canvas.workflow import Link, Node, Workflow
 from .folders import Folders, Saved
+from .listed_names import ListedNames
 from .validation import needed_nodes, require_torch, validate
 
 MOST_CHARACTERS = 20_000_000  # of all texts that are known before the run
@@ -78,6 +79,7 @@ class Run:
         self.failures: list[tuple[Node, VisionCraftError]] = []
         self.needed: list[str] = []
         self.uses_torch = False
+        self.listed_names = ListedNames()
         self.shown: dict[str, dict[str, list[Any]]] = {}
         """What the output nodes showed, by node id and ComfyUI's own keys (images, text ...)."""
 
@@ -90,6 +92,7 @@ class Run:
         self._require_key()
         self._folders.prepare()
         self.check_prefixes()
+        self.listed_names.check(self._workflow, self._classes, self.needed)
 
     def check_prefixes(self) -> None:
         """Raises WorkflowError for a filename prefix that is known and cannot be used."""

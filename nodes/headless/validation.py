@@ -11,12 +11,8 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from ...visioncraft_core.api.catalogs import Catalogs
-from ...visioncraft_core.api.fields import ChoiceField
-from ...visioncraft_core.errors import ConfigError, WorkflowError, clip
-from ...visioncraft_core.spelling import did_you_mean, nearest
-from .. import comfy
-from ..server import selected_profile
+from ...visioncraft_core.errors import ConfigError, WorkflowError
+from ...visioncraft_core.spelling import nearest
 from ..widgets import SERVER
 from .canvas.graph import listed
 from .canvas.widget_values import WIDGET_TYPES
@@ -214,25 +210,3 @@ def _fits(received: Any, wanted: Any) -> bool:
         return not differs or "*" in (received, wanted)
     given, taken = set(str(received).split(",")), set(str(wanted).split(","))
     return bool(given & taken) or "*" in given | taken
-
-
-def unlisted_names(workflow: Workflow, node_classes: NodeClasses) -> list[str]:
-    """A note about each name that the server's list, as last known, does not have."""
-    profile = selected_profile("")
-    known = Catalogs(comfy.host().home(), profile.base_url)
-    notes: list[str] = []
-    for node in workflow.nodes.values():
-        request = getattr(node_classes[node.class_type], "REQUEST", None)
-        for field in request.fields() if request and "server" not in node.inputs else ():
-            value = node.inputs.get(field.name)
-            if not isinstance(field.kind, ChoiceField) or not isinstance(value, str):
-                continue
-            listing = known.last(field.kind.catalog)
-            is_theirs = profile.embedded or listing.source != "bundled"
-            if is_theirs and value.lower() not in map(str.lower, listing.names):
-                similar = did_you_mean(value, listing.names)
-                notes.append(
-                    f"{node.label}: {clip(value, 60)} is not in the server's list of "
-                    f"{field.kind.catalog}. {similar}".rstrip()
-                )
-    return notes

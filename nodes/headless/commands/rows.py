@@ -44,6 +44,8 @@ def run_rows(
         profile.base_url,
     )
     bulk.check()
+    for note in bulk.listed_names.notes:
+        print_line(sys.stderr, f"Note: {note}")
     if bulk.uses_torch:
         preload.torch()
     started = time.monotonic()
@@ -71,6 +73,7 @@ def run_rows(
         print_line(sys.stdout, json.dumps(told, indent=2))
     if error:
         print_error(error, FAILED)
+        print_line(sys.stderr, "No more rows were begun: they would fail in the same way.")
     _sum_up(counts, results, sys.stderr if options.json else sys.stdout)
     if status == CANCELLED:
         print_error(Cancelled("Cancelled.", "Run the same command again to go on."), CANCELLED)

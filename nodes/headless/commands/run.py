@@ -24,7 +24,7 @@ from ..examples import EXAMPLES, path_of
 from ..execution import HeadlessHost, Run
 from ..folders import Folders, Saved
 from ..hostnodes import NODE_CLASSES
-from ..validation import ignored_inputs, unlisted_names
+from ..validation import ignored_inputs
 from .console import (
     CANCELLED,
     DONE,
@@ -96,14 +96,14 @@ def _run(options: argparse.Namespace) -> int:
         report.note(note)
     for assignment in options.set:
         workflow.set(_with_file(assignment))
-    for note in unlisted_names(workflow, node_classes):
-        report.note(note)
     if options.rows:
         return run_rows(options, workflow, node_classes, run_folders, profile)
     prefixes.fill(workflow)
     dynamic_prompts.choose(workflow)
     task = Run(workflow, node_classes, run_folders, report)
     task.check()
+    for note in task.listed_names.notes:
+        report.note(note)
     if task.uses_torch:
         preload.torch()
     report.total = len(task.needed)

@@ -22,6 +22,7 @@ from support.pictures import gradient, png_of
 from support.timing import HANG, at_most, eventually
 from visioncraft.nodes.headless.cli import main
 from visioncraft.nodes.headless.examples import path_of
+from visioncraft.visioncraft_core.api.catalogs import Catalogs
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
@@ -474,17 +475,16 @@ def test_ctrl_c_while_it_loads_prints_one_line(moment: str):
 
 
 def test_a_failed_call_ends_with_1_and_keeps_what_was_saved(capsys: pytest.CaptureFixture[str]):
-    words = {"model": "no-such-model", "prompt": ["1", 2]}
+    words = {"model": "openchat-7b", "prompt": ["1", 2]}
     graph = {
         "1": XL,
         "2": SAVE,
         "3": {"class_type": "VisionCraftLLM", "inputs": words},
         "4": {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}},
     }
-    assert main(["run", written(graph), "--json"]) == 1
-    printed = capsys.readouterr()
-    assert json.loads(printed.out)["status"] == "failed"
-    assert "no-such-model" in printed.err
+    with Sandbox(faults=[parse("llm=500")]) as sandbox:
+        assert main(["run", written(graph), "--json", "--server", sandbox.url]) == 1
+    assert json.loads(capsys.readouterr().out)["status"] == "failed"
     assert Path("output/fox_00001_.png").is_file()
 
 
@@ -517,7 +517,7 @@ def test_a_catalog_is_listed(capsys: pytest.CaptureFixture[str]):
     [
         ([], "visioncraft: the following arguments are required: COMMAND."),
         (["rnu"], 'there is no command "rnu". Did you mean run?'),
-        (["fly"], 'there is no command "fly". Choose one of run, sandbox,'),
+        (["fly"], 'there is no command "fly". Choose one of run, serve,'),
         (["run"], "name a workflow; --list names the examples."),
         (["run", "x.json", "--jsno"], "--jsno is not understood. Did you mean --json?"),
         (["run", "x.json", "y.json"], "y.json is not understood."),
@@ -654,15 +654,24 @@ def test_what_cannot_be_a_key_is_not_kept(home: Path):
     assert not (home / "profiles.json").exists()
 
 
-def test_a_name_that_the_list_lacks_is_noted_before_the_call_and_before_rows(
-    capsys: pytest.CaptureFixture[str],
+def test_a_name_that_the_server_does_not_list_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, home: Path, capsys: pytest.CaptureFixture[str]
 ):
     graph = written({"1": {**XL, "inputs": {**XL["inputs"], "model": "sdxl-turbp"}}, "2": SAVE})
     Path("rows.csv").write_text("1.prompt\na fox\n", "utf-8")
-    for more in ([], ["--rows", "rows.csv"]):
-        assert main(["run", graph, *more]) == 1
-        out = capsys.readouterr().out
-        assert "sdxl-turbp is not in the server's list of models-xl. Did you mean sdxl-turbo" in out
+    for more in ([], ["--rows", "rows.csv"], ["--server", sandbox.url]):
+        assert main(["run", graph, *more]) == 2
+        err = capsys.readouterr().err
+        assert "sdxl-turbp is not in the server's list of models-xl. Did you mean sdxl-turbo" in err
+        assert "`visioncraft catalog models-xl" in err
+    assert [line for line in sandbox.requests if line.startswith("POST")] == []
+    assert f"--server {sandbox.url}`" in err
+    with Sandbox(faults=[parse("models-xl=404")]) as other:  # its lists are not known
+        assert main(["run", graph, "--server", other.url]) == 1
+        Catalogs(home, other.url).save("models-xl", ["sdxl-turbo"])
+        capsys.readouterr()
+        assert main(["run", graph, "--server", other.url]) == 1
+        assert "models-xl, as the server listed it 0 hours ago. Did" in capsys.readouterr().out
     Path(graph).write_text(
         Path(graph).read_text("utf-8").replace("sdxl-turbp", "SDXL-Turbo"), "utf-8"
     )
