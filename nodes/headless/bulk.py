@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...visioncraft_core.errors import (
+    Cancelled,
     ConfigError,
     ConnectionFailed,
     EndpointNotFound,
@@ -50,7 +51,7 @@ SAME_FAILURES = 5  # rows in a row that end alike: what they have in common is w
 
 @dataclass(frozen=True)
 class Ended:
-    """How a row ended; `error` is None where all of it is done."""
+    """How a row ended; `error` is None where all of it is done, Cancelled where it was stopped."""
 
     row: Row
     key: str
@@ -153,7 +154,7 @@ class BulkRun:
                     if self._ends_all(ended.error) and not self.stopping:
                         self.stopping, self.ended_by = True, ended
                     on_end(ended)
-                    if self.stopping:
+                    if self.stopping or isinstance(ended.error, Cancelled):
                         return
 
             workers = [asyncio.ensure_future(work()) for _ in range(at_once + BEYOND_CALLS)]
@@ -184,6 +185,9 @@ class BulkRun:
             await run.execute()
         except VisionCraftError as raised:
             error = raised
+        except asyncio.CancelledError:  # told like any other end, because it may have cost
+            sent = any(each.charged != "no" for _, each in run.failures)
+            error = Cancelled("Cancelled.", charged="maybe" if sent else "no")
         return Ended(row, key, run, time.monotonic() - started, error)
 
     def _workflow_of(self, row: Row) -> Workflow:

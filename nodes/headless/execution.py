@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from ...visioncraft_core.background import Background
-from ...visioncraft_core.errors import VisionCraftError, WorkflowError
+from ...visioncraft_core.errors import Cancelled, VisionCraftError, WorkflowError
 from ...visioncraft_core.generation.context import OnProgress
 from .. import comfy
 from ..server import selected_profile, with_key
@@ -157,7 +157,9 @@ class Run:
             raise
         except Exception as error:  # noqa: BLE001 - host nodes raise whatever Pillow and torch do
             self._report.failed(node)
-            self.failures.append((node, _explained(error, node)))
+            makes = hasattr(self._classes[node.class_type], "REQUEST")
+            told = _stopped(node, makes=makes) if isinstance(error, Cancelled) else error
+            self.failures.append((node, _explained(told, node)))
             raise self.failures[-1][1] from None
         shown = _joined_shown(results)
         if shown:
@@ -196,6 +198,17 @@ class Run:
         extra = {"workflow": canvas} if canvas else {}
         hidden = {"UNIQUE_ID": node.id, "PROMPT": self._prompt, "EXTRA_PNGINFO": extra}
         return hidden.get(kind)
+
+
+def _stopped(node: Node, *, makes: bool) -> Cancelled:
+    """The end of a node that was under way; one that `makes` something has called the server."""
+    if not makes:
+        return Cancelled(f"{node.label} was cancelled.", charged="no")
+    # Not waited for: how far the call came is known only when its thread has ended.
+    return Cancelled(
+        f"{node.label} was cancelled; its call may have been charged.",
+        "The server may still finish it.",
+    )
 
 
 def _explained(error: Exception, node: Node) -> VisionCraftError:

@@ -129,9 +129,9 @@ def _ended(options: argparse.Namespace, task: Run, run_folders: Folders) -> int:
             )
     if error:
         print_error(error, status)
-    for _, further in task.failures[1:]:
+    for _, further in task.failures:
         if str(further) != str(error):
-            print_error(further, status)
+            print_error(further, CANCELLED if isinstance(further, Cancelled) else FAILED)
     if status == CANCELLED:
         run_folders.writing.acquire()  # only a file that is being written is waited for
     return status

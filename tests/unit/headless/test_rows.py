@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -36,6 +39,28 @@ class RefusingEngine(InstantEngine):
         if isinstance(request, Chat) and request.messages[-1]["content"] == "b":
             raise InputRejected("messages", "must not be b")
         return await super().generate(request, job)
+
+
+class InterruptingEngine(InstantEngine):
+    """Presses Ctrl-C when its first request is there, and ends none."""
+
+    pressed = False
+
+    async def generate(self, request: Request, job: Job) -> Output:
+        if not self.pressed:
+            self.pressed = True
+            os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(HANG)
+        return Output()
+
+
+class PressingStream(io.StringIO):
+    """Presses Ctrl-C when it is told that the run stops."""
+
+    def write(self, text: str) -> int:
+        if "Stopping" in text:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().write(text)
 
 
 @pytest.fixture(autouse=True)
@@ -167,6 +192,26 @@ def test_a_name_in_any_row_that_the_server_does_not_list_is_refused_before_the_f
         assert run(sandbox) == 2
         assert sandbox.requests == ("GET /models-llm",)
     assert "Row 2: VisionCraftLLM (#1): openchat-8b is not in the" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_what_was_stopped_says_that_it_may_have_been_charged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    with Sandbox(engine=InterruptingEngine()) as sandbox:
+        assert main(["run", "flow.json", "--json", "--server", sandbox.url]) == 130
+    printed = capsys.readouterr()
+    assert "VisionCraftLLM (#1) was cancelled; its call may have been charged." in printed.err
+    (error,) = json.loads(printed.out)["errors"]
+    assert (error["type"], error["node"], error["charged"]) == ("Cancelled", "1", "maybe")
+    table("1.prompt", "a fox")
+    monkeypatch.setattr("sys.stderr", PressingStream())
+    with Sandbox(engine=InterruptingEngine()) as sandbox:
+        assert run(sandbox) == 130
+        told = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "Cancelled; what was under way may have been charged: row 1. Run the same" in told
+    (row,) = results()
+    assert (row["status"], row["errors"][0]["charged"]) == ("cancelled", "maybe")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
