@@ -59,7 +59,7 @@ class ListedNames:
         chosen = server if server not in ("", AUTO) else comfy.host().default_server()
         option = "" if chosen == AUTO else f" --server {clip(chosen, 60)}"
         advice = f"{similar} `visioncraft catalog {catalog}{option}` lists all; nothing was sent."
-        raise WorkflowError(f"{what}.", advice.strip())
+        raise WorkflowError(f"{what}.", advice.strip()).at(node.id, node.class_type)
 
     def _fetched(self, server: str, catalog: str, profile: Profile) -> CatalogSnapshot:
         if found := self._live.get((profile.name, catalog)):

@@ -69,7 +69,13 @@ def run_rows(
     }
     if options.json:
         errors = [described(error)] if error else []
-        told = outcome(status, seconds, errors=errors, rows={**counts, "results": str(results)})
+        told = outcome(
+            status,
+            seconds,
+            errors=errors,
+            notes=bulk.listed_names.notes,
+            rows={**counts, "results": str(results)},
+        )
         print_line(sys.stdout, json.dumps(told, indent=2))
     if error:
         print_error(error, FAILED)

@@ -92,10 +92,10 @@ def _run(options: argparse.Namespace) -> int:
     report = _Progress(sys.stderr if options.json else sys.stdout)
     comfy.use(HeadlessHost(report, options.server))
     workflow = load(path, node_classes, content)
-    for note in [*workflow.notes, *ignored_inputs(workflow, node_classes)]:
-        report.note(note)
     for assignment in options.set:
         workflow.set(_with_file(assignment))
+    for note in [*workflow.notes, *ignored_inputs(workflow, node_classes)]:
+        report.note(note)
     if options.rows:
         return run_rows(options, workflow, node_classes, run_folders, profile)
     prefixes.fill(workflow)
@@ -107,10 +107,10 @@ def _run(options: argparse.Namespace) -> int:
     if task.uses_torch:
         preload.torch()
     report.total = len(task.needed)
-    return _ended(options, task, run_folders)
+    return _ended(options, task, run_folders, report.notes)
 
 
-def _ended(options: argparse.Namespace, task: Run, run_folders: Folders) -> int:
+def _ended(options: argparse.Namespace, task: Run, run_folders: Folders, notes: list[str]) -> int:
     started = time.monotonic()
     status, error = DONE, None
     try:
@@ -120,7 +120,7 @@ def _ended(options: argparse.Namespace, task: Run, run_folders: Folders) -> int:
     except VisionCraftError as failed:
         status, error = FAILED, failed
     if options.json:
-        summary = outcome(status, time.monotonic() - started, shown(task), failures(task))
+        summary = outcome(status, time.monotonic() - started, shown(task), failures(task), notes)
         if not print_line(sys.stdout, json.dumps(summary, indent=2)) and status == DONE:
             status = FAILED
             error = SaveFailed(
@@ -189,6 +189,7 @@ class _Progress:
         self._ended = 0
         self._noted = False
         self.total = 0
+        self.notes: list[str] = []
 
     def said(self, node: Node, text: str) -> None:
         if text != SANDBOX_NOTE:
@@ -198,6 +199,7 @@ class _Progress:
             self.note(text)
 
     def note(self, text: str) -> None:
+        self.notes.append(text)
         print_line(self._stream, f"Note: {text}")
 
     def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None:

@@ -555,11 +555,11 @@ def test_json_has_one_shape_whatever_happens(home: Path, capsys: pytest.CaptureF
             (failed, "failed", "1", "maybe"),
             (wrong, "refused", None, "no"),
             (["run", "--json", "--jsno"], "refused", None, "no"),
-            (["run", "flow.json", "--json", "--set", "2.x=1"], "refused", None, "no"),
+            (["run", "flow.json", "--json", "--set", "2.x=1"], "refused", "2", "no"),
         ]:
             assert main(arguments) in (1, 2)
             told = json.loads(capsys.readouterr().out)
-            assert set(told) == {"status", "seconds", "outputs", "errors"}
+            assert set(told) == {"status", "seconds", "outputs", "errors", "notes"}
             assert told["status"] == status
             (error,) = told["errors"]
             assert (error["node"], error["charged"]) == (node, charged)
@@ -687,3 +687,27 @@ def test_what_no_node_takes_is_noted(capsys: pytest.CaptureFixture[str]):
     graph = written({"2": {"class_type": "PreviewAny", "inputs": inputs}})
     assert main(["run", graph]) == 0
     assert "PreviewAny (#2) has no input zebra" in capsys.readouterr().out
+    assert main(["run", graph, "--json"]) == 0
+    assert "has no input zebra" in json.loads(capsys.readouterr().out)["notes"][0]
+
+
+def test_all_that_is_misspelt_or_missing_is_told_at_once_and_not_called_ignored(
+    capsys: pytest.CaptureFixture[str],
+):
+    words = {"model": "openchat-7b", "promt": "a fox"}
+    graph = {
+        "1": {"class_type": "VisionCraftLLM", "inputs": words},
+        "2": {"class_type": "PreviewAny", "inputs": {"sorce": ["1", 0]}},
+        "3": {"class_type": "VisionCraftGenerateXL", "inputs": {"widht": 64}},
+        "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0]}},
+    }
+    assert main(["run", written(graph), "--json"]) == 2
+    printed = capsys.readouterr()
+    for told in ("input promt (", "input sorce (", "input widht (", "filename_prefix is"):
+        assert told in printed.err
+    assert "ignores it" not in printed.err + printed.out
+    (error,) = json.loads(printed.out)["errors"]
+    assert (error["node"], error["node_class"]) == ("1", "VisionCraftLLM")
+    assert main(["run", written(graph), "--set", "3.promt=a fox", "--json"]) == 2
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert (error["node"], error["node_class"]) == ("3", "VisionCraftGenerateXL")
