@@ -30,6 +30,7 @@ class VisionCraftError(Exception):
     """
 
     charged: Charged = "no"
+    node = node_class = ""  # of a workflow, where it is about one of its nodes
 
     def __init__(
         self,
@@ -61,6 +62,11 @@ class VisionCraftError(Exception):
     def __reduce__(self) -> Any:
         # Not by calling the class: subclasses may take other arguments.
         return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
+
+    def at(self: E, node: str, node_class: str) -> E:
+        """This error, which is about the node with this id and class."""
+        self.node, self.node_class = node, node_class
+        return self
 
     def replace(
         self: E,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...visioncraft_core.errors import (
+    Cancelled,
     ConfigError,
     ConnectionFailed,
     EndpointNotFound,
@@ -34,6 +35,7 @@ from . import dynamic_prompts, prefixes
 from .canvas.workflow import Workflow
 from .execution import Report, Run
 from .folders import Folders
+from .listed_names import ListedNames
 from .table import Row, rows
 from .validation import declared_by, validate
 
@@ -44,11 +46,12 @@ ENDS_ALL = (
 )
 # More rows than calls: while the pictures of some are saved, the others keep the server busy.
 BEYOND_CALLS = 2
+SAME_FAILURES = 5  # rows in a row that end alike: what they have in common is what fails
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a row ended; `error` is None where all of it is done."""
+    """How a row ended; `error` is None where all of it is done, Cancelled where it was stopped."""
 
     row: Row
     key: str
@@ -85,6 +88,7 @@ class BulkRun:
         self._needed: list[str] = []
         self._done: frozenset[str] = frozenset()
         self.uses_torch = False
+        self.listed_names = ListedNames()
         self.total = 0
         self.earlier = 0
         """How many rows an earlier run did."""
@@ -92,6 +96,8 @@ class BulkRun:
         """Set it to begin no more rows."""
         self.ended_by: Ended | None = None
         """The row whose failure ended all."""
+        self._last_failure: tuple[type, str] | None = None
+        self._alike = 0
 
     def check(self) -> None:
         """Raises WorkflowError, ConfigError or SaveFailed for all that can be known before the
@@ -104,6 +110,7 @@ class BulkRun:
                 workflow = self._workflow_of(row)
                 run = Run(workflow, self._classes, self._folders, self._report)
                 if not self._needed:
+                    run.listed_names = self.listed_names
                     run.check()
                     self._needed, self.uses_torch = run.needed, run.uses_torch
                 else:
@@ -112,6 +119,7 @@ class BulkRun:
                     validate(workflow, self._classes, changed, declared)
                     run.needed = self._needed
                     run.check_prefixes()
+                    self.listed_names.check(workflow, self._classes, changed)
             except WorkflowError as error:
                 wrong.append((row.number, error))
             self.total += 1
@@ -143,10 +151,10 @@ class BulkRun:
                     except OSError as error:
                         self.stopping = True
                         raise _unwritable(self._results, error) from None
-                    if isinstance(ended.error, ENDS_ALL) and not self.stopping:
+                    if self._ends_all(ended.error) and not self.stopping:
                         self.stopping, self.ended_by = True, ended
                     on_end(ended)
-                    if self.stopping:
+                    if self.stopping or isinstance(ended.error, Cancelled):
                         return
 
             workers = [asyncio.ensure_future(work()) for _ in range(at_once + BEYOND_CALLS)]
@@ -157,6 +165,13 @@ class BulkRun:
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
+
+    def _ends_all(self, error: VisionCraftError | None) -> bool:
+        """Whether a row that ended so says that the next ones would fail in the same way."""
+        failure = (type(error), error.message) if error else None
+        self._alike = self._alike + 1 if failure == self._last_failure else 1
+        self._last_failure = failure
+        return isinstance(error, ENDS_ALL) or bool(error and self._alike >= SAME_FAILURES)
 
     async def _run(self, row: Row, key: str) -> Ended:
         workflow = self._workflow_of(row)
@@ -170,6 +185,9 @@ class BulkRun:
             await run.execute()
         except VisionCraftError as raised:
             error = raised
+        except asyncio.CancelledError:  # told like any other end, because it may have cost
+            sent = any(each.charged != "no" for _, each in run.failures)
+            error = Cancelled("Cancelled.", charged="maybe" if sent else "no")
         return Ended(row, key, run, time.monotonic() - started, error)
 
     def _workflow_of(self, row: Row) -> Workflow:

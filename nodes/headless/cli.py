@@ -58,6 +58,8 @@ class _Parser(argparse.ArgumentParser):
 
     def parse(self, given: Sequence[str]) -> argparse.Namespace:
         options, strange = self.parse_known_args(given)
+        if strange and "strange" in options:  # a secret may stand there
+            options.parser.error(options.strange)
         if strange:
             known = options.parser._option_string_actions
             question = did_you_mean(strange[0].partition("=")[0], known)

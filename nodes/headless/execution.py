@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from ...visioncraft_core.background import Background
-from ...visioncraft_core.errors import VisionCraftError, WorkflowError
+from ...visioncraft_core.errors import Cancelled, VisionCraftError, WorkflowError
 from ...visioncraft_core.generation.context import OnProgress
 from .. import comfy
 from ..server import selected_profile, with_key
@@ -22,6 +22,7 @@ from . import folders, prefixes
 from .canvas.graph import in_order
 from .canvas.workflow import Link, Node, Workflow
 from .folders import Folders, Saved
+from .listed_names import ListedNames
 from .validation import needed_nodes, require_torch, validate
 
 MOST_CHARACTERS = 20_000_000  # of all texts that are known before the run
@@ -78,6 +79,7 @@ class Run:
         self.failures: list[tuple[Node, VisionCraftError]] = []
         self.needed: list[str] = []
         self.uses_torch = False
+        self.listed_names = ListedNames()
         self.shown: dict[str, dict[str, list[Any]]] = {}
         """What the output nodes showed, by node id and ComfyUI's own keys (images, text ...)."""
 
@@ -90,6 +92,7 @@ class Run:
         self._require_key()
         self._folders.prepare()
         self.check_prefixes()
+        self.listed_names.check(self._workflow, self._classes, self.needed)
 
     def check_prefixes(self) -> None:
         """Raises WorkflowError for a filename prefix that is known and cannot be used."""
@@ -154,7 +157,9 @@ class Run:
             raise
         except Exception as error:  # noqa: BLE001 - host nodes raise whatever Pillow and torch do
             self._report.failed(node)
-            self.failures.append((node, _explained(error, node)))
+            makes = hasattr(self._classes[node.class_type], "REQUEST")
+            told = _stopped(node, makes=makes) if isinstance(error, Cancelled) else error
+            self.failures.append((node, _explained(told, node)))
             raise self.failures[-1][1] from None
         shown = _joined_shown(results)
         if shown:
@@ -193,6 +198,17 @@ class Run:
         extra = {"workflow": canvas} if canvas else {}
         hidden = {"UNIQUE_ID": node.id, "PROMPT": self._prompt, "EXTRA_PNGINFO": extra}
         return hidden.get(kind)
+
+
+def _stopped(node: Node, *, makes: bool) -> Cancelled:
+    """The end of a node that was under way; one that `makes` something has called the server."""
+    if not makes:
+        return Cancelled(f"{node.label} was cancelled.", charged="no")
+    # Not waited for: how far the call came is known only when its thread has ended.
+    return Cancelled(
+        f"{node.label} was cancelled; its call may have been charged.",
+        "The server may still finish it.",
+    )
 
 
 def _explained(error: Exception, node: Node) -> VisionCraftError:

@@ -6,17 +6,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from ...visioncraft_core.api.catalogs import Catalogs
-from ...visioncraft_core.api.fields import ChoiceField
-from ...visioncraft_core.errors import ConfigError, WorkflowError, clip
-from ...visioncraft_core.spelling import did_you_mean, nearest
-from .. import comfy
-from ..server import selected_profile
+from ...visioncraft_core.errors import ConfigError, WorkflowError
+from ...visioncraft_core.spelling import nearest
 from ..widgets import SERVER
 from .canvas.graph import listed
 from .canvas.widget_values import WIDGET_TYPES
@@ -46,17 +42,21 @@ def validate(
     """Converts the constants of the `needed` nodes; raises WorkflowError with all that is wrong,
     as far as a message has room."""
     declared = cache(declared)  # each class is asked once, not for every node
-    problems = {
-        workflow.nodes[node_id].label: found
-        for node_id in needed
-        if (found := [*_problems(workflow.nodes[node_id], workflow, node_classes, declared)])
-    }
-    if problems:
-        words = [f"{label}: {', '.join(found).rstrip('.')}" for label, found in problems.items()]
-        raise WorkflowError(
-            listed(words, room=240, between="; ") + ".",
-            "Nothing was run; correct it and run again.",
+
+    def problems_of(nodes: Iterable[Node]) -> list[tuple[Node, list[str]]]:
+        found = ((node, [*_problems(node, workflow, node_classes, declared)]) for node in nodes)
+        return [(node, words) for node, words in found if words]
+
+    if problems_of(workflow.nodes[node_id] for node_id in needed):
+        # Of all nodes: a misspelt link hides what stands behind it.
+        problems = problems_of(workflow.nodes.values())
+        words = [f"{node.label}: {', '.join(found).rstrip('.')}" for node, found in problems]
+        error = WorkflowError(
+            listed(words, room=255, between="; ") + ".",
+            "Nothing was run; correct it.",
         )
+        first = problems[0][0]
+        raise error.at(first.id, first.class_type)
 
 
 def require_torch(workflow: Workflow, node_classes: NodeClasses, needed: list[str]) -> bool:
@@ -65,22 +65,24 @@ def require_torch(workflow: Workflow, node_classes: NodeClasses, needed: list[st
     for node in (workflow.nodes[node_id] for node_id in needed):
         if _TENSORS.intersection(_types(node_classes[node.class_type])):
             if find_spec("torch") is None:
-                raise ConfigError(
+                error = ConfigError(
                     f"{node.label} works with pictures, and torch is not installed.",
                     'Nothing was sent. Run: pip install "visioncraft[standalone]" (for a smaller '
                     "torch without GPU, install it first as pytorch.org/get-started says for CPU).",
                 )
+                raise error.at(node.id, node.class_type)
             return True
     return False
 
 
 def ignored_inputs(workflow: Workflow, node_classes: NodeClasses) -> list[str]:
-    """A note about each input in the file that no node takes."""
-    return [
-        f"{node.label} has no input {', '.join(node.unknown)}; ComfyUI ignores it as well."
-        for node in workflow.nodes.values()
-        if node.unknown and not set(node.unknown) <= _UPLOAD_BUTTONS
-    ]
+    """A note about each input in the file that no node takes; `validate` refuses misspelt ones."""
+    notes: list[str] = []
+    for node in workflow.nodes.values():
+        misspelt = _misspelt(node, node_classes[node.class_type].INPUT_TYPES())  # type: ignore[attr-defined]
+        if odd := [n for n in node.unknown if n not in misspelt and n not in _UPLOAD_BUTTONS]:
+            notes.append(f"{node.label} has no input {', '.join(odd)}; ComfyUI ignores it as well.")
+    return notes
 
 
 def needed_nodes(workflow: Workflow, node_classes: NodeClasses) -> list[str]:
@@ -119,6 +121,13 @@ def _arguments(function: Callable[..., Any]) -> list[str]:
     return inspect.getfullargspec(function).args
 
 
+def _misspelt(node: Node, declared: Mapping[str, Any]) -> dict[str, str]:
+    """What is not an input of `node`, with the one that it lacks and that is spelled like it."""
+    names = [name for group in ("required", "optional") for name in declared.get(group, {})]
+    absent = [name for name in names if name not in node.inputs]
+    return {name: meant[0] for name in node.unknown if (meant := nearest(name, absent, 1))}
+
+
 def _problems(
     node: Node, workflow: Workflow, node_classes: NodeClasses, declared_of: Declared
 ) -> Iterator[str]:
@@ -126,12 +135,11 @@ def _problems(
     declared = declared_of(cls)
     names = [name for group in ("required", "optional") for name in declared.get(group, {})]
     absent = [name for name in names if name not in node.inputs]
-    misspelt: set[str] = set()
-    for name in node.unknown:
-        if meant := nearest(name, absent, 1):
-            misspelt.update(meant)
-            yield f"{name} is not one of its inputs (did you mean {meant[0]}?)"
-    missing = [n for n in declared.get("required", {}) if n in absent and n not in misspelt]
+    misspelt = _misspelt(node, declared)
+    for name, meant in misspelt.items():
+        yield f"no input {name} (did you mean {meant}?)"
+    given = misspelt.values()
+    missing = [n for n in declared.get("required", {}) if n in absent and n not in given]
     if missing:
         yield f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
     own = getattr(cls, "VALIDATE_INPUTS", None)
@@ -214,25 +222,3 @@ def _fits(received: Any, wanted: Any) -> bool:
         return not differs or "*" in (received, wanted)
     given, taken = set(str(received).split(",")), set(str(wanted).split(","))
     return bool(given & taken) or "*" in given | taken
-
-
-def unlisted_names(workflow: Workflow, node_classes: NodeClasses) -> list[str]:
-    """A note about each name that the server's list, as last known, does not have."""
-    profile = selected_profile("")
-    known = Catalogs(comfy.host().home(), profile.base_url)
-    notes: list[str] = []
-    for node in workflow.nodes.values():
-        request = getattr(node_classes[node.class_type], "REQUEST", None)
-        for field in request.fields() if request and "server" not in node.inputs else ():
-            value = node.inputs.get(field.name)
-            if not isinstance(field.kind, ChoiceField) or not isinstance(value, str):
-                continue
-            listing = known.last(field.kind.catalog)
-            is_theirs = profile.embedded or listing.source != "bundled"
-            if is_theirs and value.lower() not in map(str.lower, listing.names):
-                similar = did_you_mean(value, listing.names)
-                notes.append(
-                    f"{node.label}: {clip(value, 60)} is not in the server's list of "
-                    f"{field.kind.catalog}. {similar}".rstrip()
-                )
-    return notes

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any
 
 from ..errors import ConfigError, clip
 from ..spelling import did_you_mean, nearest
-from ..urls import origin_of
+from ..urls import is_loopback, origin_of
 from . import settings_file
 from .profile import (
     DEFAULT_BASE_URL,
@@ -42,6 +42,10 @@ from .secret import Secret, clean_key
 AUTO, ENVIRONMENT = "auto", "environment"
 _BUILT_IN = (SANDBOX, ENVIRONMENT)
 _PREFIX, _VARIABLES = "VISIONCRAFT_", ("API_KEY", "API_KEY_FILE", "BASE_URL", "HOME")
+# A host with a port or a dot, as people write an address without its scheme.
+_ADDRESS = re.compile(
+    r"([\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}(/\S*)?|localhost|[\w-]+(\.[\w-]+)+(/\S*)?"
+)
 SHOWS_ITS_END = 12  # characters that a key has at least where its last four are shown
 
 
@@ -69,11 +73,7 @@ class Profiles:
 
     def names(self) -> list[str]:
         """What a user can choose: `auto` and `sandbox` first. Never raises."""
-        try:
-            stored = self._stored()
-        except ConfigError:
-            stored = {"profiles": {}}
-        return [AUTO, *self._entries(stored)]
+        return [AUTO, *self._entries(self._readable())]
 
     def find(self, name: str) -> Profile:
         """The profile called `name`, or one for a URL. Raises ConfigError.
@@ -93,7 +93,7 @@ class Profiles:
             self._refuse_misspelt_variables()
             name = _default(stored.get("default"), entries)
         if name not in entries:
-            raise self._unknown(name)
+            raise _unknown(name, [AUTO, *entries], or_url=True)
         if name == ENVIRONMENT:
             entries[name]["key"] = self._key_of_environment()
         profile = profile_of(name, entries[name])
@@ -103,10 +103,7 @@ class Profiles:
 
     def overview(self) -> list[ServerSummary]:
         """All servers, with what a person may see of them. Never raises."""
-        try:
-            stored = self._stored()
-        except ConfigError:
-            stored = {"profiles": {}}
+        stored = self._readable()
         entries = self._entries(stored)
         default = ""
         with suppress(ConfigError):
@@ -123,6 +120,19 @@ class Profiles:
         except ConfigError as error:
             return str(error)
         return ""
+
+    def expect_key(self, name: str, base_url: str = "") -> tuple[str, bool]:
+        """The base URL that `store_key` would keep a key for, and whether it would replace one.
+
+        For a person, who is not to type a key in vain. Raises ConfigError.
+        """
+        _check_name(name)
+        entry = _object(self._readable()["profiles"].get(name))
+        had_one = bool(entry.pop("key", None))
+        entry.pop("key_for", None)
+        if base_url:
+            entry["base_url"] = base_url
+        return profile_of(name, entry).base_url, had_one
 
     def store_key(self, name: str, key: Secret, base_url: str = "") -> Profile:
         """Stores `key` under `name` for its server, in a file that only this user can read.
@@ -159,7 +169,7 @@ class Profiles:
         with settings_file.change(self.home) as stored:
             exists = name in stored["profiles"] or name in _BUILT_IN
             if new is not None and exists is new:
-                raise _taken(name) if new else self._unknown(name)
+                raise _taken(name) if new else _unknown(name, stored["profiles"])
             before = _object(stored["profiles"].get(name))
             entry = dict(before)
             if base_url:
@@ -177,7 +187,7 @@ class Profiles:
         with settings_file.change(self.home) as stored:
             entries = stored["profiles"]
             if name not in entries or name in _BUILT_IN:
-                raise self._unknown(name)
+                raise _unknown(name, _own(entries))
             if new_name in entries:
                 raise _taken(new_name)
             stored["profiles"] = {new_name if n == name else n: e for n, e in entries.items()}
@@ -188,7 +198,7 @@ class Profiles:
         """Removes a profile and its key. Raises ConfigError."""
         with settings_file.change(self.home) as stored:
             if name not in stored["profiles"] or name in _BUILT_IN:
-                raise self._unknown(name)
+                raise _unknown(name, _own(stored["profiles"]))
             del stored["profiles"][name]
             if stored.get("default") == name:
                 del stored["default"]
@@ -198,7 +208,7 @@ class Profiles:
         with settings_file.change(self.home) as stored:
             entries = self._entries(stored)
             if name not in entries:
-                raise self._unknown(name)
+                raise _unknown(name, entries)
             if ENVIRONMENT in entries:
                 raise ConfigError(
                     "The server that VISIONCRAFT_API_KEY or VISIONCRAFT_BASE_URL names is the "
@@ -206,13 +216,6 @@ class Profiles:
                     "Start the program without these variables to choose another one.",
                 )
             stored["default"] = name
-
-    def _unknown(self, name: str) -> ConfigError:
-        names = self.names()
-        return ConfigError(
-            f"There is no server profile called {clip(name, 60)}.",
-            did_you_mean(name, names) or f"Choose one of {', '.join(names)}, or give a URL.",
-        )
 
     def _summary(self, name: str, entry: object, default: str) -> ServerSummary:
         given = _object(entry)
@@ -279,13 +282,42 @@ class Profiles:
     def _stored(self) -> dict[str, Any]:
         return settings_file.read(self.home)
 
+    def _readable(self) -> dict[str, Any]:
+        """What is stored, as `save` takes it: nothing where the file cannot be read."""
+        try:
+            return self._stored()
+        except ConfigError:
+            return {"profiles": {}}
+
 
 def _check_name(name: str) -> None:
     if name in (AUTO, *_BUILT_IN) or not re.fullmatch(r"[\w.-]{1,60}", name):
         raise ConfigError(
-            f"A profile cannot be called {clip(name, 60)}.",
+            "A profile cannot be called that.",  # not what: it may be a key in the wrong place
             "Use letters, digits, dots, dashes and underscores, and no built-in name.",
         )
+
+
+def _own(entries: Iterable[str]) -> list[str]:
+    """The names of servers that a user has stored, and may rename or remove."""
+    return [name for name in entries if name not in (AUTO, *_BUILT_IN)]
+
+
+def _unknown(name: str, names: Iterable[str], *, or_url: bool = False) -> ConfigError:
+    """`names` are those that could be used here."""
+    choice = clip(", ".join(names), 100)
+    advice = f"Choose one of {choice}" if choice else "None is stored"
+    if or_url and _ADDRESS.fullmatch(name):
+        scheme = "http" if is_loopback(f"http://{name}") else "https"
+        advice = (
+            f"If it is an address, write {scheme}://{clip(name, 60)}; or choose one of {choice}"
+        )
+    elif or_url:
+        advice += ", or give a URL"
+    return ConfigError(
+        f"There is no server profile called {clip(name, 60)}.",
+        did_you_mean(name, names) or f"{advice}.",
+    )
 
 
 def _taken(name: str) -> ConfigError:

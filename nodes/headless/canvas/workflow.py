@@ -90,7 +90,7 @@ class Workflow:
             raise WorkflowError(
                 f'"{clip(name, LONGEST_NAME)}" does not say which input of its node is meant.',
                 f"Use one of: {have}." if have else "It has no inputs that take a value.",
-            )
+            ).at(node.id, node.class_type)
         raise refusals[0] if refusals else self._refusal(name, "", None)
 
     def _find(self, reference: str) -> Node | None:
@@ -120,7 +120,7 @@ class Workflow:
         return WorkflowError(
             f'Node {node.id} ({node.class_type}) has no input "{clip(name, LONGEST_NAME)}".',
             f"{near} {use}".strip(),
-        )
+        ).at(node.id, node.class_type)
 
 
 def load(
@@ -287,4 +287,4 @@ def _converted(node: Node, wanted: Input, text: str) -> Any:
         raise WorkflowError(
             f'"{clip(text, LONGEST_NAME)}" does not fit input {wanted.name} of node {node.id}.',
             f"It takes {error}.",
-        ) from None
+        ).at(node.id, node.class_type) from None

@@ -45,6 +45,7 @@ def outcome(
     seconds: float = 0.0,
     outputs: Mapping[str, Any] | None = None,
     errors: Iterable[Mapping[str, Any]] = (),
+    notes: Iterable[str] = (),
     **more: Any,
 ) -> dict[str, Any]:
     """What --json prints, whatever happened; web/docs/run.md describes it."""
@@ -53,6 +54,7 @@ def outcome(
         "seconds": round(seconds, 3),
         "outputs": dict(outputs or {}),
         "errors": [dict(each) for each in errors],
+        "notes": [*notes],
         **more,
     }
 
@@ -62,8 +64,8 @@ def described(error: VisionCraftError, node: str = "", node_class: str = "") -> 
     return {
         "type": type(error).__name__,
         "message": str(error),
-        "node": node or None,
-        "node_class": node_class or None,
+        "node": node or error.node or None,
+        "node_class": node_class or error.node_class or None,
         "charged": error.charged,
         "http_status": error.status,
         "retry_after": error.retry_after,

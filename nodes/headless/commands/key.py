@@ -16,10 +16,16 @@ from ....visioncraft_core.errors import (
     VisionCraftError,
 )
 from ....visioncraft_core.profiles.paths import default_home
+from ....visioncraft_core.profiles.profile import DEFAULT_BASE_URL
 from ....visioncraft_core.profiles.profiles import ENVIRONMENT, Profiles
 from ....visioncraft_core.profiles.secret import Secret
+from ....visioncraft_core.urls import is_loopback
 from .console import DONE, FAILED, Subparsers, confirmed, print_line
 
+TYPED_KEY = (
+    "what was typed beside the name is not understood. The key is asked for, or read from standard "
+    "input: keys on a command line stay in the shell's history"
+)
 FROM_ENVIRONMENT = (
     "VISIONCRAFT_API_KEY or VISIONCRAFT_BASE_URL is set: that server is the default, whatever is "
     "stored here."
@@ -32,11 +38,17 @@ def register(commands: Subparsers, help_text: str) -> None:
     action = actions.add_parser("set", help="ask for a key and keep it in a file of yours")
     action.add_argument("name", metavar="NAME", help="what you want to call the server")
     action.add_argument(
-        "--base-url", default="", metavar="URL", help="another than the standard one"
+        "--base-url",
+        default="",
+        metavar="URL",
+        help="the address that the key is for (default: that of the public service, which is gone)",
     )
-    action.set_defaults(command=_set, parser=action)
+    action.set_defaults(command=_set, parser=action, strange=TYPED_KEY)
     action = actions.add_parser("list", help="the servers, the ends of their keys, the default")
     action.set_defaults(command=_list, parser=action)
+    action = actions.add_parser("default", help="choose the server that is used unless another is")
+    action.add_argument("name", metavar="NAME", help="a server profile, or sandbox")
+    action.set_defaults(command=_set_default, parser=action)
     action = actions.add_parser("remove", help="remove a server and its key")
     action.add_argument("name", metavar="NAME", help="a server profile")
     action.add_argument("--yes", action="store_true", help="do not ask")
@@ -50,12 +62,40 @@ def register(commands: Subparsers, help_text: str) -> None:
 
 
 def _set(options: argparse.Namespace) -> int:
-    # Never an argument: those stand in the shell's history and in the list of processes.
-    asked = sys.stdin.isatty()
-    typed = getpass(f"Key for {options.name}: ") if asked else sys.stdin.readline()
     profiles = Profiles(default_home())
+    url, replaces = profiles.expect_key(options.name, options.base_url)
+    _tell_address(url)
+    # Never an argument: those stand in the shell's history and in the list of processes.
+    try:
+        asked = sys.stdin.isatty()
+        typed = getpass(f"Key for {options.name}: ") if asked else sys.stdin.readline()
+    except EOFError:
+        raise ConfigError("No key was typed.", "Nothing was changed.") from None
+    before = _default_of(profiles)
     profile = profiles.store_key(options.name, Secret(typed), options.base_url)
     print_line(sys.stdout, f"The key for {profile.base_url} is kept as {profile.name}.")
+    if replaces:
+        print_line(sys.stdout, "It replaces the key that was kept under this name.")
+    _tell_default(profiles, before)
+    return DONE
+
+
+def _tell_address(url: str) -> None:
+    """What a user should know of it before a key is typed."""
+    if url == DEFAULT_BASE_URL:
+        note = f"The key will be for {url}, the public service, which is gone; --base-url names "
+        print_line(sys.stderr, f"Note: {note}another server.")
+    elif url.startswith("http:") and not is_loopback(url):
+        print_line(
+            sys.stderr,
+            "Note: over http anyone on the way can read a key; for this address only the keys of "
+            "`visioncraft sandbox` are taken. Use https for others.",
+        )
+
+
+def _set_default(options: argparse.Namespace) -> int:
+    profiles = Profiles(default_home())
+    profiles.set_default(options.name)
     _tell_default(profiles)
     return DONE
 
@@ -81,19 +121,29 @@ def _remove(options: argparse.Namespace) -> int:
         f"Remove {options.name} and its key?", yes=options.yes
     ):
         raise ConfigError("Nothing was removed.", "Add --yes to remove it without a question.")
+    before = _default_of(profiles)
     profiles.remove(options.name)
     print_line(sys.stdout, f"{options.name} and its key are removed.")
-    _tell_default(profiles)
+    _tell_default(profiles, before)
     return DONE
 
 
-def _tell_default(profiles: Profiles) -> None:
-    servers = profiles.overview()
-    if any(server.name == ENVIRONMENT for server in servers):
+def _default_of(profiles: Profiles) -> str:
+    return next((server.name for server in profiles.overview() if server.is_default), "")
+
+
+def _tell_default(profiles: Profiles, before: str | None = None) -> None:
+    """`before` is what the default was before a change that did not choose one."""
+    default = _default_of(profiles)
+    if default == ENVIRONMENT:
         print_line(sys.stdout, FROM_ENVIRONMENT)
-        return
-    default = next((server.name for server in servers if server.is_default), "")
-    if default:
+    elif default and before not in (None, default):
+        print_line(
+            sys.stdout,
+            f"The default server is now {default} instead of {before}, as none was chosen; "
+            "`visioncraft key default NAME` chooses one.",
+        )
+    elif default:
         print_line(sys.stdout, f"The default server is {default}.")
     if problem := profiles.problem():
         print_line(sys.stderr, f"Warning: {problem}")

@@ -26,7 +26,7 @@ from .console import CANCELLED, DONE, FAILED, described, outcome, print_error, p
 from .outcomes import failures, shown
 
 RESULTS = "results.jsonl"
-MOST_SHOWN = 20  # numbers of failed rows
+MOST_SHOWN = 20  # numbers of rows
 
 
 def run_rows(
@@ -44,6 +44,8 @@ def run_rows(
         profile.base_url,
     )
     bulk.check()
+    for note in bulk.listed_names.notes:
+        print_line(sys.stderr, f"Note: {note}")
     if bulk.uses_torch:
         preload.torch()
     started = time.monotonic()
@@ -62,18 +64,32 @@ def run_rows(
     counts = {
         "total": bulk.total,
         "done": bulk.earlier + progress.done,
-        "failed": progress.failed_rows,
+        "failed": sorted(progress.failed_rows),
         "left": bulk.total - bulk.earlier - progress.done - len(progress.failed_rows),
     }
     if options.json:
         errors = [described(error)] if error else []
-        told = outcome(status, seconds, errors=errors, rows={**counts, "results": str(results)})
+        told = outcome(
+            status,
+            seconds,
+            errors=errors,
+            notes=bulk.listed_names.notes,
+            rows={**counts, "results": str(results)},
+        )
         print_line(sys.stdout, json.dumps(told, indent=2))
     if error:
         print_error(error, FAILED)
+        print_line(sys.stderr, "No more rows were begun: they would fail in the same way.")
     _sum_up(counts, results, sys.stderr if options.json else sys.stdout)
     if status == CANCELLED:
-        print_error(Cancelled("Cancelled.", "Run the same command again to go on."), CANCELLED)
+        stopped = _numbers(progress.maybe_charged)
+        what = (
+            f"Cancelled; what was under way may have been charged: row {stopped}."
+            if stopped
+            else ""
+        )
+        again = "Run the same command again to go on."
+        print_error(Cancelled(what or "Cancelled.", again), CANCELLED)
         run_folders.writing.acquire()
     return status
 
@@ -83,11 +99,14 @@ def _sum_up(counts: Mapping[str, Any], results: Path, stream: TextIO) -> None:
     words = f"{counts['done']} of {counts['total']} rows are done; their results are in {results}."
     print_line(stream, words)
     if failed:
-        numbers = ", ".join(map(str, failed[:MOST_SHOWN]))
-        more = f" and {len(failed) - MOST_SHOWN} more" if len(failed) > MOST_SHOWN else ""
-        print_line(stream, f"Failed: {numbers}{more}. Run the same command again to retry them.")
+        print_line(stream, f"Failed: {_numbers(failed)}. Run the same command again to retry them.")
     if counts["left"]:
         print_line(stream, f"{counts['left']} rows are left; the same command goes on with them.")
+
+
+def _numbers(rows: list[int]) -> str:
+    more = f" and {len(rows) - MOST_SHOWN} more" if len(rows) > MOST_SHOWN else ""
+    return ", ".join(map(str, sorted(rows)[:MOST_SHOWN])) + more
 
 
 async def _until_interrupted(bulk: BulkRun, at_once: int, progress: _Progress) -> None:
@@ -108,9 +127,9 @@ async def _until_interrupted(bulk: BulkRun, at_once: int, progress: _Progress) -
 
 
 def _line_of(ended: Ended) -> str:
-    told = outcome(
-        FAILED if ended.error else DONE, ended.seconds, shown(ended.run), failures(ended.run)
-    )
+    status = FAILED if ended.error else DONE
+    status = CANCELLED if isinstance(ended.error, Cancelled) else status
+    told = outcome(status, ended.seconds, shown(ended.run), failures(ended.run))
     row = {"row": ended.row.number, "key": ended.key, "inputs": ended.row.values}
     return json.dumps({**row, **told}, ensure_ascii=False)
 
@@ -123,6 +142,8 @@ class _Progress:
         self._noted = False
         self.done = 0
         self.failed_rows: list[int] = []
+        self.maybe_charged: list[int] = []
+        """Rows that were stopped when a call was under way."""
         self.interrupted = False
 
     def bar(self, bulk: BulkRun) -> Any:
@@ -139,6 +160,10 @@ class _Progress:
         return self._bar
 
     def ended(self, ended: Ended) -> None:
+        if isinstance(ended.error, Cancelled):
+            if ended.error.charged != "no":
+                self.maybe_charged.append(ended.row.number)
+            return
         self._bar.update()
         if ended.error is None:
             self.done += 1

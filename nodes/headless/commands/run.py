@@ -25,7 +25,7 @@ from ..examples import EXAMPLES, path_of
 from ..execution import HeadlessHost, Run
 from ..folders import Folders, Saved
 from ..hostnodes import NODE_CLASSES
-from ..validation import ignored_inputs, unlisted_names
+from ..validation import ignored_inputs
 from .console import (
     CANCELLED,
     DONE,
@@ -94,11 +94,9 @@ def _run(options: argparse.Namespace) -> int:
     report = _Progress(sys.stderr if options.json else sys.stdout)
     comfy.use(HeadlessHost(report, options.server))
     workflow = load(path, node_classes, content)
-    for note in [*workflow.notes, *ignored_inputs(workflow, node_classes)]:
-        report.note(note)
     for assignment in options.set:
         workflow.set(_with_file(assignment))
-    for note in unlisted_names(workflow, node_classes):
+    for note in [*workflow.notes, *ignored_inputs(workflow, node_classes)]:
         report.note(note)
     if options.rows:
         return run_rows(options, workflow, node_classes, run_folders, profile)
@@ -106,13 +104,15 @@ def _run(options: argparse.Namespace) -> int:
     dynamic_prompts.choose(workflow)
     task = Run(workflow, node_classes, run_folders, report)
     task.check()
+    for note in task.listed_names.notes:
+        report.note(note)
     if task.uses_torch:
         preload.torch()
     report.total = len(task.needed)
-    return _ended(options, task, run_folders)
+    return _ended(options, task, run_folders, report.notes)
 
 
-def _ended(options: argparse.Namespace, task: Run, run_folders: Folders) -> int:
+def _ended(options: argparse.Namespace, task: Run, run_folders: Folders, notes: list[str]) -> int:
     started = time.monotonic()
     status, error = DONE, None
     try:
@@ -122,7 +122,7 @@ def _ended(options: argparse.Namespace, task: Run, run_folders: Folders) -> int:
     except VisionCraftError as failed:
         status, error = FAILED, failed
     if options.json:
-        summary = outcome(status, time.monotonic() - started, shown(task), failures(task))
+        summary = outcome(status, time.monotonic() - started, shown(task), failures(task), notes)
         if not print_line(sys.stdout, json.dumps(summary, indent=2)) and status == DONE:
             status = FAILED
             error = SaveFailed(
@@ -131,9 +131,9 @@ def _ended(options: argparse.Namespace, task: Run, run_folders: Folders) -> int:
             )
     if error:
         print_error(error, status)
-    for _, further in task.failures[1:]:
+    for _, further in task.failures:
         if str(further) != str(error):
-            print_error(further, status)
+            print_error(further, CANCELLED if isinstance(further, Cancelled) else FAILED)
     if status == CANCELLED:
         run_folders.writing.acquire()  # only a file that is being written is waited for
     return status
@@ -192,6 +192,7 @@ class _Progress:
         self._noted = False
         self._passing = False  # a line stands there that the next one replaces
         self.total = 0
+        self.notes: list[str] = []
 
     def said(self, node: Node, text: str) -> None:
         if isinstance(text, Queued | Working):
@@ -206,6 +207,7 @@ class _Progress:
             self.note(text)
 
     def note(self, text: str) -> None:
+        self.notes.append(text)
         self._print(f"Note: {text}")
 
     def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None:

@@ -22,6 +22,7 @@ from support.pictures import gradient, png_of
 from support.timing import HANG, at_most, eventually
 from visioncraft.nodes.headless.cli import main
 from visioncraft.nodes.headless.examples import path_of
+from visioncraft.visioncraft_core.api.catalogs import Catalogs
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
@@ -474,17 +475,16 @@ def test_ctrl_c_while_it_loads_prints_one_line(moment: str):
 
 
 def test_a_failed_call_ends_with_1_and_keeps_what_was_saved(capsys: pytest.CaptureFixture[str]):
-    words = {"model": "no-such-model", "prompt": ["1", 2]}
+    words = {"model": "openchat-7b", "prompt": ["1", 2]}
     graph = {
         "1": XL,
         "2": SAVE,
         "3": {"class_type": "VisionCraftLLM", "inputs": words},
         "4": {"class_type": "PreviewAny", "inputs": {"source": ["3", 0]}},
     }
-    assert main(["run", written(graph), "--json"]) == 1
-    printed = capsys.readouterr()
-    assert json.loads(printed.out)["status"] == "failed"
-    assert "no-such-model" in printed.err
+    with Sandbox(faults=[parse("llm=500")]) as sandbox:
+        assert main(["run", written(graph), "--json", "--server", sandbox.url]) == 1
+    assert json.loads(capsys.readouterr().out)["status"] == "failed"
     assert Path("output/fox_00001_.png").is_file()
 
 
@@ -529,6 +529,9 @@ def test_a_catalog_is_listed(capsys: pytest.CaptureFixture[str]):
         (["catalog", "model-xl"], 'there is no name "model-xl". Did you mean models-xl'),
         (["key", "lst"], 'there is no action "lst". Did you mean list'),
         (["key", "remove", "nobody"], "There is no server profile called nobody."),
+        (["catalog", "models", "--server", "localhost:8899"], "write http://localhost:8899; or"),
+        (["catalog", "models", "--server", "127.0.0.1:8898/a"], "write http://127.0.0.1:8898/a;"),
+        (["catalog", "models", "--server", "my.server:80"], "write https://my.server:80; or"),
         (["store", "claer"], "Did you mean clear?"),
         (["doctor", "--server", "ftp://x"], ""),
     ],
@@ -552,11 +555,11 @@ def test_json_has_one_shape_whatever_happens(home: Path, capsys: pytest.CaptureF
             (failed, "failed", "1", "maybe"),
             (wrong, "refused", None, "no"),
             (["run", "--json", "--jsno"], "refused", None, "no"),
-            (["run", "flow.json", "--json", "--set", "2.x=1"], "refused", None, "no"),
+            (["run", "flow.json", "--json", "--set", "2.x=1"], "refused", "2", "no"),
         ]:
             assert main(arguments) in (1, 2)
             told = json.loads(capsys.readouterr().out)
-            assert set(told) == {"status", "seconds", "outputs", "errors"}
+            assert set(told) == {"status", "seconds", "outputs", "errors", "notes"}
             assert told["status"] == status
             (error,) = told["errors"]
             assert (error["node"], error["charged"]) == (node, charged)
@@ -654,15 +657,24 @@ def test_what_cannot_be_a_key_is_not_kept(home: Path):
     assert not (home / "profiles.json").exists()
 
 
-def test_a_name_that_the_list_lacks_is_noted_before_the_call_and_before_rows(
-    capsys: pytest.CaptureFixture[str],
+def test_a_name_that_the_server_does_not_list_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, home: Path, capsys: pytest.CaptureFixture[str]
 ):
     graph = written({"1": {**XL, "inputs": {**XL["inputs"], "model": "sdxl-turbp"}}, "2": SAVE})
     Path("rows.csv").write_text("1.prompt\na fox\n", "utf-8")
-    for more in ([], ["--rows", "rows.csv"]):
-        assert main(["run", graph, *more]) == 1
-        out = capsys.readouterr().out
-        assert "sdxl-turbp is not in the server's list of models-xl. Did you mean sdxl-turbo" in out
+    for more in ([], ["--rows", "rows.csv"], ["--server", sandbox.url]):
+        assert main(["run", graph, *more]) == 2
+        err = capsys.readouterr().err
+        assert "sdxl-turbp is not in the server's list of models-xl. Did you mean sdxl-turbo" in err
+        assert "`visioncraft catalog models-xl" in err
+    assert [line for line in sandbox.requests if line.startswith("POST")] == []
+    assert f"--server {sandbox.url}`" in err
+    with Sandbox(faults=[parse("models-xl=404")]) as other:  # its lists are not known
+        assert main(["run", graph, "--server", other.url]) == 1
+        Catalogs(home, other.url).save("models-xl", ["sdxl-turbo"])
+        capsys.readouterr()
+        assert main(["run", graph, "--server", other.url]) == 1
+        assert "models-xl, as the server listed it 0 hours ago. Did" in capsys.readouterr().out
     Path(graph).write_text(
         Path(graph).read_text("utf-8").replace("sdxl-turbp", "SDXL-Turbo"), "utf-8"
     )
@@ -675,3 +687,27 @@ def test_what_no_node_takes_is_noted(capsys: pytest.CaptureFixture[str]):
     graph = written({"2": {"class_type": "PreviewAny", "inputs": inputs}})
     assert main(["run", graph]) == 0
     assert "PreviewAny (#2) has no input zebra" in capsys.readouterr().out
+    assert main(["run", graph, "--json"]) == 0
+    assert "has no input zebra" in json.loads(capsys.readouterr().out)["notes"][0]
+
+
+def test_all_that_is_misspelt_or_missing_is_told_at_once_and_not_called_ignored(
+    capsys: pytest.CaptureFixture[str],
+):
+    words = {"model": "openchat-7b", "promt": "a fox"}
+    graph = {
+        "1": {"class_type": "VisionCraftLLM", "inputs": words},
+        "2": {"class_type": "PreviewAny", "inputs": {"sorce": ["1", 0]}},
+        "3": {"class_type": "VisionCraftGenerateXL", "inputs": {"widht": 64}},
+        "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0]}},
+    }
+    assert main(["run", written(graph), "--json"]) == 2
+    printed = capsys.readouterr()
+    for told in ("input promt (", "input sorce (", "input widht (", "filename_prefix is"):
+        assert told in printed.err
+    assert "ignores it" not in printed.err + printed.out
+    (error,) = json.loads(printed.out)["errors"]
+    assert (error["node"], error["node_class"]) == ("1", "VisionCraftLLM")
+    assert main(["run", written(graph), "--set", "3.promt=a fox", "--json"]) == 2
+    (error,) = json.loads(capsys.readouterr().out)["errors"]
+    assert (error["node"], error["node_class"]) == ("3", "VisionCraftGenerateXL")

@@ -194,6 +194,53 @@ def test_the_doctor_names_what_is_missing_and_what_it_costs(
         assert re.search(rf"{name} \d", text)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["work", KEY], "The key is asked for, or read from standard input"),
+        (["work", "--key", KEY], "The key is asked for, or read from standard input"),
+        (["work", f"--api-key={KEY}"], "The key is asked for, or read from standard input"),
+        ([f"{KEY}/+"], "A profile cannot be called that."),
+        (["auto"], "A profile cannot be called that."),
+        (["work", "--base-url", KEY], "The base URL is not usable."),
+        (["work", "--base-url", "ftp://work.test"], "The base URL is not usable."),
+    ],
+)
+def test_what_cannot_be_is_told_before_a_key_is_asked_for_and_no_key_is_echoed(
+    arguments: list[str],
+    told: str,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setattr("sys.stdin", None)  # to ask would fail
+    assert main(["key", "set", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert told in printed.err
+    assert "CANARY" not in printed.out + printed.err
+    assert not home.exists()
+
+
+def test_where_a_key_will_go_and_what_it_replaces_is_told(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def kept(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(KEY + "\n"))
+        status = main(["key", "set", "work", *arguments])
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    status, told = kept("--base-url", "http://10.0.0.7:8787")
+    assert (status, "over http anyone" in told, "Use the https" in told) == (2, True, True)
+    assert not (home / "profiles.json").exists()
+    status, told = kept()
+    assert (status, "the public service, which is gone" in told) == (0, True)
+    status, told = kept("--base-url", "https://work.test")
+    assert (status, "It replaces the key" in told, "gone" in told) == (0, True, False)
+    (home / "profiles.json").write_text("{")  # is set aside, as before
+    assert kept("--base-url", "https://work.test")[0] == 0
+
+
 def test_keys_are_listed_and_removed_and_the_default_is_named(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -208,7 +255,12 @@ def test_keys_are_listed_and_removed_and_the_default_is_named(
     assert "CANARY" not in text
     assert said(capsys, "key", "remove", "home", status=2) == ""
     text = said(capsys, "key", "remove", "home", "--yes")
-    assert text == "home and its key are removed.\nThe default server is work.\n"
+    assert text.startswith("home and its key are removed.\nThe default server is now work instead")
+    assert "`visioncraft key default NAME`" in text
+    assert said(capsys, "key", "default", "sandbox") == "The default server is sandbox.\n"
+    assert profiles.find("auto").embedded
+    assert main(["key", "default", "auto"]) == 2
+    assert "Choose one of sandbox, work." in capsys.readouterr().err
     monkeypatch.setenv("VISIONCRAFT_API_KEY", "vc-from-environment")
     assert "that server is the default, whatever is" in said(capsys, "key", "list")
     assert said(capsys, "key", "test", "work", status=2) == ""  # nothing is sent unasked

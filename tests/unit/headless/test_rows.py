@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,7 +18,10 @@ from support.instant_engine import InstantEngine
 from support.timing import HANG, eventually
 from visioncraft.nodes.headless.cli import main
 from visioncraft.nodes.headless.examples import path_of
+from visioncraft.visioncraft_core.api.endpoints import Chat
+from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.service.engine import InputRejected, Job, Output
 
 CHAT = {"class_type": "VisionCraftLLM", "inputs": {"model": "openchat-7b", "prompt": "x"}}
 SHOW = {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}
@@ -24,6 +30,37 @@ IDEA = {
     "2": SHOW,
     "3": {"class_type": "PrimitiveString", "inputs": {"value": ""}, "_meta": {"title": "Idea"}},
 }
+
+
+class RefusingEngine(InstantEngine):
+    """Refuses the message "b"."""
+
+    async def generate(self, request: Request, job: Job) -> Output:
+        if isinstance(request, Chat) and request.messages[-1]["content"] == "b":
+            raise InputRejected("messages", "must not be b")
+        return await super().generate(request, job)
+
+
+class InterruptingEngine(InstantEngine):
+    """Presses Ctrl-C when its first request is there, and ends none."""
+
+    pressed = False
+
+    async def generate(self, request: Request, job: Job) -> Output:
+        if not self.pressed:
+            self.pressed = True
+            os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(HANG)
+        return Output()
+
+
+class PressingStream(io.StringIO):
+    """Presses Ctrl-C when it is told that the run stops."""
+
+    def write(self, text: str) -> int:
+        if "Stopping" in text:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().write(text)
 
 
 @pytest.fixture(autouse=True)
@@ -98,14 +135,14 @@ def test_what_is_wrong_in_any_row_is_told_before_the_first_is_sent(
     table(*lines)
     with Sandbox(engine=InstantEngine()) as sandbox:
         assert run(sandbox) == 2
-        assert not sandbox.requests
+        assert not [line for line in sandbox.requests if line.startswith("POST")]
     assert told in capsys.readouterr().err
     assert not Path("output/results.jsonl").exists()
 
 
 def test_failed_rows_are_named_and_run_again(capsys: pytest.CaptureFixture[str]):
-    table("1.prompt,1.model", "a,openchat-7b", "b,no-such-model", "c,openchat-7b")
-    with Sandbox(engine=InstantEngine()) as sandbox:
+    table("1.prompt", "a", "b", "c")
+    with Sandbox(engine=RefusingEngine()) as sandbox:
         assert run(sandbox) == 1
         printed = capsys.readouterr()
         assert "2 of 3 rows are done" in printed.out
@@ -135,6 +172,46 @@ def test_what_would_fail_in_each_row_ends_all(
         assert told["errors"][0]["charged"] == "no"
         assert told["rows"]["left"] >= 30
         assert len(sandbox.requests) < 10
+
+
+def test_rows_in_a_row_that_are_refused_alike_end_the_run(capsys: pytest.CaptureFixture[str]):
+    table("1.prompt", "a fox", *["b"] * 40)
+    with Sandbox(engine=RefusingEngine()) as sandbox:
+        assert run(sandbox) == 1
+        assert sum(line.startswith("POST") for line in sandbox.requests) < 20
+    printed = capsys.readouterr()
+    assert "rows are left; the same command goes on with them." in printed.out
+    assert "they would fail in the same way" in printed.err
+
+
+def test_a_name_in_any_row_that_the_server_does_not_list_is_refused_before_the_first(
+    capsys: pytest.CaptureFixture[str],
+):
+    table("1.prompt,1.model", "a,openchat-7b", "b,openchat-8b")
+    with Sandbox(engine=InstantEngine()) as sandbox:
+        assert run(sandbox) == 2
+        assert sandbox.requests == ("GET /models-llm",)
+    assert "Row 2: VisionCraftLLM (#1): openchat-8b is not in the" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_what_was_stopped_says_that_it_may_have_been_charged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    with Sandbox(engine=InterruptingEngine()) as sandbox:
+        assert main(["run", "flow.json", "--json", "--server", sandbox.url]) == 130
+    printed = capsys.readouterr()
+    assert "VisionCraftLLM (#1) was cancelled; its call may have been charged." in printed.err
+    (error,) = json.loads(printed.out)["errors"]
+    assert (error["type"], error["node"], error["charged"]) == ("Cancelled", "1", "maybe")
+    table("1.prompt", "a fox")
+    monkeypatch.setattr("sys.stderr", PressingStream())
+    with Sandbox(engine=InterruptingEngine()) as sandbox:
+        assert run(sandbox) == 130
+        told = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "Cancelled; what was under way may have been charged: row 1. Run the same" in told
+    (row,) = results()
+    assert (row["status"], row["errors"][0]["charged"]) == ("cancelled", "maybe")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")

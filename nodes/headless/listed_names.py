@@ -1,0 +1,99 @@
+"""Whether the names in a workflow are ones that their servers list. To fetch a list is free."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ...visioncraft_core.api.catalogs import Catalogs, CatalogSnapshot
+from ...visioncraft_core.api.fields import ChoiceField
+from ...visioncraft_core.errors import VisionCraftError, WorkflowError, clip
+from ...visioncraft_core.profiles.profile import Profile
+from ...visioncraft_core.profiles.profiles import AUTO
+from ...visioncraft_core.spelling import did_you_mean
+from .. import comfy
+from ..base import client_of
+from ..server import Server, selected_profile
+from .canvas.workflow import Link, Node, Workflow
+
+PATIENCE = 5.0  # seconds for all lists; a server that does not answer is told of by the run
+
+
+class ListedNames:
+    """The lists of all servers of a command, each fetched once and only where a name asks for it.
+    `notes` are sentences about names that only an older list lacks."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._live: dict[tuple[str, str], CatalogSnapshot] = {}
+        self._left = PATIENCE
+
+    def check(
+        self, workflow: Workflow, node_classes: Mapping[str, type], needed: Iterable[str]
+    ) -> None:
+        """Raises WorkflowError for a name that the list lacks which the server gives now."""
+        for node in (workflow.nodes[node_id] for node_id in needed):
+            server = _server_of(node, workflow)
+            if server is None:
+                continue
+            for name, catalog in _names(node, node_classes):
+                self._check(node, name, catalog, server)
+
+    def _check(self, node: Node, name: str, catalog: str, server: str) -> None:
+        profile = selected_profile(server)
+        known = Catalogs(comfy.host().home(), profile.base_url).last(catalog)
+        is_theirs = profile.embedded or known.source != "bundled"
+        if is_theirs and _has(known, name):
+            return
+        if not profile.embedded:
+            known = self._fetched(server, catalog, profile)
+        if _has(known, name) or (known.source == "bundled" and not profile.embedded):
+            return
+        what = f"{node.label}: {clip(name, 60)} is not in the server's list of {catalog}"
+        similar = did_you_mean(name, known.names)
+        if known.source == "cached":
+            note = f"{what}, {known.describe()}. {similar}".rstrip()
+            self.notes += [note] if note not in self.notes else []
+            return
+        chosen = server if server not in ("", AUTO) else comfy.host().default_server()
+        option = "" if chosen == AUTO else f" --server {clip(chosen, 60)}"
+        advice = f"{similar} `visioncraft catalog {catalog}{option}` lists all; nothing was sent."
+        raise WorkflowError(f"{what}.", advice.strip()).at(node.id, node.class_type)
+
+    def _fetched(self, server: str, catalog: str, profile: Profile) -> CatalogSnapshot:
+        if found := self._live.get((profile.name, catalog)):
+            return found
+        started = time.monotonic()
+        client, _ = client_of(server, for_list=True)
+        try:
+            found = client.catalog(
+                catalog, should_cancel=lambda: time.monotonic() - started > self._left
+            )
+        except VisionCraftError:
+            found = Catalogs(comfy.host().home(), profile.base_url).last(catalog)
+        self._left -= time.monotonic() - started
+        self._live[profile.name, catalog] = found
+        return found
+
+
+def _has(known: CatalogSnapshot, name: str) -> bool:
+    return name.strip().lower() in map(str.lower, known.names)  # servers take any case
+
+
+def _names(node: Node, node_classes: Mapping[str, type]) -> Iterator[tuple[str, str]]:
+    """The names that `node` itself gives, each with its catalog."""
+    request: Any = getattr(node_classes[node.class_type], "REQUEST", None)
+    for field in request.fields() if request else ():
+        value = node.inputs.get(field.name)
+        if isinstance(field.kind, ChoiceField) and isinstance(value, str) and value.strip():
+            yield value, field.kind.catalog
+
+
+def _server_of(node: Node, workflow: Workflow) -> str | None:
+    """The profile that `node` runs on, "" for the default; None where only the run knows it."""
+    server = node.inputs.get("server", "")
+    if isinstance(server, Link):
+        origin = workflow.nodes[server.node]
+        server = origin.inputs.get("profile") if origin.class_type == Server.ID else None
+    return server if isinstance(server, str) else None
