@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -56,6 +57,21 @@ class MeetingEngine(InstantEngine):
             self._met.set()
         await self._met.wait()
         return await super().generate(request, job)
+
+
+class WaitingEngine(InstantEngine):
+    """Gives no result; says when it began and when it was cancelled."""
+
+    def __init__(self) -> None:
+        self.begun, self.cancelled = threading.Event(), threading.Event()
+
+    async def generate(self, request: Request, job: Job) -> Output:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.cancelled.set()
+        raise AssertionError
 
 
 def tiny_picture(seed: int = 0) -> bytes:

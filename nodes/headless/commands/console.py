@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TextIO
@@ -98,6 +100,20 @@ def print_line(stream: TextIO | None, text: str, *, before: str = "", after: str
             os.dup2(nowhere.fileno(), stream.fileno())
         return isinstance(error, BrokenPipeError | ValueError)
     return True
+
+
+def stop_by_signal() -> threading.Event:
+    """What SIGINT and SIGTERM set; the second one ends the process at once."""
+    stop = threading.Event()
+
+    def end(*_: object) -> None:
+        if stop.is_set():
+            os._exit(DONE)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    return stop
 
 
 def _server_names(**_: Any) -> list[str]:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import sys
-import threading
 
 from ....visioncraft_core.errors import ConfigError
-from .console import DONE, Subparsers, print_line
+from .console import DONE, Subparsers, print_line, stop_by_signal
 
 
 class _HelpWithFaults(argparse.RawDescriptionHelpFormatter):
@@ -63,15 +60,7 @@ def _serve(options: argparse.Namespace) -> int:
         inject=options.faults,
     ) as sandbox:
         print_line(sys.stdout, f"VisionCraft sandbox on {sandbox.url}")
-        stop = threading.Event()
-
-        def end(*_: object) -> None:
-            if stop.is_set():  # the second signal: at once
-                os._exit(DONE)
-            stop.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, end)
+        stop = stop_by_signal()
         while not stop.wait(0.5):  # Windows delivers signals only between waits
             pass
     return DONE

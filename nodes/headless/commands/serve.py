@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import csv
 import logging
-import os
 import signal
 import sys
 import threading
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ....visioncraft_core.errors import ConfigError
-from .console import BAD_USE, DONE, FAILED, Subparsers, print_line
+from .console import BAD_USE, DONE, FAILED, Subparsers, print_line, stop_by_signal
 
 if TYPE_CHECKING:
     from ....visioncraft_core.serve.configuration import Configuration
@@ -118,16 +117,9 @@ def _run(configuration: Configuration) -> int:
         if not server.database.list_keys():
             advice = "Make the first one with: visioncraft serve key add NAME."
             print_line(sys.stderr, f"Nobody has a key yet. {advice}")
-        stop, reload = threading.Event(), threading.Event()
+        stop, reload = stop_by_signal(), threading.Event()
         changed = reload.set
 
-        def end(*_: object) -> None:
-            if stop.is_set():  # the second signal: at once
-                os._exit(DONE)
-            stop.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, end)
         if hasattr(signal, "SIGHUP"):
             signal.signal(signal.SIGHUP, lambda *_: changed())
         # Beside the rest: an engine that is away keeps whoever asks for it waiting.

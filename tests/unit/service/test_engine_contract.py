@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import requests
-from support.instant_engine import InstantEngine, tiny_picture
+from support.instant_engine import InstantEngine, WaitingEngine, tiny_picture
 from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.api.endpoints import Chat, GenerateXL, Upscale
 from visioncraft.visioncraft_core.api.fields import Request
@@ -71,21 +69,8 @@ def test_each_error_of_an_engine_is_told_to_the_client_and_counts_nothing(
         assert sandbox.executions == 0
 
 
-class Waiting(InstantEngine):
-    def __init__(self) -> None:
-        self.begun, self.cancelled = threading.Event(), threading.Event()
-
-    async def generate(self, request: Request, job: Job) -> Output:
-        self.begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.cancelled.set()
-        raise AssertionError
-
-
 def test_a_client_that_goes_away_cancels_its_generation_and_is_not_counted():
-    engine = Waiting()
+    engine = WaitingEngine()
     with Sandbox(engine=engine) as sandbox, ThreadPoolExecutor(1) as pool:
         with requests.Session() as session:
             gone = pool.submit(session.post, sandbox.url + "/generate-xl", json=XL, timeout=(5, 1))

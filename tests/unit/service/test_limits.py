@@ -6,13 +6,12 @@ import asyncio
 import json
 import socket
 import sys
-import threading
 from contextlib import ExitStack
 
 import pytest
 import requests
 from support.clients import body_of
-from support.instant_engine import InstantEngine, tiny_picture
+from support.instant_engine import InstantEngine, WaitingEngine, tiny_picture
 from support.timing import LONG, eventually
 from visioncraft.visioncraft_core.api.endpoints import ENDPOINTS, Chat
 from visioncraft.visioncraft_core.api.fields import Request
@@ -133,22 +132,9 @@ def test_bodies_that_are_not_answered_yet_share_a_budget():
 # --- Who leaves, and who takes nothing -----------------------------------------------------------
 
 
-class Waiting(InstantEngine):
-    def __init__(self) -> None:
-        self.begun, self.cancelled = threading.Event(), threading.Event()
-
-    async def generate(self, request: Request, job: Job) -> Output:
-        self.begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.cancelled.set()
-        raise AssertionError
-
-
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda e: e.path)
 def test_who_leaves_ends_the_work_at_every_endpoint(endpoint: type[Request]):
-    engine = Waiting()
+    engine = WaitingEngine()
     body = json.dumps({"token": "sandbox-premium", **body_of(endpoint)}).encode()
     with Sandbox(engine=engine) as sandbox:
         with Connection(sandbox) as connection:
