@@ -14,7 +14,7 @@ from ..service.engines.painted.engine import PaintedEngine
 from ..service.engines.router import Router
 from ..service.engines.upscale import UpscaleEngine
 from ..service.queue import QueuedEngine, Turns
-from .configuration import EngineSettings, UpscaleSettings
+from .settings import EngineSettings, UpscaleSettings
 
 _LOOKS = 0.2  # seconds between two looks whether an engine that is no longer used is idle
 

@@ -21,10 +21,11 @@ from ..service.observation import Observation
 from ..service.queue import QueuedEngine
 from ..service.result_files import ResultFiles
 from ..service.server import Server
-from .configuration import Configuration, FaultyConfiguration, read
+from .configuration import FaultyConfiguration, read
 from .database import Database
 from .engines import Engines
 from .metrics import CONTENT_TYPE, Metrics
+from .settings import Configuration
 
 log = logging.getLogger("visioncraft.service")
 

@@ -20,9 +20,9 @@ from ....visioncraft_core.errors import ConfigError
 from .console import BAD_USE, DONE, FAILED, Subparsers, print_line, stop_by_signal
 
 if TYPE_CHECKING:
-    from ....visioncraft_core.serve.configuration import Configuration
     from ....visioncraft_core.serve.database import Database
     from ....visioncraft_core.serve.own_server import OwnServer
+    from ....visioncraft_core.serve.settings import Configuration
 
 FILE_NAME = "visioncraft.toml"
 LOOKS = 2.0  # seconds between two looks whether the configuration was changed

@@ -1,0 +1,52 @@
+"""What a configuration says, as values: the engines, what each offers, and the limits of keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..service.engines.comfyui.settings import ComfyUISettings
+from ..service.engines.openai import OpenAIServer
+from .database import Tier
+
+COMFYUI, OPENAI, UPSCALE, PAINTED = KINDS = ("comfyui", "openai", "upscale", "painted")
+
+
+@dataclass(frozen=True)
+class UpscaleSettings:
+    """Real-ESRGAN on the CPU; see UpscaleEngine."""
+
+    model: str = "x4plus"
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """One engine, and how many requests it works on and lets wait."""
+
+    name: str
+    kind: str
+    at_once: int
+    queue: int
+    settings: ComfyUISettings | OpenAIServer | UpscaleSettings | None
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A file without faults. `data` holds the database and the results."""
+
+    path: Path
+    engines: tuple[EngineSettings, ...]
+    tiers: Mapping[bool, Tier] = field(default_factory=dict)  # of premium keys and others
+    host: str = "127.0.0.1"
+    port: int = 8787
+    base_url: str = ""
+    proxies: Sequence[str] = ()
+    data: Path = Path()
+    database: str = field(default="", repr=False)
+    results_hours: float = 24.0
+    results_mib: int = 2048
+    stop_seconds: float = 60.0
+    body_mib: int = 32
+    connections: int = 4096
