@@ -21,6 +21,7 @@ PLAN = [
     "visioncraft_core/spelling.py",
     "visioncraft_core/version.py",
     "visioncraft_core/json_limits.py",
+    "visioncraft_core/base64_text.py",
     "visioncraft_core/plain_text.py",
     "visioncraft_core/cancellation.py",
     "visioncraft_core/background.py",

@@ -146,7 +146,7 @@ class Client:
         """Removes the stored result of `request`, so that the next such call is sent again; tells
         whether there was one."""
         store, key = Store(self._home / "store"), self._key_of(request, seed)
-        found = bool(key and (store.reply(key) or store.job(key)))
+        found = bool(key and store.reply(key))
         if found:
             store.forget(key)
         return found

@@ -20,11 +20,19 @@ def json_cost(content: bytes) -> int:
     text = _width(content)
     values = max(text, _escaped_width(content))
     parts = (
-        OBJECT * content.count(b"{")
-        + ARRAY * content.count(b"[")
-        + MEMBER * (content.count(b",") + content.count(b":"))
+        OBJECT * _count(content, b"{")
+        + ARRAY * _count(content, b"[")
+        + MEMBER * (_count(content, b",") + _count(content, b":"))
     )
     return parts + len(content) * (text + values)
+
+
+def _count(content: bytes, sign: bytes) -> int:
+    """As `content.count`, and many times as fast where the sign is rare, as beside pictures."""
+    found, position = 0, content.find(sign)
+    while position >= 0 and found < 1000:
+        found, position = found + 1, content.find(sign, position + 1)
+    return found + content.count(sign, position) if position >= 0 else found
 
 
 def _width(content: bytes) -> int:
@@ -37,6 +45,6 @@ def _width(content: bytes) -> int:
 
 
 def _escaped_width(content: bytes) -> int:
-    if b"\\u" not in content:
+    if b"\\" not in content or b"\\u" not in content:  # the first is found many times as fast
         return 1
     return 4 if _ESCAPED_PAIR.search(content) else 2

@@ -15,7 +15,7 @@ from bench.measure import Line
 
 DOCUMENT = ROOT / "BENCHMARKS.md"
 CHART = ROOT / "web" / "images" / "benchmarks.png"
-LIBRARIES = ("pillow", "numpy", "torch", "av", "requests", "isal")
+LIBRARIES = ("pillow", "numpy", "torch", "av", "requests", "isal", "pybase64")
 INTRODUCTION = """# Benchmarks
 
 What this pack adds to the waiting, beside the plain way of doing the same: one `requests` call

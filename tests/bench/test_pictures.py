@@ -20,6 +20,7 @@ from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.folders import Folders
 from visioncraft.nodes.headless.hostnodes.saving import SaveImage
 from visioncraft.nodes.image import Upscale
+from visioncraft.visioncraft_core.base64_text import dumps
 from visioncraft.visioncraft_core.media.animations import decode_animation
 from visioncraft.visioncraft_core.media.images import decode
 
@@ -81,7 +82,7 @@ def plain_body(images: torch.Tensor) -> bytes:
 
 def our_body(images: torch.Tensor) -> bytes:
     (request,) = Upscale.requests({"image": images}, "png")
-    return json.dumps(request.to_json()).encode()
+    return dumps(request.to_json()).encode()
 
 
 def test_upload(report: Report):

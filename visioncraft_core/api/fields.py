@@ -7,7 +7,6 @@ floats) and strict in the others (null, booleans for numbers). Knows no endpoint
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, TypeVar
 
+from ..base64_text import Base64, b64decode, b64encode
 from ..errors import InvalidRequest, clip
 
 OutputKind = Literal["images", "animation", "video", "text"]
@@ -107,13 +107,13 @@ class ImageField(FieldType):
         if isinstance(value, str):
             encoded = value.partition(",")[2] if value.startswith("data:") else value
             with suppress(ValueError):
-                value = base64.b64decode(encoded.translate(_WITHOUT_BLANKS), validate=True)
+                value = b64decode(encoded.translate(_WITHOUT_BLANKS), validate=True)
         if not isinstance(value, bytes) or not value:
             raise ValueError("must be a picture file as bytes or base64 text")
         return value
 
     def to_json(self, value: bytes) -> str:
-        return base64.b64encode(value).decode("ascii")
+        return Base64(b64encode(value), "ascii")
 
 
 @dataclass(frozen=True)

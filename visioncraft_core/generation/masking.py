@@ -6,17 +6,20 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
+from ..base64_text import b64decode, b64encode
 from ..http.call import Response
 from ..media.images import sniff
 from ..media.metadata import masked_metadata
 from ..profiles.secret import Secret
 
-_BASE64 = re.compile(rb"[A-Za-z0-9+/=\\\s]{64,}")  # with line breaks and slashes as JSON has them
-_START = 64  # of these letters, which tell what a file is
+_START = 64  # letters of base64, which tell what a file is
+# With line breaks and slashes as JSON has them.
+_BEGINS = re.compile(rb"[A-Za-z0-9+/=\\\s]{64}")
+_GOES_ON = re.compile(rb"[A-Za-z0-9+/=\\\s]*")
 
 
 def masked_response(response: Response, key: Secret | None) -> Response:
@@ -41,18 +44,16 @@ def _masked_text(body: bytes, key: Secret) -> bytes:
     body = _as_utf_8(body)
     pieces: list[bytes] = []
     copied = 0
-    for found in _BASE64.finditer(body):
-        end = found.end() - (found[0][-1:] == b"\\")  # of a quote mark that is escaped
-        file = body[found.start() : end]
-        content, is_in_one_piece = _file_in(file)
+    for place, content, is_in_one_piece in _files_in(body):
+        file = body[place]
         clean = without_key(content, key)
         if clean is not content:
             file = b64encode(clean)
         elif not is_in_one_piece or any(key.reveal().encode() in part for part in (content, file)):
             continue
         # Looked into as a file, it is not searched for every form of the key once more.
-        pieces += [key.mask_bytes(body[copied : found.start()]), file]
-        copied = end
+        pieces += [key.mask_bytes(body[copied : place.start]), file]
+        copied = place.stop
     return b"".join([*pieces, key.mask_bytes(body[copied:])])
 
 
@@ -66,15 +67,38 @@ def _as_utf_8(body: bytes) -> bytes:
     return body
 
 
-def _file_in(text: bytes) -> tuple[bytes, bool]:
-    """The file that `text` is in base64, b"" where it is none, and whether nothing but its letters
-    stands in it, of which JSON may escape the slashes."""
-    if not sniff(_decoded(text[:_START])):
-        return b"", False
+def _files_in(body: bytes) -> Iterator[tuple[slice, bytes, bool]]:
+    """Each file that stands in `body` as base64: where, its content, and whether nothing but its
+    letters stands there, of which JSON may escape the slashes."""
+    end = quote = 0
+    while begin := _BEGINS.search(body, end):
+        start = begin.start()
+        is_file = bool(sniff(_decoded(begin[0])))
+        if is_file and start >= quote:  # a string of JSON, which is checked by decoding it
+            quote = body.find(b'"', start)
+            quote = len(body) if quote < 0 else quote
+            content = _strictly_decoded(body[start:quote])
+            if content:
+                yield slice(start, quote), content, True
+                end = quote
+                continue
+        run = _GOES_ON.match(body, start)
+        assert run  # noqa: S101 - it matches anything
+        end = run.end()
+        if is_file:
+            file = body[start : end - run[0].endswith(b"\\")]  # of a quote mark that is escaped
+            content = _strictly_decoded(file)
+            place = slice(start, start + len(file))
+            yield place, content or _decoded(file), bool(content)
+
+
+def _strictly_decoded(text: bytes) -> bytes:
+    """What `text` is in base64; b"" where other letters stand in it."""
     try:
-        return b64decode(text.replace(rb"\/", b"/"), validate=True), True
+        # A single letter is found many times as fast as two.
+        return b64decode(text.replace(rb"\/", b"/") if b"\\" in text else text, validate=True)
     except binascii.Error:
-        return _decoded(text), False
+        return b""
 
 
 def _decoded(text: bytes) -> bytes:

@@ -7,15 +7,16 @@ nothing.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..base64_text import b64decode
 from ..errors import JobFailed
 from ..http.call import Response
 from ..json_limits import json_cost
@@ -224,13 +225,11 @@ def _part(entry: Any) -> bytes | str | None:
 
 def _decoded(text: str) -> bytes:
     encoded = text.partition(",")[2] if text.startswith("data:") else text
-    try:
-        parts = encoded.split()
-        encoded = encoded if len(parts) == 1 else "".join(parts)
-        content = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-    return content if sniff(content) else b""
+    for letters in (lambda: encoded, lambda: "".join(encoded.split())):  # few have line breaks
+        with suppress(binascii.Error, ValueError):
+            content = b64decode(letters(), validate=True)
+            return content if sniff(content) else b""
+    return b""
 
 
 def _words(answer: dict[str, Any]) -> TextReply | None:

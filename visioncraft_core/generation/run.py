@@ -67,7 +67,7 @@ class GenerationRun:
     def _from_store(self) -> Result | None:
         """The result out of the store; None where there is none, or it cannot be had any more."""
         store = self._server.store
-        response = store.job(self._key) or store.reply(self._key)
+        response = store.reply(self._key)
         if response is None:
             return None
         try:

@@ -18,6 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from ..api.fields import OutputKind
+from ..base64_text import dumps
 from ..cancellation import CancelScope
 from ..errors import ConfigError, VisionCraftError
 from ..profiles.profile import Profile
@@ -34,6 +35,9 @@ USER_AGENT = f"comfyui-visioncraft/{VERSION}"  # the version, and nothing about 
 JSON_LIMIT = 64 * 2**20  # a reply may carry five pictures as base64
 LIST_LIMIT = 4 * 2**20
 LIST_SECONDS = 30.0
+
+
+_JSON = {"Content-Type": "application/json"}
 
 
 class _Adapter(HTTPAdapter):
@@ -170,8 +174,8 @@ def _perform(session: Session, call: Call, tracker: ConnectionTracker) -> Respon
     response = session.request(
         call.method,
         call.url,
-        json={**(call.json or {}), "token": call.key.reveal()} if call.key else call.json,
-        headers=dict(call.headers or {}),
+        data=_content(call),
+        headers={**({} if call.json is None else _JSON), **(call.headers or {})},
         stream=True,
         allow_redirects=False,
         timeout=(call.timeouts.connect, call.timeouts.first_byte),
@@ -180,6 +184,13 @@ def _perform(session: Session, call: Call, tracker: ConnectionTracker) -> Respon
     with response:
         content = read_body(response, call, tracker)
         return Response(response.status_code, response.headers, content, call.origin)
+
+
+def _content(call: Call) -> bytes | None:
+    if call.json is None:
+        return None
+    token = {"token": call.key.reveal()} if call.key else {}
+    return dumps({**call.json, **token}, allow_nan=False).encode()
 
 
 def _proxies(url: str, configured: Any) -> dict[str, str]:

@@ -14,7 +14,6 @@ or gone, or a network drive without locks, loses no result: it is only not kept.
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import re
@@ -30,6 +29,7 @@ from statistics import median
 from typing import Any
 
 from ..atomic import PART, temporary_file
+from ..base64_text import dumps
 from ..cancellation import ShouldCancel
 from ..errors import StoreUnreadable
 from ..http.call import Response
@@ -40,14 +40,22 @@ MAX_BYTES = 2 * 2**30
 MAX_REQUESTS = 50_000  # texts are so small that they would never come to so many bytes
 LAST_RUNS = 15  # of which the median is what a request usually takes
 PROMPT_PREVIEW = 80  # characters of a prompt in the list
+SWEEP_INTERVAL = 600.0  # seconds
 LAST_USE_PRECISION = 60.0  # seconds: to note a use writes to the disk
 
-_SETUP = (
+_CONNECT = (
     # Not WAL, which needs memory that all processes share: a network drive has none. Nor DELETE,
     # which survives a power cut only if the folder is synced, too.
     "PRAGMA journal_mode = TRUNCATE",
     "PRAGMA synchronous = FULL",  # the default, but not of every build
     "PRAGMA foreign_keys = ON",
+    # An object goes with the last record that names it.
+    """CREATE TEMP TRIGGER remove_object AFTER DELETE ON records
+        WHEN NOT EXISTS (SELECT * FROM records WHERE object = old.object)
+        BEGIN SELECT remove_object(old.object); END""",
+)
+_VERSION = 1  # of the tables
+_TABLES = (
     """CREATE TABLE IF NOT EXISTS requests (key TEXT PRIMARY KEY, made REAL, used REAL,
         server TEXT, path TEXT, about TEXT)""",
     "CREATE INDEX IF NOT EXISTS requests_by_use ON requests (used)",
@@ -61,10 +69,7 @@ _SETUP = (
         key TEXT PRIMARY KEY REFERENCES requests ON DELETE CASCADE,
         server TEXT, path TEXT, model TEXT, made REAL, seconds REAL)""",
     "CREATE INDEX IF NOT EXISTS durations_by_work ON durations (server, path, model, made)",
-    # An object goes with the last record that names it.
-    """CREATE TEMP TRIGGER remove_object AFTER DELETE ON records
-        WHEN NOT EXISTS (SELECT * FROM records WHERE object = old.object)
-        BEGIN SELECT remove_object(old.object); END""",
+    f"PRAGMA user_version = {_VERSION}",
 )
 _WRITE = "BEGIN IMMEDIATE"  # waits for other writers, where a later change of mind would fail
 _ADD_REQUEST = """INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)
@@ -76,6 +81,7 @@ _DELETE_OLDEST = """DELETE FROM requests WHERE key =
 _TOTAL = "SELECT count(*), ifnull(sum(size), 0) FROM (SELECT DISTINCT object, size FROM records)"
 
 log = logging.getLogger("visioncraft")
+_swept: dict[Path, float] = {}  # when this process last did so, by time.monotonic
 
 
 @dataclass(frozen=True)
@@ -165,14 +171,12 @@ class Store:
         return self._keep(key, _named(url), Response(0, {}, content, ""))
 
     def reply(self, key: str) -> Response | None:
-        """The answer that `key` was given."""
-        return self._find(key, "reply")
-
-    def job(self, key: str) -> Response | None:
-        return self._find(key, "job")
+        """The answer that `key` was given; where that began a job which ended, the job's."""
+        return self._find(key, "job", "reply")
 
     def file(self, key: str, url: str) -> bytes | None:
-        found = self._find(key, _named(url))
+        name = _named(url)
+        found = self._find(key, name, name)
         return found and found.body
 
     def usual_seconds(self, server: str, path: str, model: str) -> float | None:
@@ -296,10 +300,12 @@ class Store:
         self._sweep()
         return True
 
-    def _find(self, key: str, name: str) -> Response | None:
-        query = "SELECT object, status, origin FROM records WHERE key = ? AND name = ?"
+    def _find(self, key: str, *names: str) -> Response | None:
+        """What is kept under one of two `names`, the first in their order."""
+        query = """SELECT object, status, origin FROM records
+            WHERE key = ? AND name IN (?, ?) ORDER BY name"""
         with suppress(OSError), self._open() as db:
-            for digest, status, origin in db.execute(query, (key, name)).fetchall():
+            for digest, status, origin in db.execute(query, (key, *names)).fetchall():
                 content = self._read(self._object(digest))
                 if content is not None:
                     now = time.time()
@@ -326,7 +332,10 @@ class Store:
             connection = sqlite3.connect(self._index, self._timeout, isolation_level=None)
             with closing(connection) as db, db:
                 db.create_function("remove_object", 1, lambda name: _remove(self._object(name)))
-                for statement in _SETUP:
+                if db.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+                    for statement in _TABLES:
+                        db.execute(statement)
+                for statement in _CONNECT:
                     db.execute(statement)
                 if old:
                     self._take_over(db)
@@ -390,7 +399,11 @@ class Store:
         return self._objects / safe[:2] / safe
 
     def _sweep(self) -> None:
-        """Removes what was left behind by processes that were killed."""
+        """Removes what was left behind by processes that were killed, now and then."""
+        now = time.monotonic()
+        if now - _swept.get(self._folder, -SWEEP_INTERVAL) < SWEEP_INTERVAL:
+            return
+        _swept[self._folder] = now
         with suppress(OSError):
             for part in self._objects.glob(f"*{PART}"):
                 if time.time() - part.stat().st_mtime > LEFT_BEHIND:
@@ -400,7 +413,7 @@ class Store:
 
 def key_of(path: str, body: Mapping[str, Any], base_url: str, variation: object) -> str:
     """The name of a request: of a `body` without token, to one server."""
-    asked = json.dumps([base_url, path, body, variation], sort_keys=True, ensure_ascii=True)
+    asked = dumps([base_url, path, body, variation], sort_keys=True)
     return sha256(asked.encode()).hexdigest()
 
 
@@ -420,6 +433,8 @@ def _named(url: str) -> str:
 
 def _make(folder: Path) -> None:
     # Prompts, pictures and signed links: nobody else's business.
+    if folder.is_dir():
+        return
     for parent in reversed([folder, *folder.parents][:4]):
         parent.mkdir(mode=0o700, exist_ok=True, parents=True)
 
