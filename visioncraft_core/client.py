@@ -41,6 +41,7 @@ UNVERIFIED_NOTE = (
 
 Pending = Request | Callable[[], Request]
 
+EARLY = 2  # requests of a batch that are built, and answers that are read, while others wait
 log = logging.getLogger("visioncraft")
 
 
@@ -136,7 +137,7 @@ class Client:
             outcomes = parallel_map(
                 lambda number: self._outcome(batch, number),
                 range(len(requests)),
-                self.profile.max_concurrency,
+                self.profile.max_concurrency + EARLY,
             )
         result = merge_results(outcomes, fail_on_partial=self.profile.fail_on_partial)
         notes = result.notes if self.profile.verify else (*result.notes, UNVERIFIED_NOTE)
@@ -243,7 +244,8 @@ class Client:
         key = key if self.profile.store else ""
         report = batch.of_each[number]
         shared = (batch.scope, batch.decoder, report, batch.on_delay, batch.on_preview)
-        return RunContext(server, request, body, key, sent, *shared)
+        early = number >= self.profile.max_concurrency
+        return RunContext(server, request, body, key, sent, *shared, early=early)
 
     def _reworded(
         self, error: VisionCraftError, request: Request | None = None

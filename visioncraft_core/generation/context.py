@@ -54,7 +54,7 @@ class RunContext:
     """What all steps of one request share. `body` is the request as JSON; `key` is its name in the
     store, "" where nothing is looked up or kept; `seed` is for servers that take one; `on_delay`
     hears only of what holds the request up, `on_preview` gets encoded pictures of the unfinished
-    result."""
+    result. One that is `early` is prepared while others before it still wait for the server."""
 
     server: ServerContext
     request: Request
@@ -66,6 +66,7 @@ class RunContext:
     on_progress: OnProgress | None = None
     on_delay: OnProgress | None = None
     on_preview: OnPreview | None = None
+    early: bool = False
 
     def report(self, text: str) -> None:
         if self.on_progress:

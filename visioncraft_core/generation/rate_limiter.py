@@ -25,12 +25,14 @@ MAX_JITTER = 2.0
 @dataclass
 class WaitState:
     """One call at the limiter. `max_wait` is how many seconds of pauses it may wait for in all,
-    `paused` how many it has waited."""
+    `paused` how many it has waited; where it comes `early`, nobody is told that it waits for its
+    turn."""
 
     scope: CancelScope
     on_progress: Callable[[str], None]
     max_wait: float
     paused: float = 0.0
+    early: bool = False
 
 
 class RateLimiter:
@@ -87,7 +89,8 @@ class RateLimiter:
                         return
                     elif not queued:
                         queued = True
-                        state.on_progress(Delay("waiting for an earlier call to end"))
+                        if not state.early:
+                            state.on_progress(Delay("waiting for an earlier call to end"))
                     state.scope.wait(self._changed, left)
                     state.scope.raise_if_cancelled("queue")
             finally:

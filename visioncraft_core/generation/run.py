@@ -86,7 +86,12 @@ class GenerationRun:
     def _from_server(self) -> Result:
         """The result of a call to the server."""
         context, profile = self._context, self._server.profile
-        state = WaitState(context.scope, context.report_delay, profile.max_rate_limit_wait)
+        state = WaitState(
+            context.scope,
+            context.report_delay,
+            profile.max_rate_limit_wait,
+            early=context.early,
+        )
 
         def wait(error: VisionCraftError, seconds: float) -> None:
             if isinstance(error, RateLimited | ServerBusy):

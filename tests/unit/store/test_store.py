@@ -282,13 +282,12 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path):
 
 
 def test_what_was_never_finished_is_removed_after_a_while(tmp_path: Path):
-    store = Store(tmp_path)
-    store.keep_reply("k", answer(), {})
     old, fresh = tmp_path / "objects" / "old.part", tmp_path / "objects" / "fresh.part"
+    old.parent.mkdir()
     for part in (old, fresh):
         part.write_bytes(b"half")
     os.utime(old, (0, 0))
-    store.keep_reply("other", answer(b"[]"), {})
+    Store(tmp_path).keep_reply("k", answer(), {})
     assert not old.exists()
     assert fresh.exists()
 
