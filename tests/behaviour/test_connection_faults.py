@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import trustme
-from support.clients import client_of
+from support.clients import PATIENT, client_of
 from support.raw_server import (
     BIG,
     Raw,
@@ -450,7 +450,7 @@ def test_a_hundred_calls_to_a_dead_server_cost_a_few_repeats(home: Path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     said: list[str] = []
-    call = client(url, home, max_concurrency=64)
+    call = client(url, home, PATIENT, max_concurrency=64)
     requests = [GenerateXL(prompt=f"idea {n}", width=64, height=64) for n in range(100)]
 
     def attempt(request: GenerateXL) -> None:

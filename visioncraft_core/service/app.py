@@ -56,12 +56,12 @@ VERSION = "2024-02-15"  # the date of the specification
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+PROGRESS, PREVIEW = "/progress/{id}", "/progress/{id}/preview"
+# What is no part of the API: pages, and how far a call is, which a slow one asks more often.
 NO_API = (
-    openapi.PATH,
-    docs_page.PATH,
-    web_page.STATE_PATH,
-    *web_page.FILES,
-)  # what no client of the API asks for
+    *(openapi.PATH, docs_page.PATH, web_page.STATE_PATH, *web_page.FILES),
+    *(PROGRESS, PREVIEW),
+)
 
 EngineState = Mapping[str, str | int | bool]  # name, ready, at_once, at_work, waiting
 
@@ -143,8 +143,8 @@ class App:
         app.router.add_get("/results/{name}", self._files.answer)
         app.router.add_get(openapi.PATH, self._description)
         app.router.add_get(docs_page.PATH, self._docs)
-        app.router.add_get("/progress/{id}", self._progress)
-        app.router.add_get("/progress/{id}/preview", self._preview)
+        app.router.add_get(PROGRESS, self._progress)
+        app.router.add_get(PREVIEW, self._preview)
         pages = dict.fromkeys(web_page.FILES, web_page.answer)
         for path, handler in {web_page.STATE_PATH: self._state, **pages, **self._routes}.items():
             app.router.add_get(path, handler)
@@ -484,5 +484,5 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except Exception as error:  # noqa: BLE001 - an answer for every failure
         # The message may hold what was posted; where it happened does not.
         where = "".join(traceback.format_tb(error.__traceback__))
-        log.error("%s %s: %s\n%s", request.method, request.path, type(error).__name__, where)
+        log.error("%s %s: %s\n%s", request.method, request.raw_path, type(error).__name__, where)
         return _error(500, f"The server failed with {type(error).__name__}; its log tells where.")

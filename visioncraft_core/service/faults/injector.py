@@ -35,7 +35,8 @@ class FaultInjector:
         if self.by_header and request.path == LOG_PATH:
             log = {"requests": list(self.requests), "executions": app.executions}
             return web.json_response(log)
-        if request.path not in (*NO_API, LOG_PATH):
+        resource = request.match_info.route.resource
+        if (resource.canonical if resource else request.path) not in (*NO_API, LOG_PATH):
             self.requests.append(f"{request.method} {request.path[:LONGEST_PATH]}")
         rule = self._match(request)
         if rule is None:
