@@ -11,6 +11,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, Protocol
 
 from ...visioncraft_core.background import Background
@@ -175,7 +176,7 @@ class Run:
 
     async def _mapped(self, node: Node, inputs: dict[str, list[Any]]) -> list[Any]:
         cls: Any = self._classes[node.class_type]
-        for name, kind in cls.INPUT_TYPES().get("hidden", {}).items():
+        for name, kind in _hidden_inputs(cls).items():
             inputs[name] = [self._hidden(kind, node)]
         function = getattr(cls(), cls.FUNCTION)
         if getattr(cls, "INPUT_IS_LIST", False):
@@ -198,6 +199,12 @@ class Run:
         extra = {"workflow": canvas} if canvas else {}
         hidden = {"UNIQUE_ID": node.id, "PROMPT": self._prompt, "EXTRA_PNGINFO": extra}
         return hidden.get(kind)
+
+
+@cache
+def _hidden_inputs(cls: Any) -> Mapping[str, str]:
+    """What a class wants to know of its run. Asked once: INPUT_TYPES reads files."""
+    return cls.INPUT_TYPES().get("hidden", {})
 
 
 def _stopped(node: Node, *, makes: bool) -> Cancelled:
