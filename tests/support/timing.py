@@ -1,7 +1,7 @@
 """Bounds of time that hold on a busy computer.
 
 A computer that has other work may leave any thread waiting for seconds. So the default run asks
-only whether a wait was ended or ran out: what is waited for lasts a minute, and the bound is far
+only whether a wait was ended or ran out: what is waited for lasts minutes, and the bound is far
 below. The exact bounds are asserted by the tests marked `timed` when they are asked for
 (`pytest -n0 -m "timed or bench"`), on a computer that has nothing else to do.
 """
@@ -11,9 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-LONG = 60.0  # how long a wait lasts that a test ends
+LONG = 300.0  # how long a wait lasts that a test ends
 HANG = 500.0  # what takes so many seconds will not end; pytest-timeout ends the test later
-_ENDED = 20.0  # seconds after which such a wait must have ended, however busy the computer is
+_ENDED = 150.0  # seconds after which such a wait must have ended, however busy the computer is
 
 strict = False  # set by conftest.py where the timed tests were asked for
 
