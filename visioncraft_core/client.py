@@ -12,11 +12,11 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from .api.catalogs import Catalogs, CatalogSnapshot
+from .api.catalogs import Catalogs, CatalogSnapshot, bundled
 from .api.fields import ChoiceField, Request, WeightsField
 from .background import in_event_loop, run_in_thread
 from .cancellation import CancelScope, ShouldCancel
-from .errors import Cancelled, FieldRejected, VisionCraftError
+from .errors import Cancelled, FieldRejected, InvalidRequest, VisionCraftError, clip
 from .generation import replies
 from .generation.context import Decoder, OnPreview, OnProgress, RunContext, ServerContext
 from .generation.downloads import Downloads
@@ -31,6 +31,7 @@ from .parallel import parallel_map
 from .profiles.paths import default_home
 from .profiles.profile import Profile
 from .profiles.profiles import AUTO, Profiles
+from .spelling import did_you_mean
 from .store.store import Store, key_of
 from .urls import origin_of
 
@@ -54,6 +55,8 @@ class Client:
     """
 
     def __init__(self, server: str | Profile = AUTO, *, home: str | Path | None = None) -> None:
+        if not isinstance(server, str | Profile):
+            raise TypeError(f"server must be a name or a URL as text, or a Profile, {_not(server)}")
         self._home = default_home() if home is None else Path(home)
         self.profile = server if isinstance(server, Profile) else Profiles(self._home).find(server)
         # The embedded sandbox has another port at every start, but always the same name.
@@ -95,10 +98,10 @@ class Client:
         with a VisionCraftError is missing from the result.
 
         Raises a VisionCraftError: ConfigError, ConnectionFailed, RequestRejected, OutcomeUnknown,
-        InvalidResponse, DownloadFailed, UnsafeURL or Cancelled.
+        InvalidResponse, DownloadFailed, UnsafeURL or Cancelled; TypeError for what is no request.
         """
         return self.send_all(
-            [request],
+            [_known(request)],
             seed=seed,
             on_progress=on_progress,
             on_preview=on_preview,
@@ -122,9 +125,16 @@ class Client:
         that the first requests wait for the server while further ones are built.
 
         Where some fail and others do not, the others are delivered and a note names each failure,
-        unless the profile says `fail_on_partial`. Equal requests give different results. Raises
-        like `send` when nothing came or the user cancelled.
+        unless the profile says `fail_on_partial`; `outcomes` of the result tells them apart. Equal
+        requests give different results. Raises like `send` when nothing came or the user cancelled.
         """
+        if isinstance(requests, str) or not isinstance(requests, Sequence):
+            raise TypeError(f"requests must be a list of requests, {_not(requests)}")
+        if not requests:
+            raise ValueError("requests is empty: name at least one request")
+        if not isinstance(seed, int | None):
+            raise TypeError(f"seed must be a whole number or None, {_not(seed)}")
+        requests = [each if _builds(each) else _known(each) for each in requests]
         started = time.monotonic()
         on_delay, of_each = on_progress, [on_progress] * len(requests)
         if on_progress and len(requests) > 1:
@@ -145,7 +155,7 @@ class Client:
     def forget(self, request: Request, *, seed: int = 0) -> bool:
         """Removes the stored result of `request`, so that the next such call is sent again; tells
         whether there was one."""
-        store, key = Store(self._home / "store"), self._key_of(request, seed)
+        store, key = Store(self._home / "store"), self._key_of(_known(request), seed)
         found = bool(key and (store.reply(key) or store.job(key)))
         if found:
             store.forget(key)
@@ -161,8 +171,16 @@ class Client:
         """The `names` of a catalog, such as "models-xl", live from the server.
 
         Raises like `send`. With `stale_if_error` only Cancelled is raised: for any other `error`,
-        which the snapshot then carries, the list is given as last seen, else as bundled.
+        which the snapshot then carries, the list is given as last seen, else as bundled. Raises
+        InvalidRequest for a name that the API does not have.
         """
+        if name not in bundled():
+            known = bundled()
+            raise InvalidRequest(
+                f"There is no catalog called {clip(str(name), 60)}.",
+                did_you_mean(str(name), known) or f"Use one of {', '.join(known)}.",
+                phase="check",
+            )
         try:
             with CancelScope(should_cancel) as scope:
                 names = call_with_retries(
@@ -229,7 +247,7 @@ class Client:
         key, sent = "", seed
         try:
             request = batch.requests[number]
-            request = request if isinstance(request, Request) else request()
+            request = request if isinstance(request, Request) else _known(request())
             body = request.to_json()
             if seed is not None and (self.profile.store or len(batch.requests) > 1):
                 key = key_of(request.path, body, url, seed)
@@ -349,6 +367,25 @@ class AsyncClient:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _builds(request: object) -> bool:
+    return callable(request) and not isinstance(request, type)
+
+
+def _known(request: object) -> Request:
+    """`request`, which a program without type checks may have mistaken for a prompt."""
+    if isinstance(request, Request):
+        return request
+    example = 'a request is built from a class, such as GenerateXL(prompt="a red fox")'
+    raise TypeError(f"{example}, {_not(request)}")
+
+
+def _not(value: object) -> str:
+    given = (
+        f"the class {value.__name__} itself" if isinstance(value, type) else type(value).__name__
+    )
+    return f"not {given}"
 
 
 class _Batch:

@@ -3,11 +3,13 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.clients import PATIENT, body_of, client_of, posts
-from support.instant_engine import MeetingEngine
+from support.instant_engine import InstantEngine, MeetingEngine
 from support.pictures import gradient, png_of
 from support.timing import HANG, at_most, eventually
 from visioncraft.visioncraft_core import (
@@ -17,6 +19,7 @@ from visioncraft.visioncraft_core import (
     Generate,
     GenerateXL,
     PremiumChat,
+    Result,
     Upscale,
     errors,
 )
@@ -294,3 +297,38 @@ def test_a_request_that_cannot_be_built_leaves_the_others(home: Path, sandbox: S
     result = client_of(sandbox, home).send_all([SMALL, refused, *upscales(8)])
     assert len(result.files) == 2
     assert "Picture 2 of 3 failed: Too wide." in result.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda c: c.send("a fox"), TypeError, "is built from a class"),
+        (lambda c: c.send(GenerateXL), TypeError, "the class GenerateXL itself"),
+        (lambda c: c.forget("a fox"), TypeError, "is built from a class"),
+        (lambda c: c.send(SMALL, seed="7"), TypeError, "seed must be a whole number or None"),
+        (lambda c: c.send_all([]), ValueError, "at least one request"),
+        (lambda c: c.send_all(SMALL), TypeError, "a list of requests, not GenerateXL"),
+        (lambda c: c.send_all("a fox"), TypeError, "a list of requests, not str"),
+        (lambda c: c.send_all([SMALL, "a fox"]), TypeError, "is built from a class"),
+        (lambda c: c.send_all([lambda: "a fox"]), TypeError, "is built from a class"),
+        (lambda c: c.catalog("models_xl"), errors.InvalidRequest, "Did you mean models-xl"),
+        (lambda c: c.catalog("x", stale_if_error=True), errors.InvalidRequest, "Use one of"),
+        (lambda _: Client(None), TypeError, "server must be a name"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_named(
+    call: Callable[[Any], Any], kind: type[Exception], words: str, home: Path
+):
+    with pytest.raises(kind, match=re.escape(words)):
+        call(Client("sandbox", home=home))
+
+
+def test_the_result_of_several_requests_tells_them_apart(home: Path):
+    chat = Chat(model="openchat-7b", messages=({"role": "user", "content": "a"},))
+    refused = Generate(model="anything_V5", sampler="Euler", prompt="a fox")
+    with Sandbox(engine=InstantEngine(), faults=[parse("generate=422")]) as sandbox:
+        result = client_of(sandbox, home).send_all([SMALL, chat, refused, chat])
+    picture, first, failed, second = result.outcomes
+    assert isinstance(failed, errors.FieldRejected)
+    assert isinstance(picture, Result) and isinstance(first, Result) and isinstance(second, Result)
+    assert (picture.files, f"{first.text}\n\n{second.text}") == (result.files, result.text)
