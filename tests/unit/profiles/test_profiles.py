@@ -165,7 +165,7 @@ def test_a_bad_profile_is_told_where_it_is_the_one_for_a_url_or_the_first_with_a
 
 
 def test_an_unknown_profile_lists_the_known_ones(home: Path):
-    with pytest.raises(ConfigError, match="no server profile called wrok.*auto, sandbox"):
+    with pytest.raises(ConfigError, match='no server profile called "wrok".*auto, sandbox'):
         profiles(home).find("wrok")
 
 
