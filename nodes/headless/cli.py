@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from ...visioncraft_core.errors import Cancelled, UsageError, VisionCraftError
+from ...visioncraft_core.profiles.secret import shortened
 from ...visioncraft_core.spelling import did_you_mean
 from ...visioncraft_core.version import VERSION
 from .commands.console import BAD_USE, CANCELLED, EXIT_CODES, FAILED, finish, print_error
@@ -58,20 +59,27 @@ class _Parser(argparse.ArgumentParser):
 
     def parse(self, given: Sequence[str]) -> argparse.Namespace:
         options, strange = self.parse_known_args(given)
-        if strange and "strange" in options:  # a secret may stand there
-            options.parser.error(options.strange)
+        if strange and "explain" in options and (words := options.explain(strange)):
+            options.parser.error(words)
         if strange:
             known = options.parser._option_string_actions
-            question = did_you_mean(strange[0].partition("=")[0], known)
-            options.parser.error(f"{strange[0]} is not understood. {question}".rstrip())
+            name = strange[0].partition("=")[0]  # not the value, which may be a secret
+            options.parser.error(
+                f"{name} is not understood. {did_you_mean(name, known)}".rstrip()
+                if name.startswith("-")
+                else f"{shortened(name)} is not understood."
+            )
         return options
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             names = [str(choice) for choice in action.choices]
             what = str(action.metavar or action.dest).lower()
-            hint = did_you_mean(str(value), names) or f"Choose one of {', '.join(names)}."
-            self.error(f'there is no {what} "{value}". {hint}')
+            if near := did_you_mean(str(value), names):
+                self.error(f'there is no {what} "{value}". {near}')
+            self.error(
+                f'there is no {what} "{shortened(str(value))}". Choose one of {", ".join(names)}.'
+            )
 
     def error(self, message: str) -> NoReturn:
         message = message if message.endswith(("?", ".")) else f"{message}."

@@ -8,10 +8,12 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from ....visioncraft_core.api.endpoints import ENDPOINTS
 from ....visioncraft_core.errors import Cancelled, SaveFailed, VisionCraftError, WorkflowError, clip
 from ....visioncraft_core.generation.progress import Queued, Working
 from ....visioncraft_core.profiles.paths import default_home
@@ -43,6 +45,10 @@ from .rows import run_rows
 LONGEST_TITLE = 60
 ERASE = "\x1b[K"  # the rest of a line of a terminal
 STDIN = "-"
+PROMPT_ADVICE = (
+    "A prompt is an input of a node: visioncraft run llm_prompt_to_image --set "
+    '2.prompt="a red fox".'
+)
 EPILOG = (
     "Examples: visioncraft run llm_prompt_to_image; visioncraft run flow.json --set 3.seed=7; "
     f"visioncraft run flow.json --rows prompts.csv. {EXIT_CODES}"
@@ -76,7 +82,19 @@ def register(commands: Subparsers, help_text: str) -> None:
         "continues where it was stopped",
     )
     parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
-    parser.set_defaults(command=_run, parser=parser)
+    parser.set_defaults(command=_run, parser=parser, explain=_explained)
+
+
+def _explained(strange: Sequence[str]) -> str:
+    """What may have been meant by words or options that `run` does not have; "" for all others."""
+    name = strange[0].lstrip("-").partition("=")[0]
+    if not strange[0].startswith("-"):
+        return f"{clip(name, 60)} is not understood. {PROMPT_ADVICE}"
+    fields = (field.name for endpoint in ENDPOINTS for field in endpoint.fields())
+    if name.replace("-", "_") in ("seed", *fields):
+        what = f"{strange[0]} is not understood. It is an input of a node"
+        return f"{what}: write --set NODE.{name.replace('-', '_')}=VALUE."
+    return ""
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -147,9 +165,11 @@ def _source(name: str) -> tuple[Path, bytes | None]:
         return path_of(name), None
     path = Path(name)
     if not path.suffix and not path.exists():
+        near = did_you_mean(name, EXAMPLES)
+        lists = f"{near} `visioncraft run --list` names the examples.".strip()
         raise WorkflowError(
             f"{clip(name, 60)}: there is no such file and no such example.",
-            f"{did_you_mean(name, EXAMPLES)} `visioncraft run --list` names the examples.".strip(),
+            PROMPT_ADVICE if " " in name else lists,
         )
     return path, None
 
