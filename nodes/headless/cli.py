@@ -35,14 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with suppress(AttributeError, ValueError):  # a prompt may hold what a console cannot show
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     given = list(sys.argv[1:] if arguments is None else arguments)
+    options = argparse.Namespace(notes=[])  # what --json tells beside the outcome
     try:
-        options = _parser(given).parse(given)
+        _parser(given).parse(given, options)
         status = options.command(options)
     except Cancelled as error:
-        status = finish(error, CANCELLED, as_json="--json" in given)
+        status = finish(error, CANCELLED, options.notes, as_json="--json" in given)
     except VisionCraftError as error:
         status = BAD_USE if error.phase in ("", "check") else FAILED
-        status = finish(error, status, as_json="--json" in given)
+        status = finish(error, status, options.notes, as_json="--json" in given)
     except KeyboardInterrupt:
         status = print_error(Cancelled("Cancelled."), CANCELLED)
     if arguments is None:
@@ -57,8 +58,8 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**{"epilog": EXIT_CODES, **options})
         self.set_defaults(parser=self)
 
-    def parse(self, given: Sequence[str]) -> argparse.Namespace:
-        options, strange = self.parse_known_args(given)
+    def parse(self, given: Sequence[str], options: argparse.Namespace) -> None:
+        _, strange = self.parse_known_args(given, options)
         if strange and "explain" in options and (words := options.explain(strange)):
             options.parser.error(words)
         if strange:
@@ -69,7 +70,6 @@ class _Parser(argparse.ArgumentParser):
                 if name.startswith("-")
                 else f"{shortened(name)} is not understood."
             )
-        return options
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

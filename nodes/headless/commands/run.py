@@ -109,7 +109,7 @@ def _run(options: argparse.Namespace) -> int:
     run_folders = Folders(options.out, (Path("input"), path.parent, Path()))
     folders.current.set(run_folders)
     profile = Profiles(default_home()).find(options.server)  # complains before anything is read
-    report = _Progress(sys.stderr if options.json else sys.stdout)
+    report = _Progress(sys.stderr if options.json else sys.stdout, options.notes)
     comfy.use(HeadlessHost(report, options.server))
     workflow = load(path, node_classes, content)
     for assignment in options.set:
@@ -127,10 +127,10 @@ def _run(options: argparse.Namespace) -> int:
     if task.uses_torch:
         preload.torch()
     report.total = len(task.needed)
-    return _ended(options, task, run_folders, report.notes)
+    return _ended(options, task, run_folders)
 
 
-def _ended(options: argparse.Namespace, task: Run, run_folders: Folders, notes: list[str]) -> int:
+def _ended(options: argparse.Namespace, task: Run, run_folders: Folders) -> int:
     started = time.monotonic()
     status, error = DONE, None
     try:
@@ -140,7 +140,8 @@ def _ended(options: argparse.Namespace, task: Run, run_folders: Folders, notes: 
     except VisionCraftError as failed:
         status, error = FAILED, failed
     if options.json:
-        summary = outcome(status, time.monotonic() - started, shown(task), failures(task), notes)
+        seconds = time.monotonic() - started
+        summary = outcome(status, seconds, shown(task), failures(task), options.notes)
         if not print_line(sys.stdout, json.dumps(summary, indent=2)) and status == DONE:
             status = FAILED
             error = SaveFailed(
@@ -206,13 +207,12 @@ async def _until_interrupted(run: Run) -> None:
 class _Progress:
     """Prints a line for each node that ends, and where its files are."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, notes: list[str]) -> None:
         self._stream = stream
         self._ended = 0
-        self._noted = False
         self._passing = False  # a line stands there that the next one replaces
         self.total = 0
-        self.notes: list[str] = []
+        self._notes = notes
 
     def said(self, node: Node, text: str) -> None:
         if isinstance(text, Queued | Working):
@@ -222,12 +222,11 @@ class _Progress:
                 self._passing = True
         elif text != SANDBOX_NOTE:
             self._print(f"      {_title(node)}: {text}")
-        elif not self._noted:
-            self._noted = True
+        elif text not in self._notes:
             self.note(text)
 
     def note(self, text: str) -> None:
-        self.notes.append(text)
+        self._notes.append(text)
         self._print(f"Note: {text}")
 
     def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None:

@@ -684,6 +684,14 @@ def test_a_name_that_the_server_does_not_list_is_refused_before_anything_is_sent
     assert "is not in the" not in capsys.readouterr().out
 
 
+def test_what_was_noted_before_a_refusal_is_in_the_json(capsys: pytest.CaptureFixture[str]):
+    graph = written({"1": {**XL, "inputs": {**XL["inputs"], "odd": 1, "width": 5}}, "2": SAVE})
+    assert main(["run", graph, "--json"]) == 2
+    printed = capsys.readouterr()
+    (note,) = json.loads(printed.out)["notes"]
+    assert f"Note: {note}\n" in printed.err
+
+
 def test_what_no_node_takes_is_noted(capsys: pytest.CaptureFixture[str]):
     inputs = {"source": "hi", "zebra": 1}
     graph = written({"2": {"class_type": "PreviewAny", "inputs": inputs}})

@@ -290,7 +290,7 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
 def test_places_and_steps_pass_by_on_one_line_of_a_terminal(stream: io.StringIO):
     node = Node("3", "VisionCraftGenerate", {}, "Draw")
-    report = _Progress(stream)
+    report = _Progress(stream, [])
     report.total = 1
     for text in ("waiting", Queued(2), Working("step 7 of 20", 0.35)):
         report.said(node, text)
