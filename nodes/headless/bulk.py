@@ -30,7 +30,9 @@ from ...visioncraft_core.errors import (
     SaveFailed,
     VisionCraftError,
     WorkflowError,
+    clip,
 )
+from ...visioncraft_core.profiles.paths import shown
 from . import dynamic_prompts, prefixes
 from .canvas.workflow import Workflow
 from .execution import Report, Run
@@ -253,6 +255,6 @@ def _files_are_there(outputs: Any) -> bool:
 
 def _unwritable(path: Path, error: OSError) -> SaveFailed:
     return SaveFailed(
-        f"The list of results, {path.name}, cannot be written ({error.strerror}).",
+        f"The list of results, {clip(shown(path), 100)}, cannot be written ({error.strerror}).",
         "Make room, or choose another folder with --out; rows that are done are not paid again.",
     )

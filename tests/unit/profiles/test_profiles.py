@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import pydoc
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -88,6 +89,29 @@ def test_a_server_on_this_machine_gets_the_public_key_of_the_sandbox(home: Path)
     assert is_loopback("http://localhost:1")
     assert is_loopback("http://[::1]:1")
     assert not is_loopback("http://127.0.0.1.nip.test")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            '{\n "profiles": {,}}',
+            "profiles.json cannot be read: it is no JSON from line 2, column 15",
+        ),
+        ("\x00", "it is no JSON from line 1, column 1"),
+        ("[]", "it is not an object"),
+        ('{"profiles": []}', "its profiles are not an object"),
+        ('{"profiles": {"a": {"base_url": "x"}}}', "The server profile a: The base URL is not"),
+        ('{"profiles": {"a": {"key": "a b"}}}', "The server profile a: The configured key is not"),
+        ('{"profiles": {"a": {"timeouts": {"toatl": 5}}}}', "not known: toatl. Did you mean total"),
+        ('{"profiles": {"a": {"upload": "x"}}}', "profile a has a setting that is not usable: upl"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_told_with_its_place(text: str, place: str, home: Path):
+    home.mkdir()
+    (home / "profiles.json").write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match=re.escape(place)):
+        Profiles(home).find("a")
 
 
 @pytest.mark.parametrize(
