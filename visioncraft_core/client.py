@@ -13,10 +13,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from .api.catalogs import Catalogs, CatalogSnapshot, bundled
-from .api.fields import ChoiceField, Request, WeightsField
+from .api.fields import ChoiceField, ImageField, Request, WeightsField
 from .background import in_event_loop, run_in_thread
 from .cancellation import CancelScope, ShouldCancel
-from .errors import Cancelled, FieldRejected, InvalidRequest, VisionCraftError, clip
+from .errors import (
+    Cancelled,
+    FieldRejected,
+    InvalidRequest,
+    PremiumRequired,
+    VisionCraftError,
+    clip,
+)
 from .generation import replies
 from .generation.context import Decoder, OnPreview, OnProgress, RunContext, ServerContext
 from .generation.downloads import Downloads
@@ -275,6 +282,8 @@ class Client:
             message = re.sub(port, "the sandbox", message)
         if request and isinstance(error, FieldRejected):
             advice = " ".join([advice, *self._similar_names(request)])
+        if request and isinstance(error, PremiumRequired):
+            advice = _ways_out(request)
         if (message, advice) == (error.message, error.advice):
             return error
         return error.replace(message=message, advice=advice)
@@ -367,6 +376,15 @@ class AsyncClient:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _ways_out(request: Request) -> str:
+    """What to do where a server wants a premium account; the service said the same of an upload
+    that was too large."""
+    free = " or ".join(name for names in request.free.values() for name in names)
+    has_picture = any(isinstance(field.kind, ImageField) for field in request.fields())
+    ways = f"Choose {free}, or use a premium key" if free else "Use a premium key"
+    return f"{ways}, or send a smaller picture." if has_picture else f"{ways}."
 
 
 def _builds(request: object) -> bool:

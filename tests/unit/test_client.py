@@ -18,6 +18,7 @@ from visioncraft.visioncraft_core import (
     Client,
     Generate,
     GenerateXL,
+    ImageToVideo,
     PremiumChat,
     Result,
     Upscale,
@@ -86,17 +87,31 @@ def test_four_calls_run_side_by_side(home: Path):
 
 
 @pytest.mark.parametrize(
-    ("request_", "error"),
+    ("request_", "error", "advice"),
     [
-        (GenerateXL(prompt="a", model="sdxl-base"), errors.PremiumRequired),
-        (PremiumChat(model="gpt-3-5", message="a"), errors.PremiumRequired),
-        (GenerateXL(prompt="a", model="no-such-model"), errors.FieldRejected),
+        (
+            GenerateXL(prompt="a", model="sdxl-base"),
+            errors.PremiumRequired,
+            "Choose sdxl-turbo or playground-V2, or use a premium key.",
+        ),
+        (PremiumChat(model="gpt-3-5", message="a"), errors.PremiumRequired, "Use a premium key."),
+        (
+            ImageToVideo(image=png_of(gradient(64, 64))),
+            errors.PremiumRequired,
+            "Use a premium key, or send a smaller picture.",
+        ),
+        (
+            GenerateXL(prompt="a", model="no-such-model"),
+            errors.FieldRejected,
+            "Choose another model and run again.",
+        ),
     ],
+    ids=lambda each: getattr(each, "path", ""),
 )
 def test_what_a_free_key_cannot_have_is_told(
-    request_: Request, error: type[Exception], sandbox: Sandbox, home: Path
+    request_: Request, error: type[Exception], advice: str, sandbox: Sandbox, home: Path
 ):
-    with pytest.raises(error):
+    with pytest.raises(error, match=re.escape(f" {advice}") + "$"):
         client_of(sandbox, home, SANDBOX_FREE_KEY).send(request_)
 
 
