@@ -20,9 +20,13 @@ from PIL import Image
 from support.paths import EXAMPLES
 from support.pictures import gradient, png_of
 from support.timing import HANG, at_most, eventually
+from visioncraft.nodes import NODE_CLASS_MAPPINGS
+from visioncraft.nodes.headless.canvas.workflow import parse as parsed
 from visioncraft.nodes.headless.cli import main
 from visioncraft.nodes.headless.examples import path_of
+from visioncraft.nodes.headless.listed_names import ListedNames
 from visioncraft.visioncraft_core.api.catalogs import Catalogs
+from visioncraft.visioncraft_core.errors import WorkflowError
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
@@ -682,6 +686,27 @@ def test_a_name_that_the_server_does_not_list_is_refused_before_anything_is_sent
     )
     assert main(["run", graph]) == 0
     assert "is not in the" not in capsys.readouterr().out
+
+
+def test_loras_are_judged_by_the_list_of_the_server_that_gets_them():
+    def check(**stack: Any) -> None:
+        stack = {"lora": "age_slider_v20", "weight": 1, "enabled": True, **stack}
+        sd = {"model": "anything_V5", "sampler": "Euler", "prompt": "a fox", "loras": ["2", 0]}
+        behind = {"lora": "x", "enabled": False, "loras": ["1", 0]}
+        flow = {
+            "1": {"class_type": "VisionCraftLoraStack", "inputs": stack},
+            "2": {"class_type": "VisionCraftLoraStack", "inputs": behind},
+            "3": {"class_type": "VisionCraftGenerate", "inputs": sd},
+        }
+        workflow = parsed(flow, NODE_CLASS_MAPPINGS, name="flow")
+        ListedNames().check(workflow, NODE_CLASS_MAPPINGS, workflow.nodes)
+
+    told = r"Stack \(#1\): age_slidr is not in the server's list of loras. Did you mean age_slider"
+    for wrong in ({"lora": "age_slidr"}, {"text": "<lora:age_slidr:0.5>"}):
+        with pytest.raises(WorkflowError, match=told):
+            check(**wrong)
+    check()
+    check(lora="age_slidr", enabled=False)
 
 
 def test_what_was_noted_before_a_refusal_is_in_the_json(capsys: pytest.CaptureFixture[str]):
