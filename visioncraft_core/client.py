@@ -162,11 +162,15 @@ class Client:
     def forget(self, request: Request, *, seed: int = 0) -> bool:
         """Removes the stored result of `request`, so that the next such call is sent again; tells
         whether there was one."""
-        store, key = Store(self._home / "store"), self._key_of(_known(request), seed)
-        found = bool(key and (store.reply(key) or store.job(key)))
+        found = self.is_stored(request, seed=seed)
         if found:
-            store.forget(key)
+            Store(self._home / "store").forget(self._key_of(request, seed))
         return found
+
+    def is_stored(self, request: Request, *, seed: int = 0) -> bool:
+        """Whether `send` would answer `request` from the store and send nothing."""
+        store, key = Store(self._home / "store"), self._key_of(_known(request), seed)
+        return bool(key and (store.reply(key) or store.job(key)))
 
     def catalog(
         self,

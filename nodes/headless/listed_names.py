@@ -38,9 +38,9 @@ class ListedNames:
             names = [*_names(node, node_classes)]
             for server in _servers_of(node, workflow) if names else ():
                 for name, catalog in names:
-                    self._check(node, name, catalog, server)
+                    self._check(node, node_classes[node.class_type], name, catalog, server)
 
-    def _check(self, node: Node, name: str, catalog: str, server: str) -> None:
+    def _check(self, node: Node, cls: Any, name: str, catalog: str, server: str) -> None:
         profile = selected_profile(server)
         known = Catalogs(comfy.host().home(), profile.base_url).last(catalog)
         is_theirs = profile.embedded or known.source != "bundled"
@@ -52,9 +52,11 @@ class ListedNames:
             return
         what = f"{node.label}: {clip(name, 60)} is not in the server's list of {catalog}"
         similar = did_you_mean(name, known.names)
-        if known.source == "cached":
-            note = f"{what}, {known.describe()}. {similar}".rstrip()
-            self.notes += [note] if note not in self.notes else []
+        note = f"{what}, {known.describe()}. {similar}" if known.source == "cached" else ""
+        if not note and _is_stored(node, cls, server):
+            note = f"{what} any more; the result is stored, so nothing is sent."
+        if note:
+            self.notes += [note.rstrip()] if note.rstrip() not in self.notes else []
             return
         chosen = server if server not in ("", AUTO) else comfy.host().default_server()
         option = "" if chosen == AUTO else f" --server {clip(chosen, 60)}"
@@ -75,6 +77,19 @@ class ListedNames:
         self._left -= time.monotonic() - started
         self._live[profile.name, catalog] = found
         return found
+
+
+def _is_stored(node: Node, cls: Any, server: str) -> bool:
+    """Whether the result of `node` is certainly in the store; one that is fed by others is not
+    known before they run."""
+    values = {n: value for n, value in node.inputs.items() if n not in ("server", "seed")}
+    seed, request = node.inputs.get("seed", 0), getattr(cls, "REQUEST", None)
+    if request is None or any(isinstance(value, Link) for value in (seed, *values.values())):
+        return False
+    try:
+        return client_of(server)[0].is_stored(cls.build(**values), seed=seed)
+    except VisionCraftError:
+        return False
 
 
 def _has(known: CatalogSnapshot, name: str) -> bool:

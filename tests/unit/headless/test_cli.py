@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 from PIL import Image
+from support.instant_engine import InstantEngine
 from support.paths import EXAMPLES
 from support.pictures import gradient, png_of
 from support.timing import HANG, at_most, eventually
@@ -686,6 +687,31 @@ def test_a_name_that_the_server_does_not_list_is_refused_before_anything_is_sent
     )
     assert main(["run", graph]) == 0
     assert "is not in the" not in capsys.readouterr().out
+
+
+def test_a_stored_result_outlasts_the_name_of_its_model(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    class ChangingEngine(InstantEngine):
+        models: tuple[str, ...] = ("openchat-7b", "other")
+
+        def catalogs(self) -> dict[str, Any]:
+            return {**super().catalogs(), "models-llm": self.models}
+
+    chat = {"model": "openchat-7b", "prompt": "a fox"}
+    show = {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}
+    graph = written({"1": {"class_type": "VisionCraftLLM", "inputs": chat}, "2": show})
+    engine = ChangingEngine()
+    with Sandbox(engine=engine) as sandbox:
+        run = ["run", graph, "--server", sandbox.url]
+        assert main(run) == 0
+        engine.models = ("other",)
+        Catalogs(home, sandbox.url).save("models-llm", engine.models)
+        capsys.readouterr()
+        assert main(run) == 0
+        assert "any more; the result is stored, so nothing is sent" in capsys.readouterr().out
+        assert main([*run, "--set", "1.seed=1"]) == 2
+        assert sandbox.executions == 1
 
 
 def test_loras_are_judged_by_the_list_of_the_server_that_gets_them():
