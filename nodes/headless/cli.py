@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
@@ -18,6 +18,7 @@ from ...visioncraft_core.profiles.secret import shortened
 from ...visioncraft_core.spelling import did_you_mean
 from ...visioncraft_core.version import VERSION
 from .commands.console import BAD_USE, CANCELLED, EXIT_CODES, FAILED, finish, print_error
+from .examples import EXAMPLES
 
 COMMANDS = {
     "run": "run a ComfyUI workflow file or an example",
@@ -59,11 +60,16 @@ class _Parser(argparse.ArgumentParser):
         self.set_defaults(parser=self)
 
     def parse(self, given: Sequence[str], options: argparse.Namespace) -> None:
+        first = given[0].partition("=")[0] if given else ""
+        if first.startswith("-") and not any(o.startswith(first) for o in self.own_options()):
+            near = did_you_mean(first, self.own_options())
+            what = f"{first} is not understood; options of a command stand behind it. {near}"
+            self.error(what.rstrip())
         _, strange = self.parse_known_args(given, options)
         if strange and "explain" in options and (words := options.explain(strange)):
             options.parser.error(words)
         if strange:
-            known = options.parser._option_string_actions
+            known = options.parser.own_options()
             name = strange[0].partition("=")[0]  # not the value, which may be a secret
             options.parser.error(
                 f"{name} is not understood. {did_you_mean(name, known)}".rstrip()
@@ -71,10 +77,16 @@ class _Parser(argparse.ArgumentParser):
                 else f"{shortened(name)} is not understood."
             )
 
+    def own_options(self) -> Collection[str]:
+        return self._option_string_actions
+
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             names = [str(choice) for choice in action.choices]
             what = str(action.metavar or action.dest).lower()
+            is_workflow = value in EXAMPLES or str(value).endswith(".json")
+            if is_workflow and action.metavar == "COMMAND":
+                self.error(f"{value} is not a command. Did you mean visioncraft run {value}?")
             if near := did_you_mean(str(value), names):
                 self.error(f'there is no {what} "{value}". {near}')
             self.error(

@@ -25,7 +25,7 @@ from ....visioncraft_core.urls import is_loopback
 from .console import DONE, FAILED, Subparsers, confirmed, print_line
 
 TYPED_KEY = (
-    "what was typed beside the name is not understood. `visioncraft key set` asks for the key, or "
+    "what was typed at the end is not understood. `visioncraft key set` asks for the key, or "
     "reads it from standard input: keys on a command line stay in the shell's history"
 )
 FROM_ENVIRONMENT = (

@@ -85,7 +85,7 @@ def run_rows(
     if error:
         print_error(error, FAILED)
         print_line(sys.stderr, "No more rows were begun: they would fail in the same way.")
-    _sum_up(counts, results, sys.stderr if options.json else sys.stdout)
+    _sum_up(counts, options.out / RESULTS, sys.stderr if options.json else sys.stdout)
     if status == CANCELLED:
         stopped = _numbers(progress.maybe_charged)
         what = (

@@ -18,6 +18,7 @@ from ....visioncraft_core.errors import Cancelled, SaveFailed, VisionCraftError,
 from ....visioncraft_core.generation.progress import Queued, Working
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import Profiles
+from ....visioncraft_core.profiles.secret import shortened
 from ....visioncraft_core.spelling import did_you_mean
 from ... import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, comfy
 from ...base import SANDBOX_NOTE
@@ -88,8 +89,10 @@ def register(commands: Subparsers, help_text: str) -> None:
 def _explained(strange: Sequence[str]) -> str:
     """What may have been meant by words or options that `run` does not have; "" for all others."""
     name = strange[0].lstrip("-").partition("=")[0]
+    if name.endswith((".json", ".png")):
+        return f"{clip(name, 60)} is one workflow too many: they are run one at a time."
     if not strange[0].startswith("-"):
-        return f"{clip(name, 60)} is not understood. {PROMPT_ADVICE}"
+        return f"{shortened(name)} is not understood. {PROMPT_ADVICE}"
     fields = (field.name for endpoint in ENDPOINTS for field in endpoint.fields())
     if name.replace("-", "_") in ("seed", *fields):
         what = f"{strange[0]} is not understood. It is an input of a node"

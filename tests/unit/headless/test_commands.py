@@ -227,7 +227,7 @@ def test_what_cannot_be_is_told_before_a_key_is_asked_for_and_no_key_is_echoed(
         *("KEY", "key KEY", "key test KEY", "key remove KEY", "key default KEY"),
         *("key test work KEY", "key list KEY", "key set work --key=KEY", "catalog KEY"),
         *("catalog models KEY", "catalog models --key=KEY", "catalog models --server KEY.a.b"),
-        *("doctor KEY", "store clear KEY"),
+        *("doctor KEY", "store clear KEY", "run flow.json KEY", "run flow.json --key=KEY"),
     ],
 )
 def test_a_key_in_the_wrong_place_is_not_echoed(line: str, capsys: pytest.CaptureFixture[str]):
