@@ -12,11 +12,18 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from .api.catalogs import Catalogs, CatalogSnapshot
-from .api.fields import ChoiceField, Request, WeightsField
+from .api.catalogs import Catalogs, CatalogSnapshot, bundled
+from .api.fields import ChoiceField, ImageField, Request, WeightsField
 from .background import in_event_loop, run_in_thread
 from .cancellation import CancelScope, ShouldCancel
-from .errors import Cancelled, FieldRejected, VisionCraftError
+from .errors import (
+    Cancelled,
+    FieldRejected,
+    InvalidRequest,
+    PremiumRequired,
+    VisionCraftError,
+    clip,
+)
 from .generation import replies
 from .generation.context import Decoder, OnPreview, OnProgress, RunContext, ServerContext
 from .generation.downloads import Downloads
@@ -31,6 +38,7 @@ from .parallel import parallel_map
 from .profiles.paths import default_home
 from .profiles.profile import Profile
 from .profiles.profiles import AUTO, Profiles
+from .spelling import did_you_mean
 from .store.store import Store, key_of
 from .urls import origin_of
 
@@ -55,6 +63,8 @@ class Client:
     """
 
     def __init__(self, server: str | Profile = AUTO, *, home: str | Path | None = None) -> None:
+        if not isinstance(server, str | Profile):
+            raise TypeError(f"server must be a name or a URL as text, or a Profile, {_not(server)}")
         self._home = default_home() if home is None else Path(home)
         self.profile = server if isinstance(server, Profile) else Profiles(self._home).find(server)
         # The embedded sandbox has another port at every start, but always the same name.
@@ -96,10 +106,10 @@ class Client:
         with a VisionCraftError is missing from the result.
 
         Raises a VisionCraftError: ConfigError, ConnectionFailed, RequestRejected, OutcomeUnknown,
-        InvalidResponse, DownloadFailed, UnsafeURL or Cancelled.
+        InvalidResponse, DownloadFailed, UnsafeURL or Cancelled; TypeError for what is no request.
         """
         return self.send_all(
-            [request],
+            [_known(request)],
             seed=seed,
             on_progress=on_progress,
             on_preview=on_preview,
@@ -123,9 +133,16 @@ class Client:
         that the first requests wait for the server while further ones are built.
 
         Where some fail and others do not, the others are delivered and a note names each failure,
-        unless the profile says `fail_on_partial`. Equal requests give different results. Raises
-        like `send` when nothing came or the user cancelled.
+        unless the profile says `fail_on_partial`; `outcomes` of the result tells them apart. Equal
+        requests give different results. Raises like `send` when nothing came or the user cancelled.
         """
+        if isinstance(requests, str) or not isinstance(requests, Sequence):
+            raise TypeError(f"requests must be a list of requests, {_not(requests)}")
+        if not requests:
+            raise ValueError("requests is empty: name at least one request")
+        if not isinstance(seed, int | None):
+            raise TypeError(f"seed must be a whole number or None, {_not(seed)}")
+        requests = [each if _builds(each) else _known(each) for each in requests]
         started = time.monotonic()
         on_delay, of_each = on_progress, [on_progress] * len(requests)
         if on_progress and len(requests) > 1:
@@ -146,11 +163,15 @@ class Client:
     def forget(self, request: Request, *, seed: int = 0) -> bool:
         """Removes the stored result of `request`, so that the next such call is sent again; tells
         whether there was one."""
-        store, key = Store(self._home / "store"), self._key_of(request, seed)
-        found = bool(key and store.reply(key))
+        found = self.is_stored(request, seed=seed)
         if found:
-            store.forget(key)
+            Store(self._home / "store").forget(self._key_of(request, seed))
         return found
+
+    def is_stored(self, request: Request, *, seed: int = 0) -> bool:
+        """Whether `send` would answer `request` from the store and send nothing."""
+        store, key = Store(self._home / "store"), self._key_of(_known(request), seed)
+        return bool(key and store.reply(key))
 
     def catalog(
         self,
@@ -162,8 +183,16 @@ class Client:
         """The `names` of a catalog, such as "models-xl", live from the server.
 
         Raises like `send`. With `stale_if_error` only Cancelled is raised: for any other `error`,
-        which the snapshot then carries, the list is given as last seen, else as bundled.
+        which the snapshot then carries, the list is given as last seen, else as bundled. Raises
+        InvalidRequest for a name that the API does not have.
         """
+        if name not in bundled():
+            known = bundled()
+            raise InvalidRequest(
+                f"There is no catalog called {clip(str(name), 60)}.",
+                did_you_mean(str(name), known) or f"Use one of {', '.join(known)}.",
+                phase="check",
+            )
         try:
             with CancelScope(should_cancel) as scope:
                 names = call_with_retries(
@@ -230,7 +259,7 @@ class Client:
         key, sent = "", seed
         try:
             request = batch.requests[number]
-            request = request if isinstance(request, Request) else request()
+            request = request if isinstance(request, Request) else _known(request())
             body = request.to_json()
             if seed is not None and (self.profile.store or len(batch.requests) > 1):
                 key = key_of(request.path, body, url, seed)
@@ -259,6 +288,8 @@ class Client:
             message = re.sub(port, "the sandbox", message)
         if request and isinstance(error, FieldRejected):
             advice = " ".join([advice, *self._similar_names(request)])
+        if request and isinstance(error, PremiumRequired):
+            advice = _ways_out(request)
         if (message, advice) == (error.message, error.advice):
             return error
         return error.replace(message=message, advice=advice)
@@ -351,6 +382,34 @@ class AsyncClient:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _ways_out(request: Request) -> str:
+    """What to do where a server wants a premium account; the service said the same of an upload
+    that was too large."""
+    free = " or ".join(name for names in request.free.values() for name in names)
+    has_picture = any(isinstance(field.kind, ImageField) for field in request.fields())
+    ways = f"Choose {free}, or use a premium key" if free else "Use a premium key"
+    return f"{ways}, or send a smaller picture." if has_picture else f"{ways}."
+
+
+def _builds(request: object) -> bool:
+    return callable(request) and not isinstance(request, type)
+
+
+def _known(request: object) -> Request:
+    """`request`, which a program without type checks may have mistaken for a prompt."""
+    if isinstance(request, Request):
+        return request
+    example = 'a request is built from a class, such as GenerateXL(prompt="a red fox")'
+    raise TypeError(f"{example}, {_not(request)}")
+
+
+def _not(value: object) -> str:
+    given = (
+        f"the class {value.__name__} itself" if isinstance(value, type) else type(value).__name__
+    )
+    return f"not {given}"
 
 
 class _Batch:

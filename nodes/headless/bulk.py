@@ -30,7 +30,9 @@ from ...visioncraft_core.errors import (
     SaveFailed,
     VisionCraftError,
     WorkflowError,
+    clip,
 )
+from ...visioncraft_core.profiles.paths import shown
 from . import dynamic_prompts, prefixes
 from .canvas.workflow import Workflow
 from .execution import Report, Run
@@ -86,12 +88,14 @@ class BulkRun:
         self._base = json.dumps([server, workflow.prompt()], sort_keys=True).encode()
         self._targets: dict[str, tuple[str, str]] = {}
         self._needed: list[str] = []
-        self._done: frozenset[str] = frozenset()
+        self._done: dict[str, bool] = {}  # key of a row that is done: whether its files are there
         self.uses_torch = False
         self.listed_names = ListedNames()
         self.total = 0
         self.earlier = 0
         """How many rows an earlier run did."""
+        self.without_files: list[int] = []
+        """Those of them whose files are gone."""
         self.stopping = False
         """Set it to begin no more rows."""
         self.ended_by: Ended | None = None
@@ -104,7 +108,7 @@ class BulkRun:
         first call."""
         declared = cache(declared_by)
         self._done = self._read_results()
-        wrong: list[tuple[int, WorkflowError]] = []
+        wrong: list[tuple[Row, WorkflowError]] = []
         for row, key in self._keyed():
             try:
                 workflow = self._workflow_of(row)
@@ -121,14 +125,16 @@ class BulkRun:
                     run.check_prefixes()
                     self.listed_names.check(workflow, self._classes, changed)
             except WorkflowError as error:
-                wrong.append((row.number, error))
+                wrong.append((row, error))
             self.total += 1
             self.earlier += key in self._done
+            if self._done.get(key) is False:
+                self.without_files.append(row.number)
         if wrong:
-            number, error = wrong[0]
+            row, error = wrong[0]
             others = len(wrong) - 1
             more = f" (and {others} more row{'s' * (others > 1)})" if others else ""
-            raise error.replace(message=f"Row {number}: {error.message.rstrip('.')}{more}.")
+            raise error.replace(message=f"{row.label}: {error.message.rstrip('.')}{more}.")
         if not self.total:
             raise WorkflowError(
                 f"{self._table.name} has no rows.", "Write one line for each run, below the header."
@@ -210,21 +216,20 @@ class BulkRun:
             seen[digest] += 1
             yield row, sha256(digest + seen[digest].to_bytes(8, "big")).hexdigest()[:32]
 
-    def _read_results(self) -> frozenset[str]:
-        """The keys of the rows that are done."""
-        done: set[str] = set()
+    def _read_results(self) -> dict[str, bool]:
+        done: dict[str, bool] = {}
         try:
             with self._results.open("rb") as file:
                 for line in file:
                     with suppress(ValueError, RecursionError):  # one that was cut when it ended
                         entry = json.loads(line)
                         if isinstance(entry, dict) and entry.get("status") == "done":
-                            done.add(str(entry.get("key")))
+                            done[str(entry.get("key"))] = _files_are_there(entry.get("outputs"))
         except FileNotFoundError:
             pass
         except OSError as error:
             raise _unwritable(self._results, error) from None
-        return frozenset(done)
+        return done
 
     def _open_results(self) -> Any:
         try:
@@ -239,8 +244,17 @@ class BulkRun:
             raise _unwritable(self._results, error) from None
 
 
+def _files_are_there(outputs: Any) -> bool:
+    """Whether all that a row saved is still there; of previews it is not expected."""
+    with suppress(AttributeError, TypeError):  # a line that somebody changed
+        entries = [e for shown in outputs.values() for found in shown.values() for e in found]
+        files = (e for e in entries if isinstance(e, dict) and e.get("type") == "output")
+        return all(Path(each.get("path", "")).exists() for each in files)
+    return True
+
+
 def _unwritable(path: Path, error: OSError) -> SaveFailed:
     return SaveFailed(
-        f"The list of results, {path.name}, cannot be written ({error.strerror}).",
+        f"The list of results, {clip(shown(path), 100)}, cannot be written ({error.strerror}).",
         "Make room, or choose another folder with --out; rows that are done are not paid again.",
     )

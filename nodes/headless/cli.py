@@ -8,15 +8,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
 from ...visioncraft_core.errors import Cancelled, UsageError, VisionCraftError
+from ...visioncraft_core.profiles.secret import shortened
 from ...visioncraft_core.spelling import did_you_mean
 from ...visioncraft_core.version import VERSION
 from .commands.console import BAD_USE, CANCELLED, EXIT_CODES, FAILED, finish, print_error
+from .examples import EXAMPLES
 
 COMMANDS = {
     "run": "run a ComfyUI workflow file or an example",
@@ -34,14 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with suppress(AttributeError, ValueError):  # a prompt may hold what a console cannot show
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     given = list(sys.argv[1:] if arguments is None else arguments)
+    options = argparse.Namespace(notes=[])  # what --json tells beside the outcome
     try:
-        options = _parser(given).parse(given)
+        _parser(given).parse(given, options)
         status = options.command(options)
     except Cancelled as error:
-        status = finish(error, CANCELLED, as_json="--json" in given)
+        status = finish(error, CANCELLED, options.notes, as_json="--json" in given)
     except VisionCraftError as error:
         status = BAD_USE if error.phase in ("", "check") else FAILED
-        status = finish(error, status, as_json="--json" in given)
+        status = finish(error, status, options.notes, as_json="--json" in given)
     except KeyboardInterrupt:
         status = print_error(Cancelled("Cancelled."), CANCELLED)
     if arguments is None:
@@ -56,22 +59,39 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**{"epilog": EXIT_CODES, **options})
         self.set_defaults(parser=self)
 
-    def parse(self, given: Sequence[str]) -> argparse.Namespace:
-        options, strange = self.parse_known_args(given)
-        if strange and "strange" in options:  # a secret may stand there
-            options.parser.error(options.strange)
+    def parse(self, given: Sequence[str], options: argparse.Namespace) -> None:
+        first = given[0].partition("=")[0] if given else ""
+        if first.startswith("-") and not any(o.startswith(first) for o in self.own_options()):
+            near = did_you_mean(first, self.own_options())
+            what = f"{first} is not understood; options of a command stand behind it. {near}"
+            self.error(what.rstrip())
+        _, strange = self.parse_known_args(given, options)
+        if strange and "explain" in options and (words := options.explain(strange)):
+            options.parser.error(words)
         if strange:
-            known = options.parser._option_string_actions
-            question = did_you_mean(strange[0].partition("=")[0], known)
-            options.parser.error(f"{strange[0]} is not understood. {question}".rstrip())
-        return options
+            known = options.parser.own_options()
+            name = strange[0].partition("=")[0]  # not the value, which may be a secret
+            options.parser.error(
+                f"{name} is not understood. {did_you_mean(name, known)}".rstrip()
+                if name.startswith("-")
+                else f"{shortened(name)} is not understood."
+            )
+
+    def own_options(self) -> Collection[str]:
+        return self._option_string_actions
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             names = [str(choice) for choice in action.choices]
             what = str(action.metavar or action.dest).lower()
-            hint = did_you_mean(str(value), names) or f"Choose one of {', '.join(names)}."
-            self.error(f'there is no {what} "{value}". {hint}')
+            is_workflow = value in EXAMPLES or str(value).endswith(".json")
+            if is_workflow and action.metavar == "COMMAND":
+                self.error(f"{value} is not a command. Did you mean visioncraft run {value}?")
+            if near := did_you_mean(str(value), names):
+                self.error(f'there is no {what} "{value}". {near}')
+            self.error(
+                f'there is no {what} "{shortened(str(value))}". Choose one of {", ".join(names)}.'
+            )
 
     def error(self, message: str) -> NoReturn:
         message = message if message.endswith(("?", ".")) else f"{message}."

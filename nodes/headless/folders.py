@@ -17,7 +17,7 @@ from typing import Literal
 from unicodedata import normalize
 
 from ...visioncraft_core.atomic import link_first_free, temporary_file
-from ...visioncraft_core.errors import SaveFailed
+from ...visioncraft_core.errors import SaveFailed, clip
 from ...visioncraft_core.profiles.paths import default_home
 from . import previews
 
@@ -52,6 +52,7 @@ class Folders:
 
     def __init__(self, output: Path, inputs: tuple[Path, ...]) -> None:
         self.inputs = inputs
+        self._named = clip(str(output), 100)  # in messages as the user named it
         self._output = output.absolute()
         self._temp: Path | None = None
         # Held while files are written and named: the process must not end in between, and the
@@ -70,7 +71,7 @@ class Folders:
                 pass
         except OSError as error:
             raise SaveFailed(
-                f"The output folder {self._output.name} is not writable ({error.strerror}).",
+                f"The output folder {self._named} is not writable ({error.strerror}).",
                 "Choose another one with --out.",
             ) from None
 
@@ -138,7 +139,7 @@ class Folders:
                         paths.append(link_first_free(part, names))
             except OSError as error:
                 raise SaveFailed(
-                    f"A result could not be saved ({error.strerror}).",
+                    f"A result could not be saved in {self._named} ({error.strerror}).",
                     "Make room, or choose another folder with --out.",
                     charged="yes",
                 ) from None

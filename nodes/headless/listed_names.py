@@ -12,8 +12,9 @@ from ...visioncraft_core.errors import VisionCraftError, WorkflowError, clip
 from ...visioncraft_core.profiles.profile import Profile
 from ...visioncraft_core.profiles.profiles import AUTO
 from ...visioncraft_core.spelling import did_you_mean
-from .. import comfy
+from .. import comfy, lora
 from ..base import client_of
+from ..lora import LoraStack
 from ..server import Server, selected_profile
 from .canvas.workflow import Link, Node, Workflow
 
@@ -34,13 +35,12 @@ class ListedNames:
     ) -> None:
         """Raises WorkflowError for a name that the list lacks which the server gives now."""
         for node in (workflow.nodes[node_id] for node_id in needed):
-            server = _server_of(node, workflow)
-            if server is None:
-                continue
-            for name, catalog in _names(node, node_classes):
-                self._check(node, name, catalog, server)
+            names = [*_names(node, node_classes)]
+            for server in _servers_of(node, workflow) if names else ():
+                for name, catalog in names:
+                    self._check(node, node_classes[node.class_type], name, catalog, server)
 
-    def _check(self, node: Node, name: str, catalog: str, server: str) -> None:
+    def _check(self, node: Node, cls: Any, name: str, catalog: str, server: str) -> None:
         profile = selected_profile(server)
         known = Catalogs(comfy.host().home(), profile.base_url).last(catalog)
         is_theirs = profile.embedded or known.source != "bundled"
@@ -52,9 +52,11 @@ class ListedNames:
             return
         what = f"{node.label}: {clip(name, 60)} is not in the server's list of {catalog}"
         similar = did_you_mean(name, known.names)
-        if known.source == "cached":
-            note = f"{what}, {known.describe()}. {similar}".rstrip()
-            self.notes += [note] if note not in self.notes else []
+        note = f"{what}, {known.describe()}. {similar}" if known.source == "cached" else ""
+        if not note and _is_stored(node, cls, server):
+            note = f"{what} any more; the result is stored, so nothing is sent."
+        if note:
+            self.notes += [note.rstrip()] if note.rstrip() not in self.notes else []
             return
         chosen = server if server not in ("", AUTO) else comfy.host().default_server()
         option = "" if chosen == AUTO else f" --server {clip(chosen, 60)}"
@@ -77,6 +79,19 @@ class ListedNames:
         return found
 
 
+def _is_stored(node: Node, cls: Any, server: str) -> bool:
+    """Whether the result of `node` is certainly in the store; one that is fed by others is not
+    known before they run."""
+    values = {n: value for n, value in node.inputs.items() if n not in ("server", "seed")}
+    seed, request = node.inputs.get("seed", 0), getattr(cls, "REQUEST", None)
+    if request is None or any(isinstance(value, Link) for value in (seed, *values.values())):
+        return False
+    try:
+        return client_of(server)[0].is_stored(cls.build(**values), seed=seed)
+    except VisionCraftError:
+        return False
+
+
 def _has(known: CatalogSnapshot, name: str) -> bool:
     return name.strip().lower() in map(str.lower, known.names)  # servers take any case
 
@@ -88,12 +103,23 @@ def _names(node: Node, node_classes: Mapping[str, type]) -> Iterator[tuple[str, 
         value = node.inputs.get(field.name)
         if isinstance(field.kind, ChoiceField) and isinstance(value, str) and value.strip():
             yield value, field.kind.catalog
+    if node.class_type == LoraStack.ID:
+        given, text = node.inputs.get("lora"), node.inputs.get("text")
+        if isinstance(given, str) and node.inputs.get("enabled") is True:
+            yield given, lora.CATALOG
+        for name in lora.parse(text) if isinstance(text, str) else ():
+            yield name, lora.CATALOG
 
 
-def _server_of(node: Node, workflow: Workflow) -> str | None:
-    """The profile that `node` runs on, "" for the default; None where only the run knows it."""
+def _servers_of(node: Node, workflow: Workflow) -> set[str]:
+    """The profiles that `node` runs on or that get its LoRAs, "" for the default; without those
+    that only the run knows."""
+    if node.class_type == LoraStack.ID:
+        nodes = workflow.nodes.values()
+        users = [n for n in nodes if getattr(n.inputs.get("loras"), "node", None) == node.id]
+        return set().union(*(_servers_of(user, workflow) for user in users))
     server = node.inputs.get("server", "")
     if isinstance(server, Link):
         origin = workflow.nodes[server.node]
         server = origin.inputs.get("profile") if origin.class_type == Server.ID else None
-    return server if isinstance(server, str) else None
+    return {server} if isinstance(server, str) else set()

@@ -18,10 +18,16 @@ LONGEST_CELL = 10_000_000  # characters
 
 @dataclass(frozen=True)
 class Row:
-    """`number` counts from 1, without the header; an empty cell is left out of `values`."""
+    """`number` counts from 1, without the header, and `line` is where it begins in the file; an
+    empty cell is left out of `values`."""
 
     number: int
+    line: int
     values: dict[str, str]
+
+    @property
+    def label(self) -> str:
+        return f"Row {self.number} (line {self.line})"
 
 
 def rows(path: Path) -> Iterator[Row]:
@@ -51,6 +57,7 @@ def _csv(path: Path) -> Iterator[Row]:
         file.seek(0)
         delimiter = max(DELIMITERS, key=first.count)
         cells = csv.reader(file, delimiter=delimiter, strict=True)
+        at = 1  # the line in which a row begins
         try:
             header = [name.strip() for name in next(cells, [])]
             if not all(header) or len(set(header)) < len(header):
@@ -59,20 +66,28 @@ def _csv(path: Path) -> Iterator[Row]:
                     "has a column without a name, or two of the same name",
                     "Give each column a name such as 2.prompt in the first line.",
                 )
-            number = 0
+            number, at = 0, cells.line_num + 1
             for line in cells:
+                began, at = at, cells.line_num + 1
                 if not any(line):
                     continue
                 number += 1
                 if len(line) != len(header):
                     raise _problem(
                         path,
-                        f"has {len(line)} cells in row {number} and {len(header)} columns",
+                        f"has {len(line)} cells in line {began} and {len(header)} columns",
                         "Put texts with commas or line ends between double quotes.",
                     )
                 pairs = zip(header, line, strict=True)
-                yield Row(number, {name: cell for name, cell in pairs if cell})
+                yield Row(number, began, {name: cell for name, cell in pairs if cell})
         except csv.Error as error:
+            if str(error) == "unexpected end of data":
+                what = (
+                    f"has a double quote that is never closed, in the row that begins in line {at}"
+                )
+                raise _problem(
+                    path, what, 'Close it; within such a text write "" for a quote.'
+                ) from None
             raise _problem(
                 path, f"is not CSV in line {cells.line_num} ({error})", "Correct it."
             ) from None
@@ -97,7 +112,7 @@ def _jsonl(path: Path) -> Iterator[Row]:
                     f"has no object with texts and numbers in line {at}",
                     'Write one in each line, such as {"2.prompt": "a fox", "2.seed": 1}.',
                 )
-            yield Row(number, {n: _text(v) for n, v in found.items() if v is not None})
+            yield Row(number, at, {n: _text(v) for n, v in found.items() if v is not None})
 
 
 def _text(value: Any) -> str:

@@ -18,7 +18,12 @@ from .canvas.graph import listed
 from .canvas.widget_values import WIDGET_TYPES
 from .canvas.workflow import Link, Node, Workflow
 
-_CONVERSIONS: dict[str, type] = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+_CONVERSIONS: dict[str, tuple[type, str]] = {
+    "INT": (int, "a whole number"),
+    "FLOAT": (float, "a number"),
+    "STRING": (str, "text"),
+    "BOOLEAN": (bool, "true or false"),
+}
 _UPLOAD_BUTTONS = {"upload", "choose file to upload"}  # what a file says of ComfyUI's page
 _NO_TEXT: dict[type, str] = {type(None): "null", list: "a list", dict: "an object"}
 
@@ -185,11 +190,12 @@ def _constant_problem(
     if isinstance(type_name, list):
         known = value in type_name or (judged and isinstance(value, str))
         return "" if known else f"{name} is {value}, which is not one of its choices"
-    if conversion := _CONVERSIONS.get(type_name):
+    if type_name in _CONVERSIONS:
+        conversion, called = _CONVERSIONS[type_name]
         try:
             value = node.inputs[name] = _converted(value, conversion)
         except (TypeError, ValueError, OverflowError):
-            return f"{name} must be a {type_name}, got {value}"
+            return f"{name} must be {called}, got {value}"
     elif not (
         type_name in {*WIDGET_TYPES, "*"} or (type_name == SERVER and isinstance(value, str))
     ):

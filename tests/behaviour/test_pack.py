@@ -181,6 +181,10 @@ def test_only_the_files_the_ecosystem_expects_stand_at_the_top():
         *("locales", "subgraphs", ".gitignore", ".comfyignore", "CONTRIBUTING.md"),
         *("MANIFEST.in", "__main__.py", "BENCHMARKS.md"),
     }
+    of_itself = {"pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "__init__.py"}
+    of_itself |= {"__main__.py", "nodes", "visioncraft_core", ".gitignore", ".comfyignore"}
+    in_sdist = (ROOT / "MANIFEST.in").read_text("utf-8").split()
+    assert tops - of_itself <= {*in_sdist}
 
 
 @pytest.mark.parametrize(

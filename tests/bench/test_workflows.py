@@ -43,7 +43,7 @@ def checked(path: Path, server: str) -> Run:
     run_folders = Folders(path.parent / "output", (path.parent,))
     folders.current.set(run_folders)
     with open("/dev/null", "w") as nowhere:
-        report = _Progress(nowhere)
+        report = _Progress(nowhere, [])
         comfy.use(HeadlessHost(report, server))
         run = Run(load(path, CLASSES), CLASSES, run_folders, report)
         run.check()

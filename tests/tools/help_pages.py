@@ -122,7 +122,7 @@ def _accepts(kind: Any, options: dict[str, Any]) -> str:
         return few if len(kind) <= SHORT_LIST else f"one of {len(kind)} names"
     if "min" in options:
         low, high, step = (f"{options.get(key, 1):g}" for key in ("min", "max", "step"))
-        return f"{low} to {high}" + (f" in steps of {step}" if step != "1" else "")
+        return f"{low} to {high}" + (f", on the canvas in steps of {step}" if step != "1" else "")
     socket = f"{_type(kind)} link"
     return {"STRING": "text", "BOOLEAN": "on or off"}.get(kind, socket)
 

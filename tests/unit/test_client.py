@@ -3,11 +3,13 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.clients import PATIENT, body_of, client_of, posts
-from support.instant_engine import MeetingEngine
+from support.instant_engine import InstantEngine, MeetingEngine
 from support.pictures import gradient, png_of
 from support.timing import HANG, at_most, eventually
 from visioncraft.visioncraft_core import (
@@ -16,7 +18,9 @@ from visioncraft.visioncraft_core import (
     Client,
     Generate,
     GenerateXL,
+    ImageToVideo,
     PremiumChat,
+    Result,
     Upscale,
     errors,
 )
@@ -83,17 +87,31 @@ def test_four_calls_run_side_by_side(home: Path):
 
 
 @pytest.mark.parametrize(
-    ("request_", "error"),
+    ("request_", "error", "advice"),
     [
-        (GenerateXL(prompt="a", model="sdxl-base"), errors.PremiumRequired),
-        (PremiumChat(model="gpt-3-5", message="a"), errors.PremiumRequired),
-        (GenerateXL(prompt="a", model="no-such-model"), errors.FieldRejected),
+        (
+            GenerateXL(prompt="a", model="sdxl-base"),
+            errors.PremiumRequired,
+            "Choose sdxl-turbo or playground-V2, or use a premium key.",
+        ),
+        (PremiumChat(model="gpt-3-5", message="a"), errors.PremiumRequired, "Use a premium key."),
+        (
+            ImageToVideo(image=png_of(gradient(64, 64))),
+            errors.PremiumRequired,
+            "Use a premium key, or send a smaller picture.",
+        ),
+        (
+            GenerateXL(prompt="a", model="no-such-model"),
+            errors.FieldRejected,
+            "Choose another model and run again.",
+        ),
     ],
+    ids=lambda each: getattr(each, "path", ""),
 )
 def test_what_a_free_key_cannot_have_is_told(
-    request_: Request, error: type[Exception], sandbox: Sandbox, home: Path
+    request_: Request, error: type[Exception], advice: str, sandbox: Sandbox, home: Path
 ):
-    with pytest.raises(error):
+    with pytest.raises(error, match=re.escape(f" {advice}") + "$"):
         client_of(sandbox, home, SANDBOX_FREE_KEY).send(request_)
 
 
@@ -294,3 +312,37 @@ def test_a_request_that_cannot_be_built_leaves_the_others(home: Path, sandbox: S
     result = client_of(sandbox, home).send_all([SMALL, refused, *upscales(8)])
     assert len(result.files) == 2
     assert "Picture 2 of 3 failed: Too wide." in result.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "words"),
+    [
+        (lambda c: c.send("a fox"), TypeError, "is built from a class"),
+        (lambda c: c.send(GenerateXL), TypeError, "the class GenerateXL itself"),
+        (lambda c: c.forget("a fox"), TypeError, "is built from a class"),
+        (lambda c: c.send(SMALL, seed="7"), TypeError, "seed must be a whole number or None"),
+        (lambda c: c.send_all([]), ValueError, "at least one request"),
+        (lambda c: c.send_all(SMALL), TypeError, "a list of requests, not GenerateXL"),
+        (lambda c: c.send_all("a fox"), TypeError, "a list of requests, not str"),
+        (lambda c: c.send_all([SMALL, "a fox"]), TypeError, "is built from a class"),
+        (lambda c: c.send_all([lambda: "a fox"]), TypeError, "is built from a class"),
+        (lambda c: c.catalog("models_xl"), errors.InvalidRequest, "Did you mean models-xl"),
+        (lambda c: c.catalog("x", stale_if_error=True), errors.InvalidRequest, "Use one of"),
+        (lambda _: Client(None), TypeError, "server must be a name"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_argument_of_the_wrong_kind_is_named(
+    call: Callable[[Any], Any], kind: type[Exception], words: str, home: Path
+):
+    with pytest.raises(kind, match=re.escape(words)):
+        call(Client("sandbox", home=home))
+
+
+def test_the_result_of_several_requests_tells_them_apart(home: Path):
+    chat = Chat(model="openchat-7b", messages=({"role": "user", "content": "a"},))
+    refused = Generate(model="anything_V5", sampler="Euler", prompt="a fox")
+    with Sandbox(engine=InstantEngine(), faults=[parse("generate=422")]) as sandbox:
+        result = client_of(sandbox, home).send_all([SMALL, chat, refused, chat])
+    picture, first, second = [each for each in result.outcomes if isinstance(each, Result)]
+    assert isinstance(result.outcomes[2], errors.FieldRejected)
+    assert (picture.files, f"{first.text}\n\n{second.text}") == (result.files, result.text)

@@ -69,6 +69,8 @@ class ChoiceField(TextField):
 
 @dataclass(frozen=True)
 class IntegerField(FieldType):
+    """`step` is what a widget counts in; any whole number within the limits is taken."""
+
     low: int = 0
     high: int = 0
     step: int = 1

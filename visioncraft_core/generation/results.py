@@ -47,6 +47,8 @@ class Result:
     `chat_id` continues a chat that the server remembers; `thoughts` is what a model wrote before
     its answer; `notes` are sentences for the user; `missing` counts the parts that did not come and
     that another run would fetch; `decoded` is what the `decoder` of the call made of each file.
+    Of several requests it holds all that they made, texts with blank lines between them; `outcomes`
+    is the result of each, or its error, in their order.
     """
 
     server: str
@@ -58,6 +60,7 @@ class Result:
     thoughts: str = ""
     notes: tuple[str, ...] = ()
     missing: int = 0
+    outcomes: tuple[Result | VisionCraftError, ...] = ()
 
     def __repr__(self) -> str:
         made = ", ".join(map(repr, self.files)) or repr(clip(self.text, 60))
@@ -145,6 +148,8 @@ def merge_results(
         results[0],
         files=tuple(file for result in results for file in result.files),
         decoded=tuple(each for result in results for each in result.decoded),
+        text="\n\n".join(result.text for result in results if result.text),
+        outcomes=tuple(outcomes),
         notes=(*notes, *lost),
         missing=sum(result.missing for result in results) + len(lost),
     )

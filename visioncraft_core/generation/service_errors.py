@@ -56,8 +56,8 @@ _BY_STATUS: dict[int | str, tuple[type[VisionCraftError], str, str]] = {
     ),
     402: (
         PremiumRequired,
-        "requires a premium account for this, or found the upload too large{quote}.",
-        "Choose a free model, use a premium key, or send a smaller picture.",
+        "requires a premium account for this{quote}.",
+        "Use a premium key.",
     ),
     404: (
         EndpointNotFound,

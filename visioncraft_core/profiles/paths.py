@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import ConfigError
+
+
+def shown(path: Path) -> str:
+    """`path` for a message: with ~ for the user's folder, because errors are pasted into issues."""
+    with suppress(RuntimeError, ValueError):
+        return str("~" / path.relative_to(Path.home()))
+    return str(path)
 
 
 def named_home(environ: Mapping[str, str] | None = None) -> Path | None:

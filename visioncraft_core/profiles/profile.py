@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
@@ -29,6 +29,8 @@ SANDBOX = "sandbox"
 # "unknown": also where that is unknown, so that something may be charged twice.
 RetryPolicy = Literal["never", "safe", "unknown"]
 RETRY_POLICIES: tuple[RetryPolicy, ...] = ("never", "safe", "unknown")
+
+T = TypeVar("T")
 
 log = logging.getLogger("visioncraft")
 
@@ -119,6 +121,9 @@ def profile_of(name: str, entry: object) -> Profile:
     if not isinstance(entry, dict):
         raise ConfigError(f"The server profile {name} is not an object.", f"Correct {FILE}.")
     refuse_misspelt_settings(name, entry)
+    if isinstance(timeouts := entry.get("timeouts"), dict):
+        known = [each.name for each in fields(Timeouts)]
+        refuse_misspelt(timeouts, known, f"In timeouts, the server profile {name}")
     former = {new: entry[old] for old, new in _FORMER_NAMES.items() if old in entry}
     given = {**former, **entry}
     settings = {setting: given[setting] for setting in _SETTINGS if setting in given}
@@ -132,12 +137,22 @@ def profile_of(name: str, entry: object) -> Profile:
         settings["result_hosts"] = tuple(host.lower() for host in settings["result_hosts"])
     if "timeouts" in settings:
         settings["timeouts"] = Timeouts(**settings["timeouts"])
-    url = check_base_url(settings.pop("base_url", DEFAULT_BASE_URL))
+    url = _checked(name, check_base_url, settings.pop("base_url", DEFAULT_BASE_URL))
     # A server on this computer without a key of its own is taken for `visioncraft sandbox`.
     key = settings.pop("key", None) or (SANDBOX_PREMIUM_KEY if is_loopback(url) else "")
-    profile = Profile(name, url, Secret(key) if key else None, **settings)
+    secret = _checked(name, Secret, key) if key else None
+    profile = Profile(name, url, secret, **settings)
     _check_key_belongs(profile, entry.get("key_for"))
     return profile
+
+
+def _checked(name: str, check: Callable[[str], T], value: str) -> T:
+    """What `check` makes of a setting of the profile `name`, which its error then names."""
+    try:
+        return check(value)
+    except ConfigError as error:
+        message = error.message.rstrip(".")
+        raise error.replace(message=f"The server profile {name}: {message}.") from None
 
 
 def refuse_misspelt_settings(name: str, entry: object) -> None:

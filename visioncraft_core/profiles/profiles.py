@@ -37,7 +37,7 @@ from .profile import (
     refuse_misspelt,
     refuse_misspelt_settings,
 )
-from .secret import Secret, clean_key
+from .secret import Secret, clean_key, shortened
 
 AUTO, ENVIRONMENT = "auto", "environment"
 _BUILT_IN = (SANDBOX, ENVIRONMENT)
@@ -305,19 +305,16 @@ def _own(entries: Iterable[str]) -> list[str]:
 
 def _unknown(name: str, names: Iterable[str], *, or_url: bool = False) -> ConfigError:
     """`names` are those that could be used here."""
+    if near := did_you_mean(name, names):
+        return ConfigError(f'There is no server profile called "{clip(name, 60)}".', near)
     choice = clip(", ".join(names), 100)
     advice = f"Choose one of {choice}" if choice else "None is stored"
     if or_url and _ADDRESS.fullmatch(name):
         scheme = "http" if is_loopback(f"http://{name}") else "https"
-        advice = (
-            f"If it is an address, write {scheme}://{clip(name, 60)}; or choose one of {choice}"
-        )
+        advice = f"If it is an address, write {scheme}:// in front of it; or choose one of {choice}"
     elif or_url:
         advice += ", or give a URL"
-    return ConfigError(
-        f"There is no server profile called {clip(name, 60)}.",
-        did_you_mean(name, names) or f"{advice}.",
-    )
+    return ConfigError(f'There is no server profile called "{shortened(name)}".', f"{advice}.")
 
 
 def _taken(name: str) -> ConfigError:

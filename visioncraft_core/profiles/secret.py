@@ -14,6 +14,7 @@ from urllib.parse import quote
 from ..errors import ConfigError
 
 MASK = "***"
+SHORTEST = 8  # characters of a key
 SMALL = 2**20  # bytes, in which a thorough search takes no time that anyone would notice
 
 
@@ -24,12 +25,17 @@ def clean_key(text: str) -> str:
     return text[1:-1].strip() if is_quoted else text
 
 
+def shortened(text: str) -> str:
+    """What is shown of a text that nobody knows: not all of one that may be a key."""
+    return text if len(text) < SHORTEST else f"{text[: min(8, len(text) // 4)]}..."
+
+
 class Secret:
     """A key that does not print. Only the transport reveals it, into a request body."""
 
     def __init__(self, value: str) -> None:
         value = clean_key(value)
-        if not re.fullmatch(r"[!-~]{8,512}", value):
+        if not re.fullmatch(rf"[!-~]{{{SHORTEST},512}}", value):
             raise ConfigError(
                 "The configured key is not a VisionCraft key.",
                 "A key has 8 to 512 letters, digits and signs, without spaces; copy it again.",

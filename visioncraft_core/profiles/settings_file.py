@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic import file_lock, link_first_free, write_atomic
-from ..errors import ConfigError
+from ..errors import ConfigError, clip
+from .paths import shown
 from .profile import FILE
 
 LOCK = "profiles.lock"
@@ -30,14 +31,25 @@ def read(home: Path) -> dict[str, Any]:
         stored = json.loads(path.read_text("utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         return {"profiles": {}}
-    except (OSError, ValueError, RecursionError):
-        stored = None
-    if not isinstance(stored, dict) or not isinstance(stored.get("profiles", {}), dict):
-        raise ConfigError(
-            "profiles.json in the VisionCraft folder cannot be read.",
-            'Make it a JSON object like {"profiles": {"work": {"base_url": ..., "key": ...}}}.',
-        )
+    except OSError as error:
+        raise _unreadable(path, str(error.strerror)) from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise _unreadable(path, f"it is no JSON from {place} on") from None
+    except (ValueError, RecursionError):
+        raise _unreadable(path, "it is no JSON in UTF-8") from None
+    if not isinstance(stored, dict):
+        raise _unreadable(path, "it is not an object")
+    if not isinstance(stored.get("profiles", {}), dict):
+        raise _unreadable(path, "its profiles are not an object")
     return {"profiles": {}, **stored}
+
+
+def _unreadable(path: Path, why: str) -> ConfigError:
+    return ConfigError(
+        f"The settings in {clip(shown(path), 100)} cannot be read: {why}.",
+        'Make it a JSON object like {"profiles": {"work": {"base_url": ..., "key": ...}}}.',
+    )
 
 
 def is_broken(home: Path) -> bool:
@@ -68,8 +80,8 @@ def change(home: Path) -> Iterator[dict[str, Any]]:
             write_atomic(home / FILE, content, secret=True)
     except OSError as error:
         raise ConfigError(
-            f"The settings could not be stored ({error.strerror}).",
-            "Make the VisionCraft folder writable, or name another in VISIONCRAFT_HOME.",
+            f"The settings could not be stored in {clip(shown(home), 100)} ({error.strerror}).",
+            "Make this folder writable, or name another in VISIONCRAFT_HOME.",
         ) from None
 
 

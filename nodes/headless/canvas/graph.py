@@ -13,7 +13,7 @@ from typing import Any
 from ....visioncraft_core.errors import clip
 
 LONGEST_NAME = 40
-SAVE_AGAIN = "Open it in ComfyUI, repair it there and save it again."
+SAVE_AGAIN = "Correct it, or open it in ComfyUI, repair it there and save it again."
 
 
 class WorkflowProblem(Exception):

@@ -100,13 +100,19 @@ def refuse_unknown(found: Sequence[tuple[str, str]], types: NodeTypes) -> None:
             )
         if class_type not in types:
             unknown.setdefault(class_type, []).append(node)
+    if page := [name for name in unknown if name in VIRTUAL]:
+        raise WorkflowProblem(
+            f"only ComfyUI's page has these nodes: {listed(page)}.",
+            "Leave notes out, and write what a Reroute or a PrimitiveNode stands for, a link or a "
+            "value, into the input itself.",
+        )
     if unknown:
         names = [f"{each[:40]} (node {listed(ids, 40)})" for each, ids in unknown.items()]
         raise WorkflowProblem(
             f"these nodes cannot run without ComfyUI: {listed(names, 110)}.",
             types.similar(next(iter(unknown)))
-            or "Run it in ComfyUI, or replace them: here only VisionCraft's nodes and a few of "
-            "ComfyUI's own run.",
+            or "Run it in ComfyUI, or replace them: here VisionCraft's nodes run and those of "
+            "ComfyUI's own that web/docs/run.md lists.",
         )
 
 

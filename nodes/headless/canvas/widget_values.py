@@ -136,11 +136,15 @@ class NodeTypes:
         """Which class may have been meant, as a question: by its name, or by what ComfyUI's page
         calls it; "" where none is near."""
         named = {_letters(name): name for name in self._classes}
-        titles = {_letters(getattr(c, "TITLE", "")): name for name, c in self._classes.items()}
+        titles = {_letters(self.title(name)): name for name in self._classes}
         short = {_letters(name.removeprefix("VisionCraft")): name for name in self._classes}
         known = {**titles, **short, **named}
         found = dict.fromkeys(known[each] for each in nearest(_letters(class_type), known))
         return f"Did you mean {' or '.join(found)}?" if found else ""
+
+    def title(self, class_type: str) -> str:
+        """What ComfyUI's page calls a node of this class, "" where that is not known."""
+        return getattr(self._classes.get(class_type), "TITLE", "")
 
     def inputs(self, class_type: str) -> dict[str, Input]:
         """What the class declares; nothing where it is unknown."""

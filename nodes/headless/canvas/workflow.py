@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ....visioncraft_core.errors import WorkflowError, clip
-from ....visioncraft_core.spelling import did_you_mean
+from ....visioncraft_core.spelling import did_you_mean, nearest
 from .canvas import is_canvas, key, read_canvas
 from .graph import LONGEST_NAME, Link, Node, WorkflowProblem, listed, refuse_cycle
 from .link_resolver import CanvasNodeState, refuse_unknown, resolve_links
@@ -26,6 +26,7 @@ from .workflow_file import OTHER_FILE, json_of, read_json, refuse_depth
 __all__ = ["CanvasNodeState", "Link", "Node", "Workflow", "load", "parse"]
 
 WRAPPED = "__value__"
+LONGEST_TITLE = 200  # characters; further on, a "=" is one of the value
 
 
 @dataclass
@@ -53,23 +54,27 @@ class Workflow:
         }
 
     def set(self, assignment: str) -> None:
-        """`NODE.INPUT=VALUE`: gives an input a value, whatever it had or was linked to."""
-        refusals: list[WorkflowError] = []
-        for reference, name, text in _readings(assignment):
-            node = self._find(reference)
-            inputs = self.types.inputs(node.class_type) if node else {}
-            if node and name in inputs:
-                node.inputs[name] = _converted(node, inputs[name], text)
-                # The file no longer says what is run; a picture must not pretend that it does.
-                self.canvas = None
-                return
-            refusals.append(self._refusal(reference, name, node))
-        if not refusals:
-            raise WorkflowError(
-                f'"{clip(assignment, LONGEST_NAME)}" is not NODE.INPUT=VALUE.',
-                "Write for example 3.steps=20.",
-            )
-        raise refusals[0]  # of the plainest reading
+        """`NODE.INPUT=VALUE`: gives an input a value, whatever it had or was linked to. What stands
+        before the sign is read as `target` does; a title may contain `=`, too."""
+        refusal: WorkflowError | None = None
+        for at in (at for at, character in enumerate(assignment) if character == "="):
+            if refusal and at > LONGEST_TITLE:
+                break
+            try:
+                node_id, name = self.target(assignment[:at].strip())
+            except WorkflowError as error:
+                refusal = refusal or error  # of the plainest reading
+                continue
+            node = self.nodes[node_id]
+            declared = self.types.inputs(node.class_type)[name]
+            node.inputs[name] = _converted(node, declared, assignment[at + 1 :])
+            # The file no longer says what is run; a picture must not pretend that it does.
+            self.canvas = None
+            return
+        raise refusal or WorkflowError(
+            f'"{clip(assignment, LONGEST_NAME)}" is not NODE.INPUT=VALUE.',
+            "Write for example 3.steps=20.",
+        )
 
     def target(self, name: str) -> tuple[str, str]:
         """The id of the node and the input that `NODE.INPUT` names, or the id or title alone of a
@@ -96,7 +101,13 @@ class Workflow:
     def _find(self, reference: str) -> Node | None:
         if reference in self.nodes:
             return self.nodes[reference]
-        titled = [node for node in self.nodes.values() if reference and node.title == reference]
+        nodes = self.nodes.values() if reference else ()
+        # What messages call a node whose title nobody changed counts after the titles in the file.
+        titled = [each for each in nodes if each.title == reference] or [
+            each
+            for each in nodes
+            if reference in (each.class_type, self.types.title(each.class_type))
+        ]
         if len(titled) > 1:
             ids = listed([node.id for node in titled])
             raise WorkflowError(
@@ -110,6 +121,8 @@ class Workflow:
             nodes = self.nodes.values()
             have = listed([f"{each.id} {each.title or each.class_type}" for each in nodes])
             near = did_you_mean(reference, [each.title for each in nodes if each.title])
+            if not name:
+                near = self._input_meant(reference) or near
             return WorkflowError(
                 f'There is no node "{clip(reference, LONGEST_NAME)}".',
                 near or (f"Use one of: {have}." if have else "The workflow has no nodes."),
@@ -121,6 +134,15 @@ class Workflow:
             f'Node {node.id} ({node.class_type}) has no input "{clip(name, LONGEST_NAME)}".',
             f"{near} {use}".strip(),
         ).at(node.id, node.class_type)
+
+    def _input_meant(self, name: str) -> str:
+        """A question with the inputs that are called `name`, or nearly so, in any node."""
+        places: dict[str, list[str]] = {}
+        for node in self.nodes.values():
+            for each in self.types.inputs(node.class_type):
+                places.setdefault(each, []).append(f"{node.id}.{each}")
+        meant = [name] if name in places else nearest(name, places, 1)
+        return f"Did you mean {listed(places[meant[0]])}?" if meant else ""
 
 
 def load(
@@ -270,14 +292,6 @@ def _for_prompt(value: Any) -> Any:
     if isinstance(value, Link):
         return [value.node, value.slot]
     return {WRAPPED: value} if isinstance(value, list) else value
-
-
-def _readings(assignment: str) -> Iterator[tuple[str, str, str]]:
-    """Every (node, input, value) an assignment may mean; titles too may contain `=` and dots."""
-    for equals in (at for at, character in enumerate(assignment) if character == "="):
-        head = assignment[:equals]
-        for dot in (at for at in reversed(range(len(head))) if head[at] == "."):
-            yield head[:dot].strip(), head[dot + 1 :].strip(), assignment[equals + 1 :]
 
 
 def _converted(node: Node, wanted: Input, text: str) -> Any:

@@ -79,7 +79,8 @@ def parse_json(content: bytes) -> Any:
         raise WorkflowProblem("its JSON is nested too deep to be a workflow.", OTHER_FILE) from None
     except json.JSONDecodeError as error:
         raise WorkflowProblem(
-            f"this is not valid JSON (line {error.lineno}, column {error.colno}).", OTHER_FILE
+            f"this is not valid JSON (line {error.lineno}, column {error.colno}).",
+            "Correct it, or choose a workflow saved by ComfyUI.",
         ) from None
     except ValueError:
         # A number with thousands of digits.

@@ -74,10 +74,11 @@ def described(error: VisionCraftError, node: str = "", node_class: str = "") -> 
     }
 
 
-def finish(error: VisionCraftError, status: int, *, as_json: bool) -> int:
+def finish(error: VisionCraftError, status: int, notes: Iterable[str], *, as_json: bool) -> int:
     """Tells why a command ends, to a program on standard output as well."""
     if as_json:
-        print_line(sys.stdout, json.dumps(outcome(status, errors=[described(error)]), indent=2))
+        told = outcome(status, errors=[described(error)], notes=notes)
+        print_line(sys.stdout, json.dumps(told, indent=2))
     return print_error(error, status)
 
 

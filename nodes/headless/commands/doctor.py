@@ -32,7 +32,7 @@ from ....visioncraft_core.errors import (
     TLSError,
     VisionCraftError,
 )
-from ....visioncraft_core.profiles.paths import default_home
+from ....visioncraft_core.profiles.paths import default_home, shown
 from ....visioncraft_core.profiles.profiles import FILE, Profiles
 from ....visioncraft_core.store.store import Store
 from .console import DONE, FAILED, Subparsers, add_server_option, print_line
@@ -80,7 +80,8 @@ def _report(options: argparse.Namespace) -> int:
     verdicts: set[Verdict] = set()
     for check in checks(options.server):
         verdicts.add(check.verdict)
-        print_line(sys.stdout, f"{check.verdict:<8} {check.name:<11} {check.words}")
+        words = check.words.replace(shown(default_home()), "VISIONCRAFT_HOME")
+        print_line(sys.stdout, f"{check.verdict:<8} {check.name:<11} {words}")
     return FAILED if "failed" in verdicts else DONE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from getpass import getpass
 
 from ....visioncraft_core.api.endpoints import Chat
@@ -19,12 +20,13 @@ from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profile import DEFAULT_BASE_URL
 from ....visioncraft_core.profiles.profiles import ENVIRONMENT, Profiles
 from ....visioncraft_core.profiles.secret import Secret
+from ....visioncraft_core.spelling import nearest
 from ....visioncraft_core.urls import is_loopback
 from .console import DONE, FAILED, Subparsers, confirmed, print_line
 
 TYPED_KEY = (
-    "what was typed beside the name is not understood. The key is asked for, or read from standard "
-    "input: keys on a command line stay in the shell's history"
+    "what was typed at the end is not understood. `visioncraft key set` asks for the key, or "
+    "reads it from standard input: keys on a command line stay in the shell's history"
 )
 FROM_ENVIRONMENT = (
     "VISIONCRAFT_API_KEY or VISIONCRAFT_BASE_URL is set: that server is the default, whatever is "
@@ -34,6 +36,7 @@ FROM_ENVIRONMENT = (
 
 def register(commands: Subparsers, help_text: str) -> None:
     parser = commands.add_parser("key", help=help_text)
+    parser.set_defaults(explain=_explained)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     action = actions.add_parser("set", help="ask for a key and keep it in a file of yours")
     action.add_argument("name", metavar="NAME", help="what you want to call the server")
@@ -43,7 +46,7 @@ def register(commands: Subparsers, help_text: str) -> None:
         metavar="URL",
         help="the address that the key is for (default: that of the public service, which is gone)",
     )
-    action.set_defaults(command=_set, parser=action, strange=TYPED_KEY)
+    action.set_defaults(command=_set, parser=action)
     action = actions.add_parser("list", help="the servers, the ends of their keys, the default")
     action.set_defaults(command=_list, parser=action)
     action = actions.add_parser("default", help="choose the server that is used unless another is")
@@ -59,6 +62,13 @@ def register(commands: Subparsers, help_text: str) -> None:
     action.add_argument("name", metavar="NAME", help="a server profile")
     action.add_argument("--yes", action="store_true", help="do not ask before the call")
     action.set_defaults(command=_test, parser=action)
+
+
+def _explained(strange: Sequence[str]) -> str:
+    """Without what was typed, which may be the key; "" for a misspelt option."""
+    options, keys = ("--base-url", "--yes"), ("--key", "--api-key", "--token")
+    meant = nearest(strange[0].partition("=")[0], (*options, *keys), 1)
+    return "" if meant and meant[0] in options else TYPED_KEY
 
 
 def _set(options: argparse.Namespace) -> int:

@@ -36,16 +36,21 @@ def run_rows(
     run_folders: Folders,
     profile: Profile,
 ) -> int:
-    progress = _Progress()
+    progress = _Progress(options.notes)
     comfy.use(HeadlessHost(progress, options.server))
-    results = options.out / RESULTS
+    results = options.out.absolute() / RESULTS
     bulk = BulkRun(
         *(workflow, node_classes, run_folders, progress, options.rows, results),
         profile.base_url,
     )
     bulk.check()
     for note in bulk.listed_names.notes:
-        print_line(sys.stderr, f"Note: {note}")
+        progress.note(note)
+    if gone := bulk.without_files:
+        progress.note(
+            f"The files of rows that are done are gone: row {_numbers(gone)}. To make them again, "
+            f"delete their lines in {RESULTS}; what is in the store is not paid again."
+        )
     if bulk.uses_torch:
         preload.torch()
     started = time.monotonic()
@@ -73,14 +78,14 @@ def run_rows(
             status,
             seconds,
             errors=errors,
-            notes=bulk.listed_names.notes,
+            notes=options.notes,
             rows={**counts, "results": str(results)},
         )
         print_line(sys.stdout, json.dumps(told, indent=2))
     if error:
         print_error(error, FAILED)
         print_line(sys.stderr, "No more rows were begun: they would fail in the same way.")
-    _sum_up(counts, results, sys.stderr if options.json else sys.stdout)
+    _sum_up(counts, options.out / RESULTS, sys.stderr if options.json else sys.stdout)
     if status == CANCELLED:
         stopped = _numbers(progress.maybe_charged)
         what = (
@@ -117,7 +122,7 @@ async def _until_interrupted(bulk: BulkRun, at_once: int, progress: _Progress) -
             task.cancel()
             return
         progress.interrupted = bulk.stopping = True
-        progress.note("Stopping: the rows that are under way are finished. Ctrl-C again ends them.")
+        progress.say("Stopping: the rows that are under way are finished. Ctrl-C again ends them.")
 
     loop = asyncio.get_running_loop()
     with suppress(NotImplementedError):  # Windows: there KeyboardInterrupt ends them at once
@@ -137,9 +142,9 @@ def _line_of(ended: Ended) -> str:
 class _Progress:
     """A bar with rate and time left, and a line for each row that failed."""
 
-    def __init__(self) -> None:
+    def __init__(self, notes: list[str]) -> None:
         self._bar: Any = None
-        self._noted = False
+        self._notes = notes
         self.done = 0
         self.failed_rows: list[int] = []
         self.maybe_charged: list[int] = []
@@ -169,16 +174,22 @@ class _Progress:
             self.done += 1
             return
         self.failed_rows.append(ended.row.number)
-        self.note(f"Row {ended.row.number}: {ended.error}")
+        self.say(f"{ended.row.label}: {ended.error}")
 
     def note(self, text: str) -> None:
+        self._notes.append(text)
+        self.say(f"Note: {text}")
+
+    def say(self, text: str) -> None:
+        if self._bar is None:
+            print_line(sys.stderr, text)
+            return
         with suppress(OSError, ValueError):
             self._bar.write(text, file=sys.stderr)
 
     def said(self, node: Node, text: str) -> None:
-        if text == SANDBOX_NOTE and not self._noted:
-            self._noted = True
-            self.note(f"Note: {text}")
+        if text == SANDBOX_NOTE and text not in self._notes:
+            self.note(text)
 
     def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None: ...
 

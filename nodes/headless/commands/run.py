@@ -8,14 +8,17 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from ....visioncraft_core.api.endpoints import ENDPOINTS
 from ....visioncraft_core.errors import Cancelled, SaveFailed, VisionCraftError, WorkflowError, clip
 from ....visioncraft_core.generation.progress import Queued, Working
 from ....visioncraft_core.profiles.paths import default_home
 from ....visioncraft_core.profiles.profiles import Profiles
+from ....visioncraft_core.profiles.secret import shortened
 from ....visioncraft_core.spelling import did_you_mean
 from ... import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS, comfy
 from ...base import SANDBOX_NOTE
@@ -43,6 +46,10 @@ from .rows import run_rows
 LONGEST_TITLE = 60
 ERASE = "\x1b[K"  # the rest of a line of a terminal
 STDIN = "-"
+PROMPT_ADVICE = (
+    "A prompt is an input of a node: visioncraft run llm_prompt_to_image --set "
+    '2.prompt="a red fox".'
+)
 EPILOG = (
     "Examples: visioncraft run llm_prompt_to_image; visioncraft run flow.json --set 3.seed=7; "
     f"visioncraft run flow.json --rows prompts.csv. {EXIT_CODES}"
@@ -76,7 +83,21 @@ def register(commands: Subparsers, help_text: str) -> None:
         "continues where it was stopped",
     )
     parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
-    parser.set_defaults(command=_run, parser=parser)
+    parser.set_defaults(command=_run, parser=parser, explain=_explained)
+
+
+def _explained(strange: Sequence[str]) -> str:
+    """What may have been meant by words or options that `run` does not have; "" for all others."""
+    name = strange[0].lstrip("-").partition("=")[0]
+    if name.endswith((".json", ".png")):
+        return f"{clip(name, 60)} is one workflow too many: they are run one at a time."
+    if not strange[0].startswith("-"):
+        return f"{shortened(name)} is not understood. {PROMPT_ADVICE}"
+    fields = (field.name for endpoint in ENDPOINTS for field in endpoint.fields())
+    if name.replace("-", "_") in ("seed", *fields):
+        what = f"{strange[0]} is not understood. It is an input of a node"
+        return f"{what}: write --set NODE.{name.replace('-', '_')}=VALUE."
+    return ""
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -91,7 +112,7 @@ def _run(options: argparse.Namespace) -> int:
     run_folders = Folders(options.out, (Path("input"), path.parent, Path()))
     folders.current.set(run_folders)
     profile = Profiles(default_home()).find(options.server)  # complains before anything is read
-    report = _Progress(sys.stderr if options.json else sys.stdout)
+    report = _Progress(sys.stderr if options.json else sys.stdout, options.notes)
     comfy.use(HeadlessHost(report, options.server))
     workflow = load(path, node_classes, content)
     for assignment in options.set:
@@ -109,10 +130,10 @@ def _run(options: argparse.Namespace) -> int:
     if task.uses_torch:
         preload.torch()
     report.total = len(task.needed)
-    return _ended(options, task, run_folders, report.notes)
+    return _ended(options, task, run_folders)
 
 
-def _ended(options: argparse.Namespace, task: Run, run_folders: Folders, notes: list[str]) -> int:
+def _ended(options: argparse.Namespace, task: Run, run_folders: Folders) -> int:
     started = time.monotonic()
     status, error = DONE, None
     try:
@@ -122,7 +143,8 @@ def _ended(options: argparse.Namespace, task: Run, run_folders: Folders, notes: 
     except VisionCraftError as failed:
         status, error = FAILED, failed
     if options.json:
-        summary = outcome(status, time.monotonic() - started, shown(task), failures(task), notes)
+        seconds = time.monotonic() - started
+        summary = outcome(status, seconds, shown(task), failures(task), options.notes)
         if not print_line(sys.stdout, json.dumps(summary, indent=2)) and status == DONE:
             status = FAILED
             error = SaveFailed(
@@ -147,9 +169,11 @@ def _source(name: str) -> tuple[Path, bytes | None]:
         return path_of(name), None
     path = Path(name)
     if not path.suffix and not path.exists():
+        near = did_you_mean(name, EXAMPLES)
+        lists = f"{near} `visioncraft run --list` names the examples.".strip()
         raise WorkflowError(
             f"{clip(name, 60)}: there is no such file and no such example.",
-            f"{did_you_mean(name, EXAMPLES)} `visioncraft run --list` names the examples.".strip(),
+            PROMPT_ADVICE if " " in name else lists,
         )
     return path, None
 
@@ -186,13 +210,12 @@ async def _until_interrupted(run: Run) -> None:
 class _Progress:
     """Prints a line for each node that ends, and where its files are."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, notes: list[str]) -> None:
         self._stream = stream
         self._ended = 0
-        self._noted = False
         self._passing = False  # a line stands there that the next one replaces
         self.total = 0
-        self.notes: list[str] = []
+        self._notes = notes
 
     def said(self, node: Node, text: str) -> None:
         if isinstance(text, Queued | Working):
@@ -202,12 +225,11 @@ class _Progress:
                 self._passing = True
         elif text != SANDBOX_NOTE:
             self._print(f"      {_title(node)}: {text}")
-        elif not self._noted:
-            self._noted = True
+        elif text not in self._notes:
             self.note(text)
 
     def note(self, text: str) -> None:
-        self.notes.append(text)
+        self._notes.append(text)
         self._print(f"Note: {text}")
 
     def finished(self, node: Node, seconds: float, shown: dict[str, list[Any]]) -> None:

@@ -456,6 +456,12 @@ def test_one_refusal_names_every_unknown_type_before_anything_else() -> None:
     assert "X (" not in message
 
 
+@pytest.mark.parametrize("kind", ["Note", "Reroute", "PrimitiveNode"])
+def test_what_only_the_page_has_is_no_node_of_the_api_form(kind: str) -> None:
+    content = {"1": {"class_type": "Show", "inputs": {}}, "2": {"class_type": kind, "inputs": {}}}
+    assert f"only ComfyUI's page has these nodes: {kind}. Leave notes out" in refusal(content)
+
+
 def test_unknown_types_inside_a_subgraph_are_named_with_full_ids() -> None:
     unknown = subgraph(SUBGRAPH, [strange(21)])
     assert "KSampler (node 10:21)" in refusal(canvas([instance(10)], subgraphs=[unknown]))

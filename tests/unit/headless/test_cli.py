@@ -17,12 +17,17 @@ from typing import Any
 import pytest
 import requests
 from PIL import Image
+from support.instant_engine import InstantEngine
 from support.paths import EXAMPLES
 from support.pictures import gradient, png_of
 from support.timing import HANG, at_most, eventually
+from visioncraft.nodes import NODE_CLASS_MAPPINGS
+from visioncraft.nodes.headless.canvas.workflow import parse as parsed
 from visioncraft.nodes.headless.cli import main
 from visioncraft.nodes.headless.examples import path_of
+from visioncraft.nodes.headless.listed_names import ListedNames
 from visioncraft.visioncraft_core.api.catalogs import Catalogs
+from visioncraft.visioncraft_core.errors import WorkflowError
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
@@ -189,7 +194,7 @@ def failing(path: str) -> dict[str, Any]:
         (["flow.json", "--set", "1.widht=5"], failing(""), "widht"),
         (["flow.json", "--set", "7.width=5"], failing(""), "7"),
         (["flow.json", "--set", "1.width=x"], failing(""), "x"),
-        (["flow.json", "--server", "nobody"], failing(""), "no server profile called nobody"),
+        (["flow.json", "--server", "nobody"], failing(""), 'no server profile called "nobody"'),
         (
             ["flow.json", "--server", "https://keyless.invalid"],
             failing(""),
@@ -197,7 +202,7 @@ def failing(path: str) -> dict[str, Any]:
         ),
         (["flow.json", "--server", "ftp://x"], failing(""), "base URL is not usable"),
         (["flow.json", "--out", "flow.json"], failing(""), "not writable"),
-        (["flow.json", "--server", "s" * 5000], failing(""), "no server profile called s"),
+        (["flow.json", "--server", "s" * 5000], failing(""), 'no server profile called "s'),
         (
             ["flow.json"],
             {"1": {**failing('{"width": 5000}')["1"], "_meta": {"title": "T" * 5000}}, "2": SAVE},
@@ -520,7 +525,12 @@ def test_a_catalog_is_listed(capsys: pytest.CaptureFixture[str]):
         (["fly"], 'there is no command "fly". Choose one of run, serve,'),
         (["run"], "name a workflow; --list names the examples."),
         (["run", "x.json", "--jsno"], "--jsno is not understood. Did you mean --json?"),
-        (["run", "x.json", "y.json"], "y.json is not understood."),
+        (["--verison"], "--verison is not understood; options of a command stand behind it. Did"),
+        (["llm_prompt_to_image"], "Did you mean visioncraft run llm_prompt_to_image?"),
+        (["run", "x.json", "y.json"], "y.json is one workflow too many"),
+        (["run", "a", "red", "fox"], "red is not understood. A prompt is an input of a node"),
+        (["run", "a red fox"], "no such example. A prompt is an input of a node"),
+        (["run", "--seed", "5"], "--seed is not understood. It is an input of a node: write --set"),
         (["run", "llm_prompt_to_imge"], "Did you mean llm_prompt_to_image"),
         (["run", "x.json", "--server", "sandbx"], "Did you mean sandbox?"),
         (["run", "x.json", "--rows", "rows.xls"], "x.json: there is no such file."),
@@ -528,10 +538,10 @@ def test_a_catalog_is_listed(capsys: pytest.CaptureFixture[str]):
         (["sandbox", "--fault", "llm=50"], "llm=50"),
         (["catalog", "model-xl"], 'there is no name "model-xl". Did you mean models-xl'),
         (["key", "lst"], 'there is no action "lst". Did you mean list'),
-        (["key", "remove", "nobody"], "There is no server profile called nobody."),
-        (["catalog", "models", "--server", "localhost:8899"], "write http://localhost:8899; or"),
-        (["catalog", "models", "--server", "127.0.0.1:8898/a"], "write http://127.0.0.1:8898/a;"),
-        (["catalog", "models", "--server", "my.server:80"], "write https://my.server:80; or"),
+        (["key", "remove", "nobody"], 'There is no server profile called "nobody".'),
+        (["catalog", "models", "--server", "localhost:8899"], "write http:// in front of it; or"),
+        (["catalog", "models", "--server", "127.0.0.1:8898/a"], "write http:// in front of it; or"),
+        (["catalog", "models", "--server", "my.server:80"], "write https:// in front of it; or"),
         (["store", "claer"], "Did you mean clear?"),
         (["doctor", "--server", "ftp://x"], ""),
     ],
@@ -680,6 +690,60 @@ def test_a_name_that_the_server_does_not_list_is_refused_before_anything_is_sent
     )
     assert main(["run", graph]) == 0
     assert "is not in the" not in capsys.readouterr().out
+
+
+def test_a_stored_result_outlasts_the_name_of_its_model(
+    home: Path, capsys: pytest.CaptureFixture[str]
+):
+    class ChangingEngine(InstantEngine):
+        models: tuple[str, ...] = ("openchat-7b", "other")
+
+        def catalogs(self) -> dict[str, Any]:
+            return {**super().catalogs(), "models-llm": self.models}
+
+    chat = {"model": "openchat-7b", "prompt": "a fox"}
+    show = {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}
+    graph = written({"1": {"class_type": "VisionCraftLLM", "inputs": chat}, "2": show})
+    engine = ChangingEngine()
+    with Sandbox(engine=engine) as sandbox:
+        run = ["run", graph, "--server", sandbox.url]
+        assert main(run) == 0
+        engine.models = ("other",)
+        Catalogs(home, sandbox.url).save("models-llm", engine.models)
+        capsys.readouterr()
+        assert main(run) == 0
+        assert "any more; the result is stored, so nothing is sent" in capsys.readouterr().out
+        assert main([*run, "--set", "1.seed=1"]) == 2
+        assert sandbox.executions == 1
+
+
+def test_loras_are_judged_by_the_list_of_the_server_that_gets_them():
+    def check(**stack: Any) -> None:
+        stack = {"lora": "age_slider_v20", "weight": 1, "enabled": True, **stack}
+        sd = {"model": "anything_V5", "sampler": "Euler", "prompt": "a fox", "loras": ["2", 0]}
+        behind = {"lora": "x", "enabled": False, "loras": ["1", 0]}
+        flow = {
+            "1": {"class_type": "VisionCraftLoraStack", "inputs": stack},
+            "2": {"class_type": "VisionCraftLoraStack", "inputs": behind},
+            "3": {"class_type": "VisionCraftGenerate", "inputs": sd},
+        }
+        workflow = parsed(flow, NODE_CLASS_MAPPINGS, name="flow")
+        ListedNames().check(workflow, NODE_CLASS_MAPPINGS, workflow.nodes)
+
+    told = r"Stack \(#1\): age_slidr is not in the server's list of loras. Did you mean age_slider"
+    for wrong in ({"lora": "age_slidr"}, {"text": "<lora:age_slidr:0.5>"}):
+        with pytest.raises(WorkflowError, match=told):
+            check(**wrong)
+    check()
+    check(lora="age_slidr", enabled=False)
+
+
+def test_what_was_noted_before_a_refusal_is_in_the_json(capsys: pytest.CaptureFixture[str]):
+    graph = written({"1": {**XL, "inputs": {**XL["inputs"], "odd": 1, "width": 5}}, "2": SAVE})
+    assert main(["run", graph, "--json"]) == 2
+    printed = capsys.readouterr()
+    (note,) = json.loads(printed.out)["notes"]
+    assert f"Note: {note}\n" in printed.err
 
 
 def test_what_no_node_takes_is_noted(capsys: pytest.CaptureFixture[str]):

@@ -197,9 +197,9 @@ def test_the_doctor_names_what_is_missing_and_what_it_costs(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["work", KEY], "The key is asked for, or read from standard input"),
-        (["work", "--key", KEY], "The key is asked for, or read from standard input"),
-        (["work", f"--api-key={KEY}"], "The key is asked for, or read from standard input"),
+        (["work", KEY], "asks for the key, or reads it from standard input"),
+        (["work", "--key", KEY], "asks for the key, or reads it from standard input"),
+        (["work", f"--api-key={KEY}"], "asks for the key, or reads it from standard input"),
         ([f"{KEY}/+"], "A profile cannot be called that."),
         (["auto"], "A profile cannot be called that."),
         (["work", "--base-url", KEY], "The base URL is not usable."),
@@ -219,6 +219,22 @@ def test_what_cannot_be_is_told_before_a_key_is_asked_for_and_no_key_is_echoed(
     assert told in printed.err
     assert "CANARY" not in printed.out + printed.err
     assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("KEY", "key KEY", "key test KEY", "key remove KEY", "key default KEY"),
+        *("key test work KEY", "key list KEY", "key set work --key=KEY", "catalog KEY"),
+        *("catalog models KEY", "catalog models --key=KEY", "catalog models --server KEY.a.b"),
+        *("doctor KEY", "store clear KEY", "run flow.json KEY", "run flow.json --key=KEY"),
+    ],
+)
+def test_a_key_in_the_wrong_place_is_not_echoed(line: str, capsys: pytest.CaptureFixture[str]):
+    assert main(line.replace("KEY", KEY).split()) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("Error: ")
+    assert "CANARY" not in printed.out + printed.err
 
 
 def test_where_a_key_will_go_and_what_it_replaces_is_told(
@@ -274,7 +290,7 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
 def test_places_and_steps_pass_by_on_one_line_of_a_terminal(stream: io.StringIO):
     node = Node("3", "VisionCraftGenerate", {}, "Draw")
-    report = _Progress(stream)
+    report = _Progress(stream, [])
     report.total = 1
     for text in ("waiting", Queued(2), Working("step 7 of 20", 0.35)):
         report.said(node, text)

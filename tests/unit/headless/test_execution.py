@@ -266,7 +266,7 @@ def test_a_long_chain_runs(tmp_path: Path):
         ({"1": {"type": "Give", "text": "a"}}, "no node that saves or shows"),
         ({"9": {"type": "Show"}}, r"Show \(#9\): text is missing"),
         ({"9": {"type": "Show", "text": "a", "count": 10}}, "count is 10, but must be None to 9"),
-        ({"9": {"type": "Show", "text": "a", "count": "x"}}, "count must be a INT, got x"),
+        ({"9": {"type": "Show", "text": "a", "count": "x"}}, "count must be a whole number, got x"),
         (
             {
                 "1": {"type": "Give", "text": "a"},

@@ -204,9 +204,10 @@ def _umask() -> int:
 
 
 def test_an_output_folder_that_is_a_file_is_told_before_anything_runs(tmp_path: Path):
-    (tmp_path / "file").touch()
-    with pytest.raises(SaveFailed, match="output folder file is not writable.*--out"):
-        Folders(tmp_path / "file", ()).prepare()
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(SaveFailed, match=f"folder {re.escape(str(path))} is not writable.*--out"):
+        Folders(path, ()).prepare()
 
 
 def test_inputs_are_found_in_order_and_nowhere_else(run_folders: Folders, tmp_path: Path):

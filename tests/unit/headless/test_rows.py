@@ -94,7 +94,7 @@ def test_each_row_is_run_and_a_second_run_pays_nothing(capsys: pytest.CaptureFix
             "done": 4,
             "failed": [],
             "left": 0,
-            "results": str(Path("output/results.jsonl")),
+            "results": str(Path("output/results.jsonl").absolute()),
         }
         by_row = {each["row"]: each for each in results()}
         assert by_row[1]["inputs"] == {"1.prompt": "a fox, red", "1.seed": "1"}
@@ -117,16 +117,17 @@ def test_columns_are_titles_too_and_values_keep_their_kinds():
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        (["1.promt", "a"], 'Row 1: Node 1 (VisionCraftLLM) has no input "promt". Did you mean'),
-        (["4.prompt", "a"], 'Row 1: There is no node "4"'),
-        (["1", "a"], 'Row 1: "1" does not say which input'),
-        (["1.seed,1.prompt", "1,a", "x,b", "y,c"], 'Row 2: "x" does not fit input seed'),
+        (["1.promt", "a"], 'Row 1 (line 2): Node 1 (VisionCraftLLM) has no input "promt"'),
+        (["4.prompt", "a"], 'Row 1 (line 2): There is no node "4"'),
+        (["1", "a"], 'Row 1 (line 2): "1" does not say which input'),
+        (["1.seed,1.prompt", "1,a", "x,b", "y,c"], 'Row 2 (line 3): "x" does not fit input seed'),
         (["1.seed,1.prompt", "1,a", "x,b", "y,c"], "(and 1 more row)"),
-        (["1.prompt", "a", "  "], "Row 2: VisionCraftLLM (#1): prompt is empty"),
-        (["1.prompt,1.seed", "a,b,c"], "rows.csv has 3 cells in row 1 and 2 columns"),
+        (["1.prompt", '"a', 'b"', "", "  "], "Row 2 (line 5): VisionCraftLLM (#1): prompt is"),
+        (["1.prompt,1.seed", "a,b,c"], "rows.csv has 3 cells in line 2 and 2 columns"),
         (["1.prompt,1.prompt", "a,b"], "two of the same name"),
         (["1.prompt"], "rows.csv has no rows"),
-        (['1.prompt', '"a'], "rows.csv is not CSV"),
+        (['1.prompt', "a", '"b', "c", "d"], "never closed, in the row that begins in line 3"),
+        (['1.prompt', '"a"b'], "rows.csv is not CSV in line 2"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_any_row_is_told_before_the_first_is_sent(
@@ -147,12 +148,38 @@ def test_failed_rows_are_named_and_run_again(capsys: pytest.CaptureFixture[str])
         printed = capsys.readouterr()
         assert "2 of 3 rows are done" in printed.out
         assert "Failed: 2. Run the same command again" in printed.out
-        assert "Row 2: " in printed.err
+        assert "Row 2 (line 3): " in printed.err
         (failed,) = [each for each in results() if each["status"] == "failed"]
         assert (failed["errors"][0]["node"], failed["errors"][0]["charged"]) == ("1", "no")
         assert run(sandbox) == 1
         assert sandbox.executions == 2
         assert [each["row"] for each in results()].count(2) == 2
+
+
+def test_rows_whose_files_are_gone_are_named_and_made_again_when_asked(
+    capsys: pytest.CaptureFixture[str],
+):
+    save = {"text": ["1", 0], "filename_prefix": "a", "format": "txt"}
+    texts = {
+        "1": {"class_type": "PrimitiveString", "inputs": {"value": ""}},
+        "2": {"class_type": "SaveText", "inputs": save},
+    }
+    Path("flow.json").write_text(json.dumps(texts), "utf-8")
+    table("1.value", "a", "b")
+
+    def notes() -> list[str]:
+        capsys.readouterr()
+        assert main(["run", "flow.json", "--rows", "rows.csv", "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["notes"]
+
+    assert notes() == notes() == []
+    lines = {each["row"]: each for each in results()}
+    Path(lines[2]["outputs"]["2"]["files"][0]["path"]).unlink()
+    (note,) = notes()
+    assert note.startswith("The files of rows that are done are gone: row 2.")
+    Path("output/results.jsonl").write_text(json.dumps(lines[1]) + "\n", "utf-8")
+    assert notes() == []
+    assert Path(results()[-1]["outputs"]["2"]["files"][0]["path"]).read_text() == "b"
 
 
 @pytest.mark.parametrize(
@@ -191,7 +218,9 @@ def test_a_name_in_any_row_that_the_server_does_not_list_is_refused_before_the_f
     with Sandbox(engine=InstantEngine()) as sandbox:
         assert run(sandbox) == 2
         assert sandbox.requests == ("GET /models-llm",)
-    assert "Row 2: VisionCraftLLM (#1): openchat-8b is not in the" in capsys.readouterr().err
+    assert (
+        "Row 2 (line 3): VisionCraftLLM (#1): openchat-8b is not in the" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")

@@ -226,6 +226,9 @@ def test_the_canvas_is_kept_as_loaded_and_the_api_form_has_none() -> None:
         pytest.param("1.sampler=other", "1", "sampler", "other", id="list verbatim"),
         pytest.param("9.amount=2", "9", "amount", 2, id="list of numbers"),
         pytest.param("My picture.steps=8", "1", "steps", 8, id="by title"),
+        pytest.param("Paint (a.b = c).steps=8", "11", "steps", 8, id="title with parentheses"),
+        pytest.param("Batch.amount=2", "9", "amount", 2, id="by class"),
+        pytest.param("Batch=2", "9", "amount", 2, id="by the node, which has one widget"),
         pytest.param("Size = 1.5.size=8", "7", "size", 8, id="title with = and dots"),
         pytest.param("7.text=x", "7", "text", "x", id="a socket of a plain type"),
         pytest.param("10:21.steps=8", "10:21", "steps", 8, id="inside a subgraph"),
@@ -235,7 +238,10 @@ def test_set_gives_an_input_a_value_of_its_type(
     assignment: str, node_id: str, name: str, value: Any
 ) -> None:
     content = copy.deepcopy(CANVAS)
-    content["nodes"] += [node(7, "Say", title="Size = 1.5"), node(9, "Batch", values=[1])]
+    content["nodes"] += [
+        *(node(7, "Say", title="Size = 1.5"), node(9, "Batch", values=[1])),
+        paint(11, title="Paint (a.b = c)"),
+    ]
     found = read(content)
     found.set(assignment)
     assert found.nodes[node_id].inputs[name] == value
@@ -254,7 +260,9 @@ def test_set_gives_an_input_a_value_of_its_type(
         pytest.param("1.quality=1e999", ("a number",), id="infinity"),
         pytest.param("2.safe=maybe", ("true or false",), id="BOOLEAN"),
         pytest.param("2.images=x", ("a link from a node", "IMAGE"), id="socket"),
-        pytest.param("steps=8", ("is not NODE.INPUT=VALUE",), id="no node"),
+        pytest.param("steps=8", ("Did you mean 1.steps, 10:21.steps, 7.steps",), id="no node"),
+        pytest.param("stepz=8", ("Did you mean 1.steps, 10:21.steps",), id="no node, misspelt"),
+        pytest.param("1=8", ("which input of its node", "1.text, 1.seed"), id="no input"),
         pytest.param("1.steps", ("is not NODE.INPUT=VALUE",), id="no value"),
         pytest.param("", ("is not NODE.INPUT=VALUE",), id="empty"),
         pytest.param("Twin.steps=8", ("Several nodes", "7, 8", "Use the node id"), id="title"),

@@ -37,7 +37,7 @@ def test_only_the_name_travels():
 @pytest.mark.parametrize(
     ("profile", "complaint"),
     [
-        ("gone", "no server profile called gone"),
+        ("gone", 'no server profile called "gone"'),
         ("keyless", "No key is configured for https://keyless.test"),
         ("https://evil.test", "cannot name an address"),
     ],

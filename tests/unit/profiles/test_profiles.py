@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import pydoc
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -91,6 +92,29 @@ def test_a_server_on_this_machine_gets_the_public_key_of_the_sandbox(home: Path)
 
 
 @pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            '{\n "profiles": {,}}',
+            "profiles.json cannot be read: it is no JSON from line 2, column 15",
+        ),
+        ("\x00", "it is no JSON from line 1, column 1"),
+        ("[]", "it is not an object"),
+        ('{"profiles": []}', "its profiles are not an object"),
+        ('{"profiles": {"a": {"base_url": "x"}}}', "The server profile a: The base URL is not"),
+        ('{"profiles": {"a": {"key": "a b"}}}', "The server profile a: The configured key is not"),
+        ('{"profiles": {"a": {"timeouts": {"toatl": 5}}}}', "not known: toatl. Did you mean total"),
+        ('{"profiles": {"a": {"upload": "x"}}}', "profile a has a setting that is not usable: upl"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_told_with_its_place(text: str, place: str, home: Path):
+    home.mkdir()
+    (home / "profiles.json").write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match=re.escape(place)):
+        Profiles(home).find("a")
+
+
+@pytest.mark.parametrize(
     "stored",
     [
         "not json",
@@ -165,7 +189,7 @@ def test_a_bad_profile_is_told_where_it_is_the_one_for_a_url_or_the_first_with_a
 
 
 def test_an_unknown_profile_lists_the_known_ones(home: Path):
-    with pytest.raises(ConfigError, match="no server profile called wrok.*auto, sandbox"):
+    with pytest.raises(ConfigError, match='no server profile called "wrok".*auto, sandbox'):
         profiles(home).find("wrok")
 
 

@@ -77,6 +77,7 @@ def test_the_key_is_scrubbed_out_of_any_bytes(
     key: str, before: bytes, after: bytes, data: st.DataObject
 ):
     assume(not leaks(before + b"-" + after, key))
+    assume(not before.endswith(b"\\"))  # which would belong to the spelling of the first letter
     spelled = data.draw(st.sampled_from(sorted(spellings(key).values())))
     scrubbed = Secret(key).mask_bytes(before + spelled.encode() + after)
     assert not leaks(scrubbed, key)
