@@ -121,7 +121,7 @@ def test_a_server_is_given_by_name_by_address_or_as_a_profile(
     assert Client(home=str(other)).profile.embedded
     monkeypatch.setenv("VISIONCRAFT_BASE_URL", sandbox.url)
     assert Client(home=other).describe() == sandbox.url
-    with pytest.raises(errors.ConfigError, match="no server profile called wrok"):
+    with pytest.raises(errors.ConfigError, match='no server profile called "wrok"'):
         Client("wrok")
 
 
