@@ -28,7 +28,7 @@ from ..api.extensions import (
 )
 from ..api.fields import ChoiceField, FieldError, ImageField, InvalidFields, Request
 from ..api.sandbox_keys import SANDBOX_PREMIUM_KEY
-from . import docs_page, openapi, origin_checks, web_page
+from . import docs_page, openapi, origin_checks, progress, web_page
 from .accounts import (
     DONE,
     LEFT,
@@ -41,13 +41,14 @@ from .accounts import (
 )
 from .connection_limits import peer_of
 from .engine import Engine, EngineBusy, EngineError, EngineUnavailable, InputRejected, Job, Output
+from .jobs import Jobs
 from .key_guessing import KeyGuessing
 from .limits import Limits
 from .observation import Observation, Observer
-from .progress import Progress, ProgressRecords
+from .progress import ProgressRecords
 from .published_files import PublishedFiles
 from .request_bodies import RequestBodies, close_where_unread, leave_to_reader, parsed
-from .response_formats import Pieces, answer, content_type, formats_of
+from .response_formats import answer, formats_of
 from .seeds import InvalidSeed, SeedSeries
 
 log = logging.getLogger("visioncraft.service")
@@ -56,17 +57,15 @@ VERSION = "2024-02-15"  # the date of the specification
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-PROGRESS, PREVIEW = "/progress/{id}", "/progress/{id}/preview"
 # What is no part of the API: pages, and how far a call is, which a slow one asks more often.
 NO_API = (
     *(openapi.PATH, docs_page.PATH, web_page.STATE_PATH, *web_page.FILES),
-    *(PROGRESS, PREVIEW),
+    *(progress.PATH, progress.PREVIEW_PATH),
 )
 
 EngineState = Mapping[str, str | int | bool]  # name, ready, at_once, at_work, waiting
 
 _KEPT_HEADERS = ("Allow", "Content-Range")
-_MOST_JOBS = 10_000  # whose results may be asked for
 LONGEST_CHAT_ID = 100  # characters
 
 
@@ -112,6 +111,7 @@ class App:
         self.arrived: Callable[[asyncio.BaseTransport | None], None] = lambda _transport: None
         self.stop: Callable[[], None] = lambda: None  # sends away who waits, where there are queues
         self.progress = ProgressRecords()
+        self.jobs = Jobs()
         self._observers = tuple(observers)
         self._base_url = base_url.rstrip("/")
         self._proxies = frozenset(map(peer_of, proxies))
@@ -123,8 +123,6 @@ class App:
         self._files = files or PublishedFiles(self.limits.result_bytes)
         self._bodies = RequestBodies(self.limits)
         self._seen: dict[int, Observation] = {}  # by request
-        self._jobs: dict[str, list[str]] = {}
-        self._fresh_jobs: set[str] = set()  # that nobody asked about yet
         self._active = 0
         self._working: set[asyncio.Task[Output]] = set()
         self.stopping = False
@@ -143,8 +141,8 @@ class App:
         app.router.add_get("/results/{name}", self._files.answer)
         app.router.add_get(openapi.PATH, self._description)
         app.router.add_get(docs_page.PATH, self._docs)
-        app.router.add_get(PROGRESS, self._progress)
-        app.router.add_get(PREVIEW, self._preview)
+        app.router.add_get(progress.PATH, self.progress.answer)
+        app.router.add_get(progress.PREVIEW_PATH, self.progress.answer_preview)
         pages = dict.fromkeys(web_page.FILES, web_page.answer)
         for path, handler in {web_page.STATE_PATH: self._state, **pages, **self._routes}.items():
             app.router.add_get(path, handler)
@@ -167,17 +165,6 @@ class App:
         # The last entry is the proxy's own; those before it are what its client claims.
         _, _, spoken_for = request.headers.get("X-Forwarded-For", "").rpartition(",")
         return peer_of(spoken_for.strip()) if spoken_for and peer in self._proxies else peer
-
-    def add_job(self, urls: list[str]) -> str:
-        """The id of a new job whose results are at `urls`; without any it is never done."""
-        job = secrets.token_hex(16)
-        self._jobs[job] = urls
-        self._fresh_jobs.add(job)
-        if len(self._jobs) > _MOST_JOBS:
-            oldest = next(iter(self._jobs))
-            del self._jobs[oldest]
-            self._fresh_jobs.discard(oldest)
-        return job
 
     async def read_body(self, request: web.Request) -> bytes:
         """The body of any request. Raises HTTP's 408 and 413, and EngineBusy."""
@@ -219,22 +206,6 @@ class App:
     async def _close(self, _app: web.Application) -> None:
         await self.engine.close()
         await self.accounts.close()
-
-    async def _progress(self, request: web.Request) -> web.StreamResponse:
-        headers = {"Cache-Control": "no-store"}
-        return web.json_response(self._record(request).to_json(), headers=headers)
-
-    async def _preview(self, request: web.Request) -> web.StreamResponse:
-        picture = self._record(request).preview
-        if not picture:
-            raise web.HTTPNotFound
-        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        return web.Response(body=Pieces(picture, content_type(picture)), headers=headers)
-
-    def _record(self, request: web.Request) -> Progress:
-        if record := self.progress.get(request.match_info["id"]):
-            return record
-        raise web.HTTPNotFound
 
     def _catalog(self, name: str) -> Handler:
         async def handle(_request: web.Request) -> web.StreamResponse:
@@ -353,7 +324,7 @@ class App:
             return f"{address}/results/{await self._files.publish(content)}"
 
         form = self.formats[type(asked)]
-        return await answer(form, output, asked, chat_id, publish, self.add_job)
+        return await answer(form, output, asked, chat_id, publish, self.jobs.add)
 
     async def _made(self, asked: Request, job: Job) -> Output:
         task = asyncio.ensure_future(self.engine.generate(asked, job))
@@ -385,14 +356,8 @@ class App:
 
     async def _job_status(self, request: web.Request) -> web.StreamResponse:
         body = parsed(await self._bodies.read(request, self.limits.text_bytes), request.path)
-        job = body.get("job_id")
-        if not isinstance(job, str) or job not in self._jobs:
-            return _error(404, "There is no such job.")
-        urls = self._jobs[job]
-        if not urls or job in self._fresh_jobs:
-            self._fresh_jobs.discard(job)
-            return web.json_response({"status": "generating", "image": ""})
-        return web.json_response({"status": "success", "image": urls[0], "images": urls})
+        state = self.jobs.state(body.get("job_id"))
+        return web.json_response(state) if state else _error(404, "There is no such job.")
 
 
 APP = web.AppKey("APP", App)

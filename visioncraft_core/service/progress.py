@@ -22,6 +22,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from aiohttp import web
+
+from .response_formats import Pieces, content_type
+
+PATH, PREVIEW_PATH = "/progress/{id}", "/progress/{id}/preview"
 KEPT = 60.0  # seconds after the end
 MOST_RECORDS = 20_000
 MOST_PREVIEW_BYTES = 2**20
@@ -88,8 +93,23 @@ class ProgressRecords:
         record = self._records[request_id] = Progress()
         return record
 
-    def get(self, request_id: str) -> Progress | None:
-        return self._records.get(request_id)
+    async def answer(self, request: web.Request) -> web.Response:
+        """How far it is. Raises HTTP's 404."""
+        headers = {"Cache-Control": "no-store"}
+        return web.json_response(self._record(request).to_json(), headers=headers)
+
+    async def answer_preview(self, request: web.Request) -> web.Response:
+        """The latest picture of it. Raises HTTP's 404."""
+        picture = self._record(request).preview
+        if not picture:
+            raise web.HTTPNotFound
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=Pieces(picture, content_type(picture)), headers=headers)
+
+    def _record(self, request: web.Request) -> Progress:
+        if record := self._records.get(request.match_info["id"]):
+            return record
+        raise web.HTTPNotFound
 
     def _forget(self) -> None:
         """Takes away what ended long ago; where there are too many, what began first."""

@@ -18,10 +18,10 @@ from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service import accounts as service_accounts
 from visioncraft.visioncraft_core.service.accounts import MOST_TURNS, Account, SandboxAccounts
-from visioncraft.visioncraft_core.service.app import _MOST_JOBS, App
 from visioncraft.visioncraft_core.service.connection_limits import peer_of
 from visioncraft.visioncraft_core.service.engine import Job, Output
 from visioncraft.visioncraft_core.service.faults.injector import LONGEST_PATH, MOST_LOGGED
+from visioncraft.visioncraft_core.service.jobs import MOST_JOBS, Jobs
 from visioncraft.visioncraft_core.service.limits import MIB, Limits
 
 SAY = {"token": "sandbox-free", **body_of(Chat)}
@@ -248,7 +248,7 @@ def test_the_sandbox_remembers_its_latest_requests_only(sandbox: Sandbox):
 
 
 def test_the_oldest_jobs_are_forgotten():
-    app = App(InstantEngine())
-    jobs = [app.add_job([]) for _ in range(_MOST_JOBS + 1)]
-    assert jobs[0] not in app._jobs
-    assert len(app._jobs) == len(app._fresh_jobs) == _MOST_JOBS
+    jobs = Jobs()
+    oldest, *others = [jobs.add([]) for _ in range(MOST_JOBS + 1)]
+    assert jobs.state(oldest) is None
+    assert all(jobs.state(each) for each in others)

@@ -198,7 +198,9 @@ FAULTS = {
     "gzip-bomb": _answers(_gzip_bomb),
     "picture-bomb": _answers(_picture_bomb),
     "null-job": _json({"job_id": None}),
-    "endless-job": _answers(lambda context: web.json_response({"job_id": context.app.add_job([])})),
+    "endless-job": _answers(
+        lambda context: web.json_response({"job_id": context.app.jobs.add([])})
+    ),
     "no-choices": _json({"choices": []}),
     "null-content": _json({"choices": [{"message": {"role": "assistant", "content": None}}]}),
     "sse": _text(_SSE, kind="text/event-stream"),
