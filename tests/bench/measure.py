@@ -6,6 +6,7 @@ ratio of the two, taken side by side, says anything on a computer that has other
 
 from __future__ import annotations
 
+import os
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -108,6 +109,15 @@ def peak_memory(work: Work) -> int:
         return tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
+
+
+def on_all_cores(processor_seconds: float, times: int = 1) -> str:
+    """What a work takes at least that took so many seconds of the processor, done so many times."""
+    cores = os.cpu_count() or 1
+    least = shown(processor_seconds / times / cores)
+    return (
+        f"what the computer has to do beside the waiting takes {least} if all {cores} cores do it"
+    )
 
 
 def shown(seconds: float) -> str:
