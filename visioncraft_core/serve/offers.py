@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..service.engines.comfyui.settings import (
-    Checkpoint,
-    ComfyUISettings,
-    GifModel,
-    Upscaler,
-    VideoModel,
-)
+from ..service.engines.comfyui.settings import ComfyUISettings, Upscaler
 from ..service.engines.openai import OpenAIServer
+from ..service.engines.pictures import Checkpoint, GifModel, VideoModel
 from ..spelling import did_you_mean
 from . import checks
 from .checks import Check

@@ -15,14 +15,9 @@ from visioncraft.visioncraft_core.serve import configuration
 from visioncraft.visioncraft_core.serve.configuration import FaultyConfiguration, read
 from visioncraft.visioncraft_core.serve.database import Tier
 from visioncraft.visioncraft_core.serve.settings import UpscaleSettings
-from visioncraft.visioncraft_core.service.engines.comfyui.settings import (
-    Checkpoint,
-    ComfyUISettings,
-    GifModel,
-    Upscaler,
-    VideoModel,
-)
+from visioncraft.visioncraft_core.service.engines.comfyui.settings import ComfyUISettings, Upscaler
 from visioncraft.visioncraft_core.service.engines.openai import OpenAIServer
+from visioncraft.visioncraft_core.service.engines.pictures import Checkpoint, GifModel, VideoModel
 
 A = '[[engine]]\nname = "a"\nkind = "comfyui"\nurl = "http://127.0.0.1:8188"\n'
 B = '[[engine]]\nname = "b"\nkind = "openai"\nurl = "http://127.0.0.1:11434/v1"\n'
