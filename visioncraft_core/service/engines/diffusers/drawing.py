@@ -307,7 +307,8 @@ class _Once:
             names = []
             for name, (file, weight) in loras.items():
                 path = self._models.lora(file)
-                if not single_file_fits(path, pipe):
+                width = single_files.lora_width(path)
+                if width not in (None, pipe.unet.config.cross_attention_dim):
                     raise InputRejected("loras", f"has {name[:60]}, which is for other models")
                 # Names of files may hold dots, which these must not.
                 names.append((f"l{len(names)}", weight))
