@@ -17,8 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from ...engine import GenerationFailed
 
 log = logging.getLogger("visioncraft.service")
@@ -260,5 +258,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def _shapes(path: Path) -> dict[str, list[int]]:
+    from safetensors import safe_open
+
     with safe_open(path, "pt") as file:
         return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
