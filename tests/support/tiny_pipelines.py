@@ -9,30 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
-from diffusers import (
-    AutoencoderKL,
-    AutoencoderKLTemporalDecoder,
-    EulerDiscreteScheduler,
-    MotionAdapter,
-    PNDMScheduler,
-    StableDiffusionPipeline,
-    StableDiffusionXLImg2ImgPipeline,
-    StableDiffusionXLPipeline,
-    StableVideoDiffusionPipeline,
-    UNet2DConditionModel,
-    UNetSpatioTemporalConditionModel,
-)
+import transformers
 from safetensors.torch import save_file
-from transformers import (
-    CLIPImageProcessor,
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    CLIPTokenizer,
-    CLIPVisionConfig,
-    CLIPVisionModelWithProjection,
-)
+
+parts: Any = diffusers  # their types do not hold
+words: Any = transformers
 
 WIDTH = 32  # of texts' states; XL's are twice as wide
 _BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -44,26 +27,29 @@ def make(folder: Path) -> None:
     xl.safetensors."""
     torch.manual_seed(1)
     tokenizer = _tokenizer(folder / "words")
-    vae = AutoencoderKL(
+    vae = parts.AutoencoderKL(
         **{**_BLOCKS, "latent_channels": 4, "sample_size": 64},
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
     )
-    text, text_2 = CLIPTextModel(_text()), CLIPTextModelWithProjection(_text())
-    noise = EulerDiscreteScheduler(**_BETAS, timestep_spacing="leading", steps_offset=1)
+    text, text_2 = (
+        words.CLIPTextModel(_text()),
+        words.CLIPTextModelWithProjection(_text()),
+    )
+    noise = parts.EulerDiscreteScheduler(**_BETAS, timestep_spacing="leading", steps_offset=1)
     sd = _unet(WIDTH)
-    StableDiffusionPipeline(
+    parts.StableDiffusionPipeline(
         vae=vae,
         text_encoder=text,
         tokenizer=tokenizer,
         unet=sd,
-        scheduler=PNDMScheduler(**_BETAS, skip_prk_steps=True, steps_offset=1),
+        scheduler=parts.PNDMScheduler(**_BETAS, skip_prk_steps=True, steps_offset=1),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(folder / "sd")
     shared: Any = {"vae": vae, "text_encoder_2": text_2, "tokenizer_2": tokenizer}
-    StableDiffusionXLPipeline(
+    parts.StableDiffusionXLPipeline(
         **shared,
         text_encoder=text,
         tokenizer=tokenizer,
@@ -71,7 +57,7 @@ def make(folder: Path) -> None:
         scheduler=noise,
         add_watermarker=False,
     ).save_pretrained(folder / "xl")
-    StableDiffusionXLImg2ImgPipeline(
+    parts.StableDiffusionXLImg2ImgPipeline(
         **shared,
         text_encoder=None,
         tokenizer=None,
@@ -87,7 +73,7 @@ def make(folder: Path) -> None:
 
 
 def _motion(folder: Path) -> None:
-    MotionAdapter(
+    parts.MotionAdapter(
         block_out_channels=(32, 64),
         motion_layers_per_block=1,
         motion_mid_block_layers_per_block=1,
@@ -98,7 +84,7 @@ def _motion(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
-def _unet(width: int, ids: int = 0) -> UNet2DConditionModel:
+def _unet(width: int, ids: int = 0) -> Any:
     """`ids` are the numbers that XL takes beside the prompt, such as sizes."""
     more: dict[str, Any] = {}
     if ids:
@@ -108,7 +94,7 @@ def _unet(width: int, ids: int = 0) -> UNet2DConditionModel:
             "projection_class_embeddings_input_dim": 8 * ids + WIDTH,
             "use_linear_projection": True,
         }
-    return UNet2DConditionModel(
+    return parts.UNet2DConditionModel(
         **_BLOCKS,
         **more,
         sample_size=8,
@@ -119,8 +105,8 @@ def _unet(width: int, ids: int = 0) -> UNet2DConditionModel:
     )
 
 
-def _text() -> CLIPTextConfig:
-    return CLIPTextConfig(
+def _text() -> Any:
+    return words.CLIPTextConfig(
         hidden_size=WIDTH,
         intermediate_size=37,
         num_attention_heads=4,
@@ -133,7 +119,7 @@ def _text() -> CLIPTextConfig:
     )
 
 
-def _tokenizer(folder: Path) -> CLIPTokenizer:
+def _tokenizer(folder: Path) -> Any:
     """Every byte is a token, and every byte at the end of a word."""
     folder.mkdir(parents=True)
     letters = _bytes()
@@ -141,7 +127,7 @@ def _tokenizer(folder: Path) -> CLIPTokenizer:
     names += ["<|startoftext|>", "<|endoftext|>"]
     (folder / "vocab.json").write_text(json.dumps({name: n for n, name in enumerate(names)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
-    return CLIPTokenizer(
+    return words.CLIPTokenizer(
         str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=77
     )
 
@@ -154,14 +140,14 @@ def _bytes() -> list[str]:
 
 
 def _video(folder: Path) -> None:
-    vae = AutoencoderKLTemporalDecoder(
+    vae = parts.AutoencoderKLTemporalDecoder(
         block_out_channels=(32, 64),
         down_block_types=("DownEncoderBlock2D",) * 2,
         layers_per_block=1,
         latent_channels=4,
         sample_size=32,
     )
-    unet = UNetSpatioTemporalConditionModel(
+    unet = parts.UNetSpatioTemporalConditionModel(
         block_out_channels=(32, 64),
         layers_per_block=1,
         sample_size=8,
@@ -172,8 +158,8 @@ def _video(folder: Path) -> None:
         projection_class_embeddings_input_dim=96,
         addition_time_embed_dim=32,
     )
-    vision = CLIPVisionModelWithProjection(
-        CLIPVisionConfig(
+    vision = words.CLIPVisionModelWithProjection(
+        words.CLIPVisionConfig(
             hidden_size=WIDTH,
             projection_dim=WIDTH,
             num_hidden_layers=2,
@@ -183,11 +169,11 @@ def _video(folder: Path) -> None:
             patch_size=32,
         )
     )
-    StableVideoDiffusionPipeline(
+    parts.StableVideoDiffusionPipeline(
         vae=vae,
         image_encoder=vision,
         unet=unet,
-        scheduler=EulerDiscreteScheduler(
+        scheduler=parts.EulerDiscreteScheduler(
             **_BETAS,
             prediction_type="v_prediction",
             use_karras_sigmas=True,
@@ -196,11 +182,11 @@ def _video(folder: Path) -> None:
             timestep_type="continuous",
             timestep_spacing="leading",
         ),
-        feature_extractor=CLIPImageProcessor(crop_size=224, size=224),
+        feature_extractor=words.CLIPImageProcessor(crop_size=224, size=224),
     ).save_pretrained(folder)
 
 
-def _lora(unet: UNet2DConditionModel, width: int) -> dict[str, torch.Tensor]:
+def _lora(unet: Any, width: int) -> dict[str, torch.Tensor]:
     """For the cross attention, with its names as Kohya's trainer writes them."""
     weights: dict[str, torch.Tensor] = {}
     for name, module in unet.named_modules():

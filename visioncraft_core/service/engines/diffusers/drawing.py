@@ -1,5 +1,8 @@
 """Requests to finished files: which pipeline draws what, with which settings."""
 
+# An extra, and without types of its own.
+# pyright: reportMissingImports=false, reportPrivateImportUsage=false
+
 from __future__ import annotations
 
 import logging
@@ -276,7 +279,8 @@ class _Once:
 
     def _run(self, stages: Sequence[_Stage]) -> Any:
         """What the last one gives; each of the others gives the next one its latents."""
-        total, before, made = sum(stage.steps for stage in stages), 0, None
+        total, before = sum(stage.steps for stage in stages), 0
+        made: Any = None
         for stage in stages:
             if made is not None:
                 stage.arguments["image"] = made.images
@@ -289,6 +293,10 @@ class _Once:
                     raise Cancelled
                 done = before + step + 1
                 self._job.progress(done, max(done, total))
+                latents = _latents(stage)
+                previews = self._models.previews
+                if latents is not None and (seen := previews.shown(pipe.vae, latents)):
+                    self._job.preview(seen)
                 return values
 
             if self._cancelled():
@@ -299,6 +307,8 @@ class _Once:
                 callback_on_step_end=told,
             )
             before += stage.steps
+        if (latents := _latents(stages[-1])) is not None and latents.isfinite().all():
+            self._models.previews.learn(stages[-1].pipe.vae, latents, made.images)
         return made
 
     @contextmanager
@@ -365,6 +375,12 @@ def _count(pipe: Any, steps: int, arguments: Mapping[str, Any] | None = None) ->
         count = pipe.scheduler.config.num_train_timesteps
         return int((timesteps >= round(count - end * count)).sum())
     return len(timesteps)
+
+
+def _latents(stage: _Stage) -> torch.Tensor | None:
+    """The latest guess of the result, where there is one of a picture."""
+    denoised = getattr(stage.pipe.scheduler, "denoised", None)
+    return denoised if denoised is not None and denoised.ndim == 4 else None
 
 
 def _size(size: tuple[int, int]) -> dict[str, int]:

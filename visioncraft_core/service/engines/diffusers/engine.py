@@ -56,6 +56,11 @@ class DiffusersEngine:
             worker = self._worker
         return Output(await worker.ask(request, job))
 
+    @property
+    def process(self) -> int | None:
+        """The number of the worker that was started last."""
+        return self._worker and self._worker.process.pid
+
     async def problems(self) -> Sequence[str]:
         return await asyncio.to_thread(_problems, self.settings)
 
@@ -68,7 +73,7 @@ class _Worker:
     """A running process, which does one request after the other."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+        self.process = process
         self._to = cast(asyncio.StreamWriter, process.stdin)
         self._from = cast(asyncio.StreamReader, process.stdout)
         self._numbers = count()
@@ -79,10 +84,10 @@ class _Worker:
     async def start(cls, settings: DiffusersSettings) -> _Worker:
         offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # nothing is downloaded
         threads = {"OMP_NUM_THREADS": str(settings.threads)} if settings.threads else {}
-        pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", f"{__package__}.worker"),
-            **pipes,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
             env={**os.environ, **offline, **threads},
             start_new_session=True,  # Ctrl-C is for the server, which ends it
         )
@@ -108,9 +113,9 @@ class _Worker:
     async def close(self) -> None:
         self._to.close()
         try:
-            await asyncio.wait_for(self._process.wait(), _STOPS_WITHIN)
+            await asyncio.wait_for(self.process.wait(), _STOPS_WITHIN)
         except asyncio.TimeoutError:
-            self._process.kill()
+            self.process.kill()
         await asyncio.wait([self._listening])
 
     async def _listen(self) -> None:
@@ -132,7 +137,7 @@ class _Worker:
                 else:
                     answer.set_exception(_FAILURES[what](*told))
         except (asyncio.IncompleteReadError, ConnectionError):
-            status = await self._process.wait()
+            status = await self.process.wait()
             if self._asked:
                 log.warning("The worker of diffusers ended with status %s.", status)
         finally:

@@ -3,6 +3,9 @@
 Nothing is downloaded: single files are read with the configurations of `single_files`.
 """
 
+# An extra, and without types of its own.
+# pyright: reportMissingImports=false, reportPrivateImportUsage=false
+
 from __future__ import annotations
 
 import gc
@@ -28,6 +31,7 @@ from diffusers import (
 
 from ...engine import GenerationFailed
 from . import single_files
+from .previews import Previews
 from .samplers import SigmaScheduler
 from .settings import DiffusersSettings
 
@@ -87,6 +91,7 @@ class Models:
             memory = torch.cuda.get_device_properties(self.device).total_memory
             limit, self._sliced = int(_KEPT * memory), memory < _LITTLE
         self.limit = settings.memory_mib * _MIB or limit  # bytes
+        self.previews = Previews()
         self._kept: OrderedDict[tuple[str, ...], Any] = OrderedDict()
 
     def checkpoint(self, file: str) -> Any:
@@ -103,7 +108,7 @@ class Models:
             base = self.checkpoint(file)
             adapter = single_files.motion_adapter(self._path(motion), self._dtype)
             shared = {name: base.components[name] for name in ("vae", "text_encoder", "tokenizer")}
-            unet = diffusers.UNetMotionModel.from_unet2d(base.unet, adapter)
+            unet: Any = diffusers.UNetMotionModel.from_unet2d(base.unet, adapter)
             unet.to(self.device, self._dtype)
             return Animation(**shared, unet=unet, motion_adapter=adapter, scheduler=base.scheduler)
 
@@ -179,7 +184,7 @@ class Models:
         )
 
 
-def derived(kind: Callable[..., T], pipe: Any, scheduler: Any) -> T:
+def derived(kind: Callable[..., Any], pipe: Any, scheduler: Any) -> Any:
     """A pipeline of another kind with the same parts, which takes next to no memory."""
     known = inspect.signature(kind).parameters
     parts = {name: part for name, part in pipe.components.items() if name in known}

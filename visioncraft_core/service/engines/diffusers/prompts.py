@@ -43,7 +43,7 @@ def weighted(prompt: str) -> list[tuple[str, float]]:
     return [(text, weight) for text, weight in parts if text]
 
 
-def pieces(prompt: str, tokens: Callable[[str], Sequence[int]]) -> list[Piece]:
+def pieces(prompt: str, tokens: Callable[[str], Sequence[int]]) -> Sequence[Piece]:
     """At least one. A word that does not fit into a piece begins the next one."""
     made: list[list[tuple[int, float]]] = [[]]
     for text, weight in weighted(prompt):

@@ -461,11 +461,12 @@ class SigmaScheduler:
             self._x, self._sigma = next(self._sampling)
         made, sigma = model_output.float(), self._sigma
         if self._prediction == "v_prediction":
-            self.denoised = (self._x / (1 + sigma**2)) - made * sigma / math.sqrt(1 + sigma**2)
+            denoised = self._x / (1 + sigma**2) - made * sigma / math.sqrt(1 + sigma**2)
         else:
-            self.denoised = self._x - made * sigma
+            denoised = self._x - made * sigma
+        self.denoised = denoised
         try:
-            self._x, self._sigma = self._sampling.send(self.denoised)
+            self._x, self._sigma = self._sampling.send(denoised)
             if isinstance(self.timesteps, _Growing):
                 following = self._schedule.timestep(self._sigma)
                 self.timesteps.append(torch.tensor(following, device=sample.device))

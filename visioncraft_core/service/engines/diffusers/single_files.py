@@ -5,6 +5,9 @@ the tokenizers with them, so that nothing is looked for elsewhere. Values are th
 models.
 """
 
+# An extra, and without types of its own.
+# pyright: reportMissingImports=false, reportPrivateImportUsage=false
+
 from __future__ import annotations
 
 import inspect
@@ -85,7 +88,7 @@ def _unet(kinds: Sequence[str], **values: Any) -> Part:
     return "diffusers", "UNet2DConditionModel", {**blocks, **values}
 
 
-_MODELS: Mapping[str, tuple[str, Mapping[str, Part], Mapping[str, Any]]] = {
+MODELS: Mapping[str, tuple[str, Mapping[str, Part], Mapping[str, Any]]] = {
     "sd": (
         "StableDiffusionPipeline",
         {
@@ -153,7 +156,7 @@ def configuration(path: Path) -> tuple[str, Path]:
     channels = shapes.get(f"{_UNET}input_blocks.0.0.weight", [0, 0])[1]
     for width, (kind, sign) in _SIGNS.items():
         if channels == 4 and shapes.get(sign, [0, 0])[1] == width:
-            return kind, _written(kind)
+            return kind, written(kind)
     log.error("%s is no checkpoint of Stable Diffusion 1.x, XL or its refiner.", path)
     raise GenerationFailed(
         "The engine of this server cannot use the file of this model. Choose another one, or tell "
@@ -170,6 +173,7 @@ def motion_adapter(path: Path, dtype: Any) -> Any:
 
     if path.is_dir():
         return MotionAdapter.from_pretrained(str(path), dtype=dtype, local_files_only=True)
+    weights: Any
     if path.suffix == ".safetensors":
         weights = load_file(path)
     else:  # a pickle, of which only tensors are read
@@ -183,9 +187,8 @@ def motion_adapter(path: Path, dtype: Any) -> Any:
     middle = any(name.startswith("mid_block.") for name in weights)
     values = {"motion_max_seq_length": frames, "use_motion_mid_block": middle}
     _write(folder / "config.json", {"_class_name": "MotionAdapter", **values})
-    return MotionAdapter.from_single_file(
-        weights, config=str(folder), local_files_only=True, torch_dtype=dtype
-    )
+    read: Any = MotionAdapter.from_single_file
+    return read(weights, config=str(folder), local_files_only=True, torch_dtype=dtype)
 
 
 def lora_width(path: Path) -> int | None:
@@ -212,9 +215,10 @@ def vocabulary() -> tuple[list[str], list[str]]:
 
 
 @cache
-def _written(kind: str) -> Path:
+def written(kind: str) -> Path:
+    """The folder of the configuration of one of MODELS."""
     folder = Path(_folder().name) / kind
-    name, parts, more = _MODELS[kind]
+    name, parts, more = MODELS[kind]
     index = {"_class_name": name, "feature_extractor": [None, None], **more}
     index.update({part: [library, of] for part, (library, of, _) in parts.items()})
     _write(folder / "model_index.json", index)
