@@ -67,6 +67,8 @@ from visioncraft.visioncraft_core.service.engines.pictures import (  # noqa: E40
     VideoModel,
 )
 
+# torch and NumPy disagree about an argument, inside diffusers.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 torch.set_num_threads(1)  # more are slower for networks so small
 SIDE = (64, 64)
 SD = Checkpoint(file="sd", size=SIDE)
@@ -142,8 +144,9 @@ def test_every_sampler_draws_and_tells_its_steps(drawing: Drawing, sampler: str)
     assert list(dones) == list(range(1, len(dones) + 1))
     assert told[-1][0] == told[-1][1]
     assert len(set(totals)) == 1 or sampler == "DPM adaptive"
-    for steps in (1, 2):
-        assert drawn(drawing, replace(TEXT, sampler=sampler, steps=steps))
+    if sampler != "DPM adaptive":
+        for steps in (1, 2):
+            assert drawn(drawing, replace(TEXT, sampler=sampler, steps=steps))
 
 
 def test_pictures_are_as_many_as_asked_for_and_repeat_with_their_seed(drawing: Drawing):
@@ -167,7 +170,10 @@ def test_xl_draws_with_every_sampler_and_with_the_refiner(
     for refiner in (False, True):
         told = steps_told(drawing, replace(request, refiner=refiner))
         assert told[-1][0] == told[-1][1]
-    assert drawn(drawing, replace(request, width=100))[0].shape == (64, 100, 3)
+
+
+def test_xl_draws_sides_that_are_no_multiples_of_eight(drawing: Drawing):
+    assert drawn(drawing, replace(XL_TEXT, width=100, height=70))[0].shape == (70, 100, 3)
 
 
 def test_the_refiner_goes_on_where_the_base_stopped(drawing: Drawing):
@@ -206,7 +212,7 @@ def test_a_picture_that_is_none_is_rejected(drawing: Drawing):
         drawing.files(replace(IMAGE, image=b"no picture"), Job(1))
 
 
-@pytest.mark.parametrize("sampler", ["Euler", "Euler a", "PLMS", "DPM++ SDE"])
+@pytest.mark.parametrize("sampler", ["Euler a", "PLMS"])
 def test_gifs_move(drawing: Drawing, sampler: str):
     request = GenerateGif(sampler=sampler, prompt=PROMPT, steps=2)
     (file,) = drawing.files(request, Job(3))
@@ -405,54 +411,45 @@ def engine(settings: DiffusersSettings) -> Iterator[DiffusersEngine]:
     return DiffusersEngine(settings)
 
 
-def test_a_worker_that_dies_is_followed_by_another(engine: DiffusersEngine):
-    async def lived() -> tuple[bytes, ...]:
-        try:
-            begun = asyncio.Event()
-            job = Job(1, progress=lambda *_: begun.set())
-            asked = asyncio.ensure_future(engine.generate(replace(TEXT, steps=50), job))
-            await asyncio.wait_for(begun.wait(), HANG)
-            assert engine.process is not None
-            os.kill(engine.process, signal.SIGKILL)
-            with pytest.raises(EngineUnavailable):
-                await asked
-            return (await engine.generate(TEXT, Job(1))).files
-        finally:
-            await engine.close()
-
-    assert len(asyncio.run(lived())) == 1
-
-
-def test_a_worker_goes_on_after_requests_that_end_early(engine: DiffusersEngine):
-    """It is the same process, which answers the next request as ever."""
+def test_a_worker_outlives_what_ends_early_and_is_followed_by_another(engine: DiffusersEngine):
+    async def begun(job_made: Request) -> asyncio.Task[Any]:
+        step = asyncio.Event()
+        job = Job(1, progress=lambda *_: step.set())
+        task = asyncio.ensure_future(engine.generate(job_made, job))
+        await asyncio.wait_for(step.wait(), HANG)
+        return task
 
     async def lived() -> None:
+        long = replace(TEXT, steps=50)
         try:
             first = await engine.generate(TEXT, Job(1))
             process = engine.process
-            begun = asyncio.Event()
-            job = Job(1, progress=lambda *_: begun.set())
-            long = asyncio.ensure_future(engine.generate(replace(TEXT, steps=50), job))
-            await asyncio.wait_for(begun.wait(), HANG)
-            long.cancel()
+            assert process
+            cancelled = await begun(long)
+            cancelled.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await long
+                await cancelled
             with pytest.raises(InputRejected) as refused:
                 await engine.generate(replace(TEXT, loras={"of XL": 1.0}), Job(1))
             assert refused.value.field == "loras"
             assert (await engine.generate(TEXT, Job(1))) == first
             assert engine.process == process
+            lost = await begun(long)
+            os.kill(process, signal.SIGKILL)
+            with pytest.raises(EngineUnavailable):
+                await lost
+            assert (await engine.generate(TEXT, Job(1))) == first
+            assert engine.process != process
         finally:
             await engine.close()
-        assert process is not None
         with pytest.raises(ProcessLookupError):
-            os.kill(process, 0)
+            os.kill(engine.process or 0, 0)
 
     asyncio.run(lived())
 
 
 def test_what_a_server_lacks_is_told(settings: DiffusersSettings, folder: Path):
-    assert asyncio.run(DiffusersEngine(settings).problems()) == ()
+    assert not asyncio.run(DiffusersEngine(settings).problems())
     lacking = replace(settings, models={"a": replace(SD, file="gone")}, video=None)
     (told,) = asyncio.run(DiffusersEngine(lacking).problems())
     assert told == f"{folder / 'gone'} is missing, which the model a needs."

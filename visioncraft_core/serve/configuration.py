@@ -225,7 +225,7 @@ _ENGINES: Mapping[str, Mapping[str, Check]] = {
     COMFYUI: {"url": checks.url, "negative_prompt": checks.words},
     DIFFUSERS: {
         "folder": checks.text,
-        "device": checks.text,
+        "device": checks.device,
         "memory_mib": checks.whole(0, LARGEST),
         "threads": checks.whole(0, 1024),
         "negative_prompt": checks.words,

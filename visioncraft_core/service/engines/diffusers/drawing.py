@@ -307,7 +307,7 @@ class _Once:
                 callback_on_step_end=told,
             )
             before += stage.steps
-        if (latents := _latents(stages[-1])) is not None and latents.isfinite().all():
+        if (latents := _latents(stages[-1])) is not None:
             self._models.previews.learn(stages[-1].pipe.vae, latents, made.images)
         return made
 
@@ -401,4 +401,6 @@ def _pictures(made: np.ndarray) -> list[Image.Image]:
 def _out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return "can't allocate memory" in str(error)  # torch's word for it on the CPU
+    # Of the CPU, of Apple's GPUs, and of a library of NVIDIA's.
+    signs = ("can't allocate memory", "out of memory", "alloc_failed")
+    return any(sign in str(error).lower() for sign in signs)

@@ -165,6 +165,8 @@ class Models:
                 str(path), config=str(config), local_files_only=True, dtype=self._dtype
             )
         pipe.to(self.device)
+        if hasattr(pipe.vae, "enable_slicing"):
+            pipe.vae.enable_slicing()  # one picture at a time, which costs nothing
         if self._sliced:
             pipe.enable_attention_slicing()
         return pipe

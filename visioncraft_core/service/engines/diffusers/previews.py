@@ -25,7 +25,8 @@ class Previews:
 
     def learn(self, decoder: nn.Module, latents: Tensor, pictures: np.ndarray) -> None:
         """From latents (n, channels, h, w) and pictures (n, height, width, 3) of 0 to 1."""
-        if decoder in self._colours:
+        usable = latents.isfinite().all() and np.isfinite(pictures).all()
+        if decoder in self._colours or not usable:
             return
         pixels = torch.from_numpy(pictures).movedim(3, 1)
         small = nn.functional.interpolate(pixels, latents.shape[2:], mode="area")

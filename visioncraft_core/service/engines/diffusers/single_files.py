@@ -14,6 +14,7 @@ import inspect
 import json
 import logging
 import lzma
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -197,7 +198,7 @@ def lora_width(path: Path) -> int | None:
     None where it does not change how they are looked at.
     """
     for name, shape in _shapes(path).items():
-        if "attn2" in name and "to_k" in name and ("down" in name or "lora_A" in name):
+        if re.search(r"attn2.to_k.*lora(_down|\.down|_A)", name):
             return shape[1]
     return None
 

@@ -54,9 +54,7 @@ def main() -> None:
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is not for the server
     server = _Server(sys.stdin.buffer, sink)
-    from .drawing import Cancelled, Drawing
-
-    drawing = Drawing(server.settings)
+    drawing: Any = None
     while True:
         number, request, seed = server.requests.get()
         job = Job(
@@ -67,15 +65,19 @@ def main() -> None:
             preview=lambda picture, number=number: server.tell(number, "preview", picture),
         )
         try:
+            if drawing is None:
+                from .drawing import Drawing  # its libraries take seconds to load
+
+                drawing = Drawing(server.settings)
             files = drawing.files(request, job, lambda number=number: server.cancelled(number))
             server.tell(number, "made", files)
-        except Cancelled:
-            pass
         except InputRejected as error:
             server.tell(number, "InputRejected", error.field, error.message)
         except EngineError as error:
             server.tell(number, type(error).__name__, str(error))
         except Exception as error:  # noqa: BLE001 - the next request may succeed
+            if server.cancelled(number):
+                continue
             place = traceback.extract_tb(error.__traceback__)[-1]
             log.error("%s in %s, line %s", type(error).__name__, place.filename, place.lineno)
             told = "The generation failed on the server. Its log names the cause."
