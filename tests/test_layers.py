@@ -59,7 +59,10 @@ COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "e
 _DIFFUSERS = "visioncraft_core/service/engines/diffusers/"
 DIFFUSERS = tuple(  # the worker's side of that engine
     f"{_DIFFUSERS}{name}.py"
-    for name in ("drawing", "pipelines", "previews", "prompts", "samplers", "single_files")
+    for name in (
+        *("drawing", "pipelines", "previews", "prompts", "samplers", "single_files"),
+        "video_files",
+    )
 )
 ONLY_IN = {  # a library and the places that may import it
     "requests": ("visioncraft_core/http/",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import math
@@ -48,7 +49,10 @@ from visioncraft.visioncraft_core.service.engine import (  # noqa: E402
     OutOfMemory,
 )
 from visioncraft.visioncraft_core.service.engines import samplers as names  # noqa: E402
-from visioncraft.visioncraft_core.service.engines.diffusers import single_files  # noqa: E402
+from visioncraft.visioncraft_core.service.engines.diffusers import (  # noqa: E402
+    single_files,
+    video_files,
+)
 from visioncraft.visioncraft_core.service.engines.diffusers.drawing import (  # noqa: E402
     IMAGE_SCHEDULERS,
     Cancelled,
@@ -397,9 +401,39 @@ def test_configurations_for_single_files_are_those_of_the_published_models(
     assert words.model_max_length == 77
 
 
+def test_weights_of_stable_video_diffusion_are_found_by_their_authors_names():
+    """The digest is that of the names in ComfyUI 0.3.64's networks, which are the authors'."""
+    import diffusers
+    import transformers
+
+    parts: Any = diffusers
+    with torch.device("meta"):
+        unet = parts.UNetSpatioTemporalConditionModel(**video_files.UNET)
+        vae = parts.AutoencoderKLTemporalDecoder(**video_files.VAE)
+        config = transformers.CLIPVisionConfig(**video_files.VISION)
+        vision = transformers.CLIPVisionModelWithProjection(config)
+    found = [video_files.unet_name(name) for name in unet.state_dict()]
+    found += [video_files.vae_name(n) for n in vae.state_dict() if not n.startswith("quant_conv")]
+    assert len(set(found)) == len(found) == 1800
+    assert hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest() == (
+        "4cd98be1725c6efc302a920cc3a84b27ecfa3ccd2a6b7094638746030835e76a"
+    )
+    assert sum(each.numel() for each in unet.parameters()) == 1_524_623_082
+    seen = {video_files.vision_name(name) for name in vision.state_dict()}
+    assert len(seen) == 392  # of 520: queries, keys and values are one
+    ends = ("proj", "conv1.weight", "ln_pre.bias", "positional_embedding", "class_embedding")
+    layer = ("ln_1.weight", "attn.in_proj_bias", "attn.out_proj.weight", "mlp.c_fc.weight")
+    start = "conditioner.embedders.0.open_clip.model.visual."
+    assert {start + end for end in ends} <= seen
+    assert {f"{start}transformer.resblocks.31.{each}" for each in layer} <= seen
+
+
 def test_a_file_that_is_no_checkpoint_is_told(settings: DiffusersSettings):
     models = {"a": replace(SD, file="xl.safetensors"), "b": replace(SD, file="gone.safetensors")}
-    drawing = Drawing(replace(settings, models=models))
+    video = VideoModel(file="xl.safetensors")
+    drawing = Drawing(replace(settings, models=models, video=video))
+    with pytest.raises(GenerationFailed, match="cannot use the file"):
+        drawing.files(ImageToVideo(image=GIVEN), Job(1))
     for name in models:
         with pytest.raises(GenerationFailed) as failed:
             drawing.files(replace(TEXT, model=name), Job(1))

@@ -26,11 +26,10 @@ from diffusers import (
     StableDiffusionPipeline,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
-    StableVideoDiffusionPipeline,
 )
 
 from ...engine import GenerationFailed
-from . import single_files
+from . import single_files, video_files
 from .previews import Previews
 from .samplers import SigmaScheduler
 from .settings import DiffusersSettings
@@ -96,10 +95,14 @@ class Models:
 
     def checkpoint(self, file: str) -> Any:
         """A pipeline of Stable Diffusion 1.x, XL or the refiner, whose parts others can share."""
-        return self._get(("checkpoint", file), lambda: self._loaded(file))
+        return self._get(("checkpoint", file), lambda: self._loaded(file, self._from_file))
 
     def video(self, file: str) -> Any:
-        return self._get(("video", file), lambda: self._loaded(file))
+        """A pipeline of Stable Video Diffusion."""
+        read = video_files.pipeline
+        return self._get(
+            ("video", file), lambda: self._loaded(file, lambda path: read(path, self._dtype))
+        )
 
     def animation(self, file: str, motion: str) -> Any:
         """AnimateDiff with a checkpoint of Stable Diffusion 1.x."""
@@ -155,21 +158,21 @@ class Models:
             )
         return path
 
-    def _loaded(self, file: str) -> Any:
+    def _loaded(self, file: str, from_file: Callable[[Path], Any]) -> Any:
         path = self._path(file)
-        if path.is_dir():
-            pipe = self._from_folder(path)
-        else:
-            kind, config = single_files.configuration(path)
-            pipe = _CLASSES[kind].from_single_file(
-                str(path), config=str(config), local_files_only=True, dtype=self._dtype
-            )
+        pipe = self._from_folder(path) if path.is_dir() else from_file(path)
         pipe.to(self.device)
         if hasattr(pipe.vae, "enable_slicing"):
             pipe.vae.enable_slicing()  # one picture at a time, which costs nothing
         if self._sliced:
             pipe.enable_attention_slicing()
         return pipe
+
+    def _from_file(self, path: Path) -> Any:
+        kind, config = single_files.configuration(path)
+        return _CLASSES[kind].from_single_file(
+            str(path), config=str(config), local_files_only=True, dtype=self._dtype
+        )
 
     def _from_folder(self, path: Path) -> Any:
         index = json.loads((path / "model_index.json").read_text("utf-8"))
@@ -220,7 +223,6 @@ _CLASSES = {
     "sd": StableDiffusionPipeline,
     "xl": StableDiffusionXLPipeline,
     "refiner": StableDiffusionXLImg2ImgPipeline,
-    "svd": StableVideoDiffusionPipeline,
 }
 
 

@@ -153,13 +153,17 @@ def configuration(path: Path) -> tuple[str, Path]:
 
     Raises GenerationFailed for others.
     """
-    shapes = _shapes(path)
-    channels = shapes.get(f"{_UNET}input_blocks.0.0.weight", [0, 0])[1]
+    found = shapes(path)
+    channels = found.get(f"{_UNET}input_blocks.0.0.weight", [0, 0])[1]
     for width, (kind, sign) in _SIGNS.items():
-        if channels == 4 and shapes.get(sign, [0, 0])[1] == width:
+        if channels == 4 and found.get(sign, [0, 0])[1] == width:
             return kind, written(kind)
-    log.error("%s is no checkpoint of Stable Diffusion 1.x, XL or its refiner.", path)
-    raise GenerationFailed(
+    raise unusable(path)
+
+
+def unusable(path: Path) -> GenerationFailed:
+    log.error("%s holds no model of a kind that is drawn with here.", path)
+    return GenerationFailed(
         "The engine of this server cannot use the file of this model. Choose another one, or tell "
         "whoever runs the server."
     )
@@ -197,7 +201,7 @@ def lora_width(path: Path) -> int | None:
 
     None where it does not change how they are looked at.
     """
-    for name, shape in _shapes(path).items():
+    for name, shape in shapes(path).items():
         if re.search(r"attn2.to_k.*lora(_down|\.down|_A)", name):
             return shape[1]
     return None
@@ -262,7 +266,8 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="visioncraft-")
 
 
-def _shapes(path: Path) -> dict[str, list[int]]:
+def shapes(path: Path) -> dict[str, list[int]]:
+    """Of the tensors in a file, by their names; the header tells them."""
     from safetensors import safe_open
 
     with safe_open(path, "pt") as file:
