@@ -162,7 +162,7 @@ class Models:
         path = self._path(file)
         pipe = self._from_folder(path) if path.is_dir() else from_file(path)
         pipe.to(self.device)
-        if hasattr(pipe.vae, "enable_slicing"):
+        if isinstance(pipe.vae, diffusers.AutoencoderKL):
             pipe.vae.enable_slicing()  # one picture at a time, which costs nothing
         if self._sliced:
             pipe.enable_attention_slicing()

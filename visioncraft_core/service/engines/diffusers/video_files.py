@@ -189,7 +189,7 @@ def _fill(model: Any, names: Sequence[str], file: Any, dtype: Any) -> None:
             value = value.T
         weights[own] = value.reshape(shape).to(dtype)
     model.load_state_dict(weights, assign=True)
-    model.eval()
+    model.train(mode=False)
 
 
 def _residual(name: str) -> str:
