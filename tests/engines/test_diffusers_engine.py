@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
@@ -349,9 +348,9 @@ def test_motion_modules_come_as_single_files_too(tmp_path: Path):
     """As the second version has them: 32 positions, and a block in the middle."""
     import diffusers
 
-    adapter: Any = diffusers.MotionAdapter
+    parts: Any = diffusers
     with torch.device("meta"):
-        whole = adapter(motion_max_seq_length=32, use_motion_mid_block=True)
+        whole = parts.MotionAdapter(motion_max_seq_length=32, use_motion_mid_block=True)
     shapes = {}
     for name, value in whole.state_dict().items():
         name = re.sub(r"(motion_modules\.\d)\.", r"\1.temporal_transformer.", name)
@@ -441,7 +440,7 @@ def test_a_file_that_is_no_checkpoint_is_told(settings: DiffusersSettings):
 
 
 @pytest.fixture
-def engine(settings: DiffusersSettings) -> Iterator[DiffusersEngine]:
+def engine(settings: DiffusersSettings) -> DiffusersEngine:
     return DiffusersEngine(settings)
 
 
