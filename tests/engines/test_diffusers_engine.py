@@ -225,6 +225,13 @@ def test_gifs_move(drawing: Drawing, sampler: str):
     assert (file,) == drawing.files(request, Job(3))
 
 
+def test_a_gif_has_no_more_frames_than_its_motion_module_moves(settings: DiffusersSettings):
+    drawing = Drawing(replace(settings, gif=GifModel(checkpoint=SD, motion="motion", frames=30)))
+    (file,) = drawing.files(GenerateGif(sampler="Euler", prompt=PROMPT, steps=1), Job(3))
+    with Image.open(io.BytesIO(file)) as moving:
+        assert moving.n_frames == 24
+
+
 def test_a_still_moves_without_a_motion_module(settings: DiffusersSettings):
     drawing = Drawing(replace(settings, gif=GifModel(checkpoint=SD)))
     (file,) = drawing.files(GenerateGif(sampler="Euler", prompt=PROMPT, steps=2), Job(3))

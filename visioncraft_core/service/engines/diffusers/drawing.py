@@ -247,12 +247,14 @@ class _Once:
         schedule = Schedule(torch.cumprod(1 - betas, 0))
         scheduler, steps = _a1111(base, request.sampler, request.steps, schedule)
         pipe = derived(pipelines.Animation, base, scheduler)
+        if model.frames > (longest := base.motion_adapter.config.motion_max_seq_length):
+            log.warning("%s moves at most %s frames, not %s.", model.motion, longest, model.frames)
         arguments = {
             **encoded(pipe, request.prompt, request.negative_prompt),
             **_size(model.checkpoint.size),
             "guidance_scale": float(request.cfg_scale),
             "num_inference_steps": request.steps,
-            "num_frames": model.frames,
+            "num_frames": min(model.frames, longest),
             "generator": self._generators(1),
             "decode_chunk_size": _CHUNK,
         }
