@@ -36,6 +36,7 @@ PLAN = [
     "visioncraft_core/service/",
     "visioncraft_core/service/engines/painted/",
     "visioncraft_core/service/engines/comfyui/",
+    "visioncraft_core/service/engines/diffusers/",
     "visioncraft_core/service/faults/",
     "visioncraft_core/serve/",
     "visioncraft_core/sandbox.py",
@@ -56,18 +57,28 @@ PLAN = [
 SERVICE_MAY_USE = ("errors.py", "urls.py", "atomic.py", "media/", "api/", "service/")
 
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "execution", "app"}
+_DIFFUSERS = "visioncraft_core/service/engines/diffusers/"
+DIFFUSERS = tuple(  # the worker's side of that engine
+    f"{_DIFFUSERS}{name}.py"
+    for name in (
+        *("drawing", "pipelines", "previews", "prompts", "samplers", "single_files"),
+        "video_files",
+    )
+)
 ONLY_IN = {  # a library and the places that may import it
     "requests": ("visioncraft_core/http/",),
     "urllib3": ("visioncraft_core/http/",),
     "aiohttp": ("visioncraft_core/service/", "visioncraft_core/serve/", "nodes/routes/guard.py"),
     "sqlalchemy": ("visioncraft_core/serve/",),
     "prometheus_client": ("visioncraft_core/serve/",),
-    "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/"),
+    "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/", *DIFFUSERS),
+    **dict.fromkeys(("diffusers", "transformers", "safetensors"), DIFFUSERS),
     "tqdm": ("nodes/headless/commands/rows.py",),
     "ncnn": ("visioncraft_core/service/engines/upscale.py",),
     "importlib": (
         *("visioncraft_core/__init__.py", "nodes/comfy.py", "nodes/headless/"),
         "visioncraft_core/service/engines/upscale.py",
+        "visioncraft_core/service/engines/diffusers/engine.py",
     ),
 }
 
@@ -189,6 +200,13 @@ def test_each_library_has_one_home():
     for file in files():
         for library, homes in ONLY_IN.items():
             assert library not in imports(file)[0] or file.startswith(homes), (file, library)
+
+
+def test_a_server_loads_none_of_the_libraries_that_draw():
+    """They are the worker's, whose module imports them when it is the process's own."""
+    below = {f"{_DIFFUSERS}{name}.py" for name in ("engine", "settings", "frames")}
+    for file in below:
+        assert not imports(file)[1] & set(DIFFUSERS), file
 
 
 def test_loading_the_pack_starts_nothing_and_needs_no_torch():

@@ -24,13 +24,8 @@ from visioncraft.visioncraft_core.service.engines.comfyui.connection import Conn
 from visioncraft.visioncraft_core.service.engines.comfyui.engine import ComfyUIEngine
 from visioncraft.visioncraft_core.service.engines.comfyui.graphs import Graph
 from visioncraft.visioncraft_core.service.engines.comfyui.inventory import discover, trials
-from visioncraft.visioncraft_core.service.engines.comfyui.settings import (
-    Checkpoint,
-    ComfyUISettings,
-    GifModel,
-    Upscaler,
-    VideoModel,
-)
+from visioncraft.visioncraft_core.service.engines.comfyui.settings import ComfyUISettings, Upscaler
+from visioncraft.visioncraft_core.service.engines.pictures import Checkpoint, GifModel, VideoModel
 from visioncraft.visioncraft_core.service.pixels import mp4
 
 from engines.conftest import EngineComfyUI

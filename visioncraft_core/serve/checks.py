@@ -4,6 +4,7 @@ what to write instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any
@@ -78,6 +79,12 @@ def size(value: Any) -> tuple[int, int]:
 def url(value: Any) -> str:
     if not isinstance(value, str) or not has_host(value):
         raise ValueError('an address, such as "http://127.0.0.1:8188"')
+    return value
+
+
+def device(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,2})?", value):
+        raise ValueError('"auto", "cpu", "mps", "cuda" or one such as "cuda:1"')
     return value
 
 

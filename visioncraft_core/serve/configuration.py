@@ -20,7 +20,16 @@ from . import checks
 from .checks import Check
 from .database import Tier, check_address
 from .offers import LLM_TABLES, Offers
-from .settings import COMFYUI, KINDS, OPENAI, PAINTED, UPSCALE, Configuration, EngineSettings
+from .settings import (
+    COMFYUI,
+    DIFFUSERS,
+    KINDS,
+    OPENAI,
+    PAINTED,
+    UPSCALE,
+    Configuration,
+    EngineSettings,
+)
 from .tables import Table, Tables
 
 if sys.version_info >= (3, 11):
@@ -176,7 +185,7 @@ class _Reader:
                 **every,
                 **{key: checks.any_value for keys in _ENGINES.values() for key in keys},
             }
-        required = ("name", "kind", *(("url",) if "url" in own else ()))
+        required = ("name", "kind", *(key for key in ("url", "folder") if key in own))
         values = self._tables.checked(place, table, every, required)
         defaults = {"at_once": 8 if kind == OPENAI else 1, "queue": 100}
         if variable := values.get("key_env"):
@@ -185,6 +194,8 @@ class _Reader:
                 self._tables.fault(
                     f"{place} key_env", f"names {variable}, which is not set. Set it to the key."
                 )
+        if "folder" in values:
+            values["folder"] = str(self._path.parent / os.path.expanduser(values["folder"]))
         return {**defaults, **values}
 
 
@@ -212,6 +223,13 @@ _ENGINE: Mapping[str, Check] = {
 }
 _ENGINES: Mapping[str, Mapping[str, Check]] = {
     COMFYUI: {"url": checks.url, "negative_prompt": checks.words},
+    DIFFUSERS: {
+        "folder": checks.text,
+        "device": checks.device,
+        "memory_mib": checks.whole(0, LARGEST),
+        "threads": checks.whole(0, 1024),
+        "negative_prompt": checks.words,
+    },
     OPENAI: {"url": checks.url, "key_env": checks.text, "silence": checks.number(1, 86_400)},
     UPSCALE: {"model": checks.one_of(*MODELS), "threads": checks.whole(0, 1024)},
     PAINTED: {},

@@ -9,6 +9,8 @@ from ..api.fields import Request
 from ..service.engine import Engine, Job, Output
 from ..service.engines.comfyui.engine import ComfyUIEngine
 from ..service.engines.comfyui.settings import ComfyUISettings
+from ..service.engines.diffusers.engine import DiffusersEngine
+from ..service.engines.diffusers.settings import DiffusersSettings
 from ..service.engines.openai import OpenAIEngine, OpenAIServer
 from ..service.engines.painted.engine import PaintedEngine
 from ..service.engines.router import Router
@@ -23,6 +25,8 @@ def build(settings: EngineSettings) -> Engine:
     match settings.settings:
         case ComfyUISettings() as comfyui:
             return ComfyUIEngine(comfyui)
+        case DiffusersSettings() as diffusers:
+            return DiffusersEngine(diffusers)
         case OpenAIServer() as server:
             return OpenAIEngine(server)
         case UpscaleSettings(model, threads):

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..service.engines.comfyui.settings import (
-    Checkpoint,
-    ComfyUISettings,
-    GifModel,
-    Upscaler,
-    VideoModel,
-)
+from ..service.engines.comfyui.settings import ComfyUISettings, Upscaler
+from ..service.engines.diffusers.settings import DiffusersSettings
 from ..service.engines.openai import OpenAIServer
+from ..service.engines.pictures import Checkpoint, GifModel, VideoModel
 from ..spelling import did_you_mean
 from . import checks
 from .checks import Check
-from .settings import COMFYUI, OPENAI, UPSCALE, UpscaleSettings
+from .settings import COMFYUI, DIFFUSERS, OPENAI, UPSCALE, UpscaleSettings
 from .tables import Table, Tables
 
 LLM_TABLES = ("models-llm", "models-llm-premium")
+_DRAWING = (COMFYUI, DIFFUSERS)
 
 T = TypeVar("T")
 
@@ -52,10 +49,10 @@ class Offers:
     def __init__(self, tables: Tables, engines: Mapping[str, Table]) -> None:
         self._tables = tables
         self._engines = engines
-        self._models = self._named("models", COMFYUI, self._checkpoint)
-        self._models_xl = self._named("models-xl", COMFYUI, self._checkpoint_xl)
-        self._loras = self._named("loras", COMFYUI, self._file)
-        self._llms = {table: self._named(table, OPENAI, self._llm) for table in LLM_TABLES}
+        self._models = self._named("models", _DRAWING, self._checkpoint)
+        self._models_xl = self._named("models-xl", _DRAWING, self._checkpoint_xl)
+        self._loras = self._named("loras", _DRAWING, self._file)
+        self._llms = {table: self._named(table, (OPENAI,), self._llm) for table in LLM_TABLES}
         self._single = {
             "img2img": self._one("img2img", {**_CHECKPOINT, "model": checks.text}, self._drawing),
             "gif": self._one("gif", {**_CHECKPOINT, **_GIF, "model": checks.text}, self._animated),
@@ -73,46 +70,50 @@ class Offers:
             models = {each: _for(name, offered) for each, offered in self._llms.items()}
             given = {key: table[key] for key in ("key", "silence") if key in table}
             return OpenAIServer(table.get("url", ""), models, **given)
-        if kind != COMFYUI:
+        if kind not in _DRAWING:
             return None
-        single: dict[str, Any] = {
-            key: offered[1]
-            for key, offered in (*self._single.items(), ("upscaler", self._upscale))
-            if offered and name in offered[0]
+        drawn: dict[str, Any] = {
+            "models": _for(name, self._models),
+            "models_xl": _for(name, self._models_xl),
+            "loras": _for(name, self._loras),
+            **{key: what[1] for key, what in self._single.items() if what and name in what[0]},
+            "negative_prompt": table.get("negative_prompt", ""),
         }
-        return ComfyUISettings(
-            url=table.get("url", ""),
-            models=_for(name, self._models),
-            models_xl=_for(name, self._models_xl),
-            loras=_for(name, self._loras),
-            negative_prompt=table.get("negative_prompt", ""),
-            **single,
-        )
+        if kind == DIFFUSERS:
+            keys = ("folder", "device", "memory_mib", "threads")
+            return DiffusersSettings(**drawn, **{key: table[key] for key in keys if key in table})
+        if self._upscale and name in self._upscale[0]:
+            drawn["upscaler"] = self._upscale[1]
+        return ComfyUISettings(url=table.get("url", ""), **drawn)
 
     def _named(
-        self, table: str, kind: str, build: Callable[[str, Table], T | None]
+        self, table: str, kinds: Sequence[str], build: Callable[[str, Table], T | None]
     ) -> dict[str, tuple[Sequence[str], T]]:
         """By offered name: the engines that offer it, and what it is there."""
         found = {}
         for name, given in self._tables.names(table).items():
             place = f'[{table}] "{name}"'
-            short = {"name" if kind == OPENAI else "file": given}
+            short = {"name" if OPENAI in kinds else "file": given}
             given = short if isinstance(given, str) else given
             if not name.strip() or len(name) > 200:
                 self._tables.fault(place, "is no name. Write 1 to 200 characters.")
-            engines = self._chosen(place, given, kind)
+            engines = self._chosen(place, given, *kinds)
             if (built := build(place, given)) is not None:
                 found[name] = engines, built
         return found
 
     def _one(
-        self, table: str, keys: Mapping[str, Check], build: Callable[[str, dict[str, Any]], Any]
+        self,
+        table: str,
+        keys: Mapping[str, Check],
+        build: Callable[[str, dict[str, Any]], Any],
+        kinds: Sequence[str] = _DRAWING,
     ) -> tuple[Sequence[str], Any] | None:
         if table not in self._tables.given:
             return None
         place, given = f"[{table}]", self._tables.given[table]
         values = self._tables.checked(place, given, {**keys, "engine": checks.names})
-        engines = self._chosen(place, given, COMFYUI)
+        engines = self._chosen(place, given, *kinds)
         built = build(place, values)
         return built and (engines, built)
 
@@ -192,7 +193,10 @@ class Offers:
     def _upscaler(self) -> tuple[Sequence[str], Upscaler] | None:
         """[upscale] is for a ComfyUI; an engine of kind upscale needs no table."""
         return self._one(
-            "upscale", {"file": checks.text, "scale": checks.whole(1, 8)}, self._enlarging
+            "upscale",
+            {"file": checks.text, "scale": checks.whole(1, 8)},
+            self._enlarging,
+            (COMFYUI,),
         )
 
     def _enlarging(self, place: str, values: dict[str, Any]) -> Upscaler | None:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..service.engines.comfyui.settings import ComfyUISettings
+from ..service.engines.diffusers.settings import DiffusersSettings
 from ..service.engines.openai import OpenAIServer
 from .database import Tier
 
-COMFYUI, OPENAI, UPSCALE, PAINTED = KINDS = ("comfyui", "openai", "upscale", "painted")
+COMFYUI, DIFFUSERS, OPENAI, UPSCALE, PAINTED = KINDS = (
+    *("comfyui", "diffusers", "openai", "upscale", "painted"),
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class EngineSettings:
     kind: str
     at_once: int
     queue: int
-    settings: ComfyUISettings | OpenAIServer | UpscaleSettings | None
+    settings: ComfyUISettings | DiffusersSettings | OpenAIServer | UpscaleSettings | None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -15,14 +16,10 @@ from visioncraft.visioncraft_core.serve import configuration
 from visioncraft.visioncraft_core.serve.configuration import FaultyConfiguration, read
 from visioncraft.visioncraft_core.serve.database import Tier
 from visioncraft.visioncraft_core.serve.settings import UpscaleSettings
-from visioncraft.visioncraft_core.service.engines.comfyui.settings import (
-    Checkpoint,
-    ComfyUISettings,
-    GifModel,
-    Upscaler,
-    VideoModel,
-)
+from visioncraft.visioncraft_core.service.engines.comfyui.settings import ComfyUISettings, Upscaler
+from visioncraft.visioncraft_core.service.engines.diffusers.settings import DiffusersSettings
 from visioncraft.visioncraft_core.service.engines.openai import OpenAIServer
+from visioncraft.visioncraft_core.service.engines.pictures import Checkpoint, GifModel, VideoModel
 
 A = '[[engine]]\nname = "a"\nkind = "comfyui"\nurl = "http://127.0.0.1:8188"\n'
 B = '[[engine]]\nname = "b"\nkind = "openai"\nurl = "http://127.0.0.1:11434/v1"\n'
@@ -54,8 +51,16 @@ silence = 60
 name = "d"
 kind = "upscale"
 model = "x4plus-anime"
+[[engine]]
+name = "e"
+kind = "diffusers"
+folder = "files"
+device = "cuda:1"
+memory_mib = 9000
+negative_prompt = "text"
 [models]
-"anything_V5" = "anything_v5.safetensors"
+"anything_V5" = {{ file = "anything_v5.safetensors", engine = ["a", "c"] }}
+"own" = {{ file = "sd15", engine = "e" }}
 "mine" = {{ file = "mine.safetensors", size = [640, 512], engine = "c" }}
 [models-xl]
 "sdxl-turbo" = {{ file = "turbo.safetensors", steps = 4, cfg = 1.0, refiner = "refiner.ckpt" }}
@@ -102,7 +107,7 @@ def test_a_whole_file_is_understood(path: Path):
     assert found.database == "postgresql://vc@db.test/vc"
     assert found.tiers == {False: Tier(20, 0, 2), True: Tier(0, 1000, 0)}
     assert (found.body_mib, found.connections, found.stop_seconds) == (8, 100, 5.0)
-    a, c, b, d = found.engines
+    a, c, b, d, e = found.engines
     assert (a.name, a.kind, a.at_once, a.queue) == ("a", "comfyui", 2, 7)
     assert (c.at_once, c.queue, b.at_once) == (1, 100, 8)
     first, turbo = (
@@ -131,6 +136,13 @@ def test_a_whole_file_is_understood(path: Path):
     }
     assert b.settings == OpenAIServer("http://127.0.0.1:11434/v1", offered, "secret", 60.0)
     assert d.settings == UpscaleSettings("x4plus-anime")
+    assert (e.kind, e.at_once, e.queue) == ("diffusers", 1, 100)
+    assert isinstance(e.settings, DiffusersSettings)
+    assert list(e.settings.models) == ["own"]
+    assert e.settings.folder == str(path.parent / "files")
+    assert (e.settings.device, e.settings.memory_mib) == ("cuda:1", 9000)
+    assert (e.settings.negative_prompt, e.settings.gif) == ("text", rest["gif"])
+    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301 - it goes to other processes
     assert "secret" not in repr(found)
 
 
@@ -161,11 +173,16 @@ def test_what_is_left_out_has_its_usual_value(path: Path, home: Path):
         (f"[server]\nresults_hours = nan\n{A}", "[server] results_hours", "a number from"),
         (f"[tiers.fre]\n{A}", "[tiers] fre", "Did you mean free?"),
         (f"[tiers.free]\nper_day = -1\n{A}", "[tiers.free] per_day", "a whole number from 0"),
-        (A.replace("comfyui", "comfy"), "[[engine]] a: kind", "one of comfyui, openai"),
+        (A.replace("comfyui", "comfy"), "[[engine]] a: kind", "one of comfyui, diffusers"),
         (A.replace('name = "a"', ""), "[[engine]] 1: name", "is missing. Write text in quotes"),
         (A.replace("http", "ftp"), "[[engine]] a: url", "Write an address"),
         (A + "qeue = 1", "[[engine]] a: qeue", "Did you mean queue?"),
         (A + "at_once = 0", "[[engine]] a: at_once", "a whole number from 1"),
+        ("[[engine]]\nname = 'a'\nkind = 'diffusers'", "[[engine]] a: folder", "is missing"),
+        (
+            "[[engine]]\nname = 'a'\nkind = 'diffusers'\nfolder = '.'\ndevice = 'gpu'",
+            *("[[engine]] a: device", '"cuda:1"'),
+        ),
         (A + A, '[[engine]] name = "a"', "Choose another name"),
         (B + "key_env = 'NOPE'", "[[engine]] b: key_env", "Set it to the key"),
         (f"{B}[models]\nx = 'y'", '[models] "x"', "Add an [[engine]] of kind comfyui"),

@@ -32,13 +32,8 @@ from visioncraft.visioncraft_core.service.engine import (
 )
 from visioncraft.visioncraft_core.service.engines.comfyui.engine import ComfyUIEngine
 from visioncraft.visioncraft_core.service.engines.comfyui.inventory import Inventory, discover
-from visioncraft.visioncraft_core.service.engines.comfyui.settings import (
-    Checkpoint,
-    ComfyUISettings,
-    GifModel,
-    Upscaler,
-    VideoModel,
-)
+from visioncraft.visioncraft_core.service.engines.comfyui.settings import ComfyUISettings, Upscaler
+from visioncraft.visioncraft_core.service.engines.pictures import Checkpoint, GifModel, VideoModel
 
 SD = Checkpoint(file="sd.safetensors", size=(64, 64))
 XL = Checkpoint(file="xl.safetensors", refiner="refiner.safetensors", steps=10, size=(64, 64))

@@ -9,17 +9,13 @@ import pytest
 from support.comfyui_stand_in import NODES, refusals
 from visioncraft.visioncraft_core.api import endpoints as api
 from visioncraft.visioncraft_core.api.catalogs import bundled
-from visioncraft.visioncraft_core.service.engines.comfyui import graphs, samplers
+from visioncraft.visioncraft_core.service.engines import pictures, samplers
+from visioncraft.visioncraft_core.service.engines.comfyui import graphs
 from visioncraft.visioncraft_core.service.engines.comfyui.graphs import Graph
 from visioncraft.visioncraft_core.service.engines.comfyui.inventory import trials
-from visioncraft.visioncraft_core.service.engines.comfyui.samplers import Sampling
-from visioncraft.visioncraft_core.service.engines.comfyui.settings import (
-    Checkpoint,
-    ComfyUISettings,
-    GifModel,
-    Upscaler,
-    VideoModel,
-)
+from visioncraft.visioncraft_core.service.engines.comfyui.settings import ComfyUISettings, Upscaler
+from visioncraft.visioncraft_core.service.engines.pictures import Checkpoint, GifModel, VideoModel
+from visioncraft.visioncraft_core.service.engines.samplers import Sampling
 
 XL = Checkpoint(file="xl.safetensors", refiner="refiner.safetensors", steps=20, size=(1024, 1024))
 ALL = ComfyUISettings(
@@ -197,5 +193,5 @@ def test_brackets_that_weigh_less_become_weights(prompt: str, written: str):
 def test_pictures_are_fitted_to_what_the_models_draw(
     size: tuple[int, int], fitted: tuple[int, int], smaller: tuple[int, int]
 ):
-    assert graphs.fit(size, (1024, 576), 64) == fitted
-    assert graphs.reduced(size, (1024, 576)) == smaller
+    assert pictures.fit(size, (1024, 576), 64) == fitted
+    assert pictures.reduced(size, (1024, 576)) == smaller

@@ -7,7 +7,7 @@ import io
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from PIL import Image, ImageOps
 
@@ -16,23 +16,14 @@ from ....api.fields import Request
 from ....media.metadata import masked_metadata
 from ...engine import EngineError, GenerationFailed, InputRejected, Job, Output
 from ...pixels import gif, mp4, open_upload, png
+from ..pictures import Checkpoint, GifModel, VideoModel, fit, found, reduced, xl_model
+from ..samplers import IMAGE_SCHEDULERS, SAMPLERS, Sampling
 from . import graphs, inventory
 from .connection import Connection, GraphRefused
 from .graphs import Graph
-from .samplers import (
-    IMAGE_SCHEDULERS,
-    NO_REFINER,
-    REFINERS,
-    SAMPLERS,
-    XL_SAMPLERS,
-    XL_SCHEDULERS,
-    Sampling,
-)
-from .settings import Checkpoint, ComfyUISettings, GifModel, Upscaler, VideoModel
+from .settings import ComfyUISettings, Upscaler
 
 log = logging.getLogger("visioncraft.service")
-
-V = TypeVar("V")
 
 # Which field of a request an input of a node came from, the likeliest first.
 _FIELDS = {
@@ -51,34 +42,12 @@ class ComfyUIEngine:
         self._comfyui = Connection(settings.url)
 
     def catalogs(self) -> Mapping[str, Sequence[str]]:
-        offers = self.settings
-        names: dict[str, Sequence[str]] = {}
-        if offers.models:
-            names.update({"models": list(offers.models), "loras": list(offers.loras)})
-        if offers.models or offers.gif:
-            names["samplers"] = list(SAMPLERS)
-        if offers.models_xl:
-            names["models-xl"] = list(offers.models_xl)
-            names.update({"samplers-xl": XL_SAMPLERS, "schedulers-xl": XL_SCHEDULERS})
-        if offers.img2img:
-            names["img2img/schedulers"] = list(IMAGE_SCHEDULERS)
-            names["img2img/refiners"] = REFINERS if offers.img2img.refiner else (NO_REFINER,)
-        return names
+        return self.settings.catalogs()
 
     def serves(self, request: Request) -> bool:
-        offers = self.settings
-        if isinstance(request, api.Generate):
-            return _find(offers.models, request.model) is not None
-        if isinstance(request, api.GenerateXL):
-            return _find(offers.models_xl, request.model) is not None
-        if isinstance(request, api.GenerateGif):
-            return bool(offers.gif and (offers.gif.motion or offers.video))
-        by_kind = {
-            api.ImageToImage: offers.img2img,
-            api.Upscale: offers.upscaler,
-            api.ImageToVideo: offers.video,
-        }
-        return by_kind.get(type(request)) is not None
+        if isinstance(request, api.Upscale):
+            return self.settings.upscaler is not None
+        return self.settings.serves(request)
 
     async def generate(self, request: Request, job: Job) -> Output:
         if getattr(request, "negative_prompt", None) == "":
@@ -112,18 +81,16 @@ class ComfyUIEngine:
         await self._comfyui.close()
 
     async def _generate(self, request: api.Generate, job: Job) -> tuple[bytes, ...]:
-        model = _found(self.settings.models, "model", request.model)
+        model = found(self.settings.models, "model", request.model)
         loras = {
-            _found(self.settings.loras, "loras", name): weight
+            found(self.settings.loras, "loras", name): weight
             for name, weight in request.loras.items()
         }
         graph = graphs.generate(request, model, loras, _sampling(SAMPLERS, request), job.seed)
         return await self._pictures(graph, job)
 
     async def _generate_xl(self, request: api.GenerateXL, job: Job) -> tuple[bytes, ...]:
-        model = _found(self.settings.models_xl, "model", request.model)
-        if request.refiner and not model.refiner:
-            raise InputRejected("refiner", f"is not offered with {request.model[:60]}")
+        model = xl_model(self.settings, request)
         names = {"sampler": request.sampler.lower(), "scheduler": request.scheduler.lower()}
         graph = graphs.generate_xl(replace(request, **names), model, job.seed)
         files = await self._pictures(graph, job)
@@ -138,7 +105,7 @@ class ComfyUIEngine:
         if request.strength == 0:
             return (await asyncio.to_thread(png, given),)
         request = replace(request, refiner=request.refiner.lower())
-        size = graphs.reduced(given.size, model.size)
+        size = reduced(given.size, model.size)
         sampling = _sampling(IMAGE_SCHEDULERS, request)
 
         def build(uploads: Sequence[str]) -> Graph:
@@ -158,7 +125,7 @@ class ComfyUIEngine:
         self, request: api.ImageToVideo, model: VideoModel, job: Job
     ) -> tuple[bytes, ...]:
         given = await asyncio.to_thread(open_upload, "image", request.image)
-        size = graphs.fit(given.size, model.size, 64)
+        size = fit(given.size, model.size, 64)
 
         def build(uploads: Sequence[str]) -> Graph:
             return graphs.image_to_video(model, job.seed, uploads[0], size)
@@ -184,24 +151,12 @@ class ComfyUIEngine:
         return _clean(await self._comfyui.run(lambda _: graph, job))
 
 
-def _find(known: Mapping[str, V], name: str) -> V | None:
-    """By its name in any case of letters."""
-    wanted = name.lower()
-    return next((value for each, value in known.items() if each.lower() == wanted), None)
-
-
-def _found(known: Mapping[str, V], field: str, name: str) -> V:
-    if (value := _find(known, name)) is None:
-        raise InputRejected(field, f"has {name[:60]}, which this server doesn't have")
-    return value
-
-
 def _sampling(
     table: Mapping[str, Sampling], request: api.Generate | api.GenerateGif | api.ImageToImage
 ) -> Sampling:
     field = "scheduler" if isinstance(request, api.ImageToImage) else "sampler"
     name = getattr(request, field)
-    sampling = _found(table, field, name)
+    sampling = found(table, field, name)
     if not sampling.exact:
         log.info(
             "ComfyUI has no %s; %s with %s is the nearest.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,17 +9,26 @@ from typing import Any
 from uuid import uuid4
 
 from ....api import endpoints as api
-from .samplers import BASE_IMAGE, ENSEMBLE, Sampling
-from .settings import Checkpoint, GifModel, Upscaler, VideoModel
+from ..pictures import (
+    BAD,
+    GOOD,
+    REFINED,
+    Checkpoint,
+    GifModel,
+    VideoModel,
+    ensemble,
+    fit,
+    multiples,
+    part,
+)
+from ..samplers import BASE_IMAGE, ENSEMBLE, Sampling
+from .settings import Upscaler
 
 Link = list[Any]  # the id of a node and the number of its output
 ANIMATEDIFF = "ADE_AnimateDiffLoaderGen1"  # of the custom nodes ComfyUI-AnimateDiff-Evolved
 
-_BASE_SHARE = 0.8  # of the steps; the refiner does the rest. As cog-sdxl's high_noise_frac
-_REFINED = 0.3  # how much of a finished picture the refiner redraws, as diffusers does
 _TO_THE_END = 10000
 _CONTEXT = 16  # frames that AnimateDiff's motion models were trained with
-_GOOD, _BAD = 6.0, 2.5  # aesthetic scores, as SDXL's authors use the refiner
 
 
 @dataclass
@@ -77,14 +85,14 @@ def generate(
 def generate_xl(request: api.GenerateXL, model: Checkpoint, seed: int) -> Graph:
     """The picture is up to seven pixels wider and higher than asked for: multiples of eight."""
     graph = Graph()
-    size = math.ceil(request.width / 8) * 8, math.ceil(request.height / 8) * 8
+    size = multiples(request.width, request.height)
     loaded = _load(graph, model.file, request)
     latent, vae = _empty(graph, size, 1), loaded.vae
     sampling = Sampling(request.sampler, request.scheduler)
     if request.refiner:
         refiner = _load_refiner(graph, model.refiner, request, size)
         drawn = _ensemble(
-            graph, loaded, refiner, latent, sampling, seed, steps=model.steps, cfg=model.cfg
+            graph, loaded, refiner, latent, sampling, seed, ensemble(model.steps), model.cfg
         )
         vae = refiner.vae
     else:
@@ -113,19 +121,16 @@ def image_to_image(
     if request.refiner == ENSEMBLE:
         refiner = _load_refiner(graph, model.refiner, request, size)
         vae = refiner.vae
-        steps = max(2, request.steps)
-        first = steps - _part(steps, request.strength)["steps"]
-        drawn = _ensemble(
-            graph, loaded, refiner, latent, sampling, seed, steps=steps, cfg=model.cfg, first=first
-        )
+        shares = ensemble(request.steps, request.strength)
+        drawn = _ensemble(graph, loaded, refiner, latent, sampling, seed, shares, model.cfg)
     else:
-        part = _part(request.steps, request.strength)
-        drawn = _sample(graph, loaded, latent, sampling, seed, cfg=model.cfg, **part)
+        redrawn = {"steps": part(request.steps, request.strength), "denoise": request.strength}
+        drawn = _sample(graph, loaded, latent, sampling, seed, cfg=model.cfg, **redrawn)
         if request.refiner == BASE_IMAGE:
             refiner = _load_refiner(graph, model.refiner, request, size)
             vae = refiner.vae
-            part = _part(request.steps, _REFINED)
-            drawn = _sample(graph, refiner, drawn, sampling, seed, cfg=model.cfg, **part)
+            redrawn = {"steps": part(request.steps, REFINED), "denoise": REFINED}
+            drawn = _sample(graph, refiner, drawn, sampling, seed, cfg=model.cfg, **redrawn)
     return graph.keep(_decode(graph, drawn, vae))
 
 
@@ -153,8 +158,9 @@ def gif_from_still(
     checkpoint = gif.checkpoint
     loaded = _load(graph, checkpoint.file, request)
     latent = _empty(graph, checkpoint.size, 1)
-    part = {"steps": request.steps, "cfg": request.cfg_scale}
-    drawn = _sample(graph, loaded, latent, sampling, seed, **part)
+    drawn = _sample(
+        graph, loaded, latent, sampling, seed, steps=request.steps, cfg=request.cfg_scale
+    )
     still = _decode(graph, drawn, loaded.vae)
     return graph.keep(_animate(graph, video, seed, still, fit(checkpoint.size, video.size, 64)))
 
@@ -174,27 +180,10 @@ def gif_with_animatediff(
     moving = graph.add(ANIMATEDIFF, model=loaded.model, **motion)
     loaded = _Loaded([moving, 0], loaded.vae, loaded.positive, loaded.negative)
     latent = _empty(graph, checkpoint.size, gif.frames)
-    part = {"steps": request.steps, "cfg": request.cfg_scale}
-    drawn = _sample(graph, loaded, latent, sampling, seed, **part)
+    drawn = _sample(
+        graph, loaded, latent, sampling, seed, steps=request.steps, cfg=request.cfg_scale
+    )
     return graph.keep(_decode(graph, drawn, loaded.vae))
-
-
-def fit(size: tuple[int, int], like: tuple[int, int], multiple: int) -> tuple[int, int]:
-    """`size` with as many pixels as `like`, its sides multiples; at most three times as long as
-    high, or as high as long."""
-    ratio = min(3.0, max(1 / 3, size[0] / size[1]))
-    width = math.sqrt(like[0] * like[1] * ratio)
-    return _rounded(width, multiple), _rounded(width / ratio, multiple)
-
-
-def reduced(size: tuple[int, int], to: tuple[int, int]) -> tuple[int, int]:
-    """`size` with at most as many pixels as `to`, its sides multiples of eight, at least 64."""
-    scale = min(1.0, math.sqrt(to[0] * to[1] / (size[0] * size[1])))
-    return max(64, _rounded(size[0] * scale, 8)), max(64, _rounded(size[1] * scale, 8))
-
-
-def _rounded(side: float, multiple: int) -> int:
-    return max(multiple, round(side / multiple) * multiple)
 
 
 def weights_in_parentheses(prompt: str) -> str:
@@ -226,7 +215,7 @@ def _load_refiner(
     graph: Graph, file: str, request: api.GenerateXL | api.ImageToImage, size: tuple[int, int]
 ) -> _Loaded:
     loader = graph.add("CheckpointLoaderSimple", ckpt_name=file)
-    texts = (request.prompt, _GOOD), (request.negative_prompt, _BAD)
+    texts = (request.prompt, GOOD), (request.negative_prompt, BAD)
     shared = {"clip": [loader, 1], "width": size[0], "height": size[1]}
     prompts = (
         graph.add(
@@ -259,11 +248,6 @@ def _sample(
     return [sampler, 0]
 
 
-def _part(steps: int, strength: float) -> dict[str, Any]:
-    """The part of the steps that redraws a picture so much."""
-    return {"steps": max(1, round(steps * strength)), "denoise": strength}
-
-
 def _ensemble(
     graph: Graph,
     base: _Loaded,
@@ -271,14 +255,11 @@ def _ensemble(
     latent: Link,
     sampling: Sampling,
     seed: int,
-    *,
-    steps: int,
+    shares: tuple[int, int, int],
     cfg: float,
-    first: int = 0,
 ) -> Link:
-    """The base does the first steps from step `first` on, the refiner the last ones."""
-    steps = max(2, steps)
-    switch = max(1, min(steps - 1, round(steps * _BASE_SHARE)))
+    """The base does the first steps, the refiner the last ones; see ensemble."""
+    steps, first, switch = shares
     numbers = {"noise_seed": seed, "steps": steps, "cfg": float(cfg)}
     parts = [(base, first, switch), (refiner, switch, _TO_THE_END)]
     if first >= switch:
@@ -333,7 +314,5 @@ def _animate(
     guided = graph.add("VideoLinearCFGGuidance", model=[loader, 0], min_cfg=1.0)
     loaded = _Loaded([guided, 0], [loader, 2], [prepared, 0], [prepared, 1])
     sampling = Sampling("euler", "karras")
-    part = {"steps": model.steps, "cfg": model.cfg}
-    return _decode(
-        graph, _sample(graph, loaded, [prepared, 2], sampling, seed, **part), [loader, 2]
-    )
+    drawn = _sample(graph, loaded, [prepared, 2], sampling, seed, steps=model.steps, cfg=model.cfg)
+    return _decode(graph, drawn, [loader, 2])

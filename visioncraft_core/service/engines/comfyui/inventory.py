@@ -9,10 +9,7 @@ from typing import Any
 
 from ....api import endpoints as api
 from ...engine import EngineError
-from . import graphs
-from .connection import Connection
-from .graphs import Graph
-from .samplers import (
+from ..samplers import (
     IMAGE_SCHEDULERS,
     NO_REFINER,
     REFINERS,
@@ -20,6 +17,9 @@ from .samplers import (
     XL_SAMPLERS,
     XL_SCHEDULERS,
 )
+from . import graphs
+from .connection import Connection
+from .graphs import Graph
 from .settings import ComfyUISettings
 
 _KINDS = {"sampler_name": "sampler", "scheduler": "scheduler", "beta_schedule": "beta schedule"}

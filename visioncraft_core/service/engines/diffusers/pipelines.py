@@ -1,0 +1,242 @@
+"""The models in memory: loaded from files when they are needed, and kept as long as there is room.
+
+Nothing is downloaded: single files are read with the configurations of `single_files`.
+"""
+
+# An extra, and without types of its own.
+# pyright: reportMissingImports=false, reportPrivateImportUsage=false
+
+from __future__ import annotations
+
+import gc
+import inspect
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import transformers
+
+import diffusers
+from diffusers import (
+    AnimateDiffPipeline,
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLPipeline,
+)
+
+from ...engine import GenerationFailed
+from . import single_files, video_files
+from .previews import Previews
+from .samplers import SigmaScheduler
+from .settings import DiffusersSettings
+
+T = TypeVar("T")
+
+_MIB = 2**20
+_LITTLE = 6 * 1024 * _MIB  # bytes of a GPU on which attention is computed in slices
+_KEPT = 0.6  # of a GPU's memory
+_KEPT_MIB = 8192  # of other memory
+
+
+class _Guided:
+    """Pipelines that honour a guidance below 1, where the negative prompt counts more."""
+
+    @property
+    def do_classifier_free_guidance(self: Any) -> bool:
+        return self._guidance_scale != 1
+
+
+class TextToImage(_Guided, StableDiffusionPipeline):
+    pass
+
+
+class TextToImageXL(_Guided, StableDiffusionXLPipeline):
+    pass
+
+
+class ImageToImage(_Guided, StableDiffusionImg2ImgPipeline):
+    pass
+
+
+class ImageToImageXL(_Guided, StableDiffusionXLImg2ImgPipeline):
+    """Also the refiner, which goes on with what the base model has begun."""
+
+    def get_timesteps(self, num_inference_steps: int, *others: Any, **more: Any) -> Any:
+        if isinstance(self.scheduler, SigmaScheduler):  # it has but the steps that are wanted
+            return self.scheduler.timesteps, len(self.scheduler.timesteps)
+        return super().get_timesteps(num_inference_steps, *others, **more)
+
+
+class Animation(_Guided, AnimateDiffPipeline):
+    pass
+
+
+class Models:
+    """Those of a folder, on one device."""
+
+    def __init__(self, settings: DiffusersSettings) -> None:
+        for library in (diffusers, transformers):
+            library.utils.logging.set_verbosity_error()
+            library.utils.logging.disable_progress_bar()
+        self.device = _device(settings.device)
+        self._folder = Path(settings.folder)
+        self._dtype = torch.float32 if self.device.type == "cpu" else torch.float16
+        limit, self._sliced = _KEPT_MIB * _MIB, False
+        if self.device.type == "cuda":
+            memory = torch.cuda.get_device_properties(self.device).total_memory
+            limit, self._sliced = int(_KEPT * memory), memory < _LITTLE
+        self.limit = settings.memory_mib * _MIB or limit  # bytes
+        self.previews = Previews()
+        self._kept: OrderedDict[tuple[str, ...], Any] = OrderedDict()
+
+    def checkpoint(self, file: str) -> Any:
+        """A pipeline of Stable Diffusion 1.x, XL or the refiner, whose parts others can share."""
+        return self._get(("checkpoint", file), lambda: self._loaded(file, self._from_file))
+
+    def video(self, file: str) -> Any:
+        """A pipeline of Stable Video Diffusion."""
+        read = video_files.pipeline
+        return self._get(
+            ("video", file), lambda: self._loaded(file, lambda path: read(path, self._dtype))
+        )
+
+    def animation(self, file: str, motion: str) -> Any:
+        """AnimateDiff with a checkpoint of Stable Diffusion 1.x."""
+
+        def load() -> Any:
+            base = self.checkpoint(file)
+            adapter = single_files.motion_adapter(self._path(motion), self._dtype)
+            shared = {name: base.components[name] for name in ("vae", "text_encoder", "tokenizer")}
+            unet: Any = diffusers.UNetMotionModel.from_unet2d(base.unet, adapter)
+            unet.to(self.device, self._dtype)
+            return Animation(**shared, unet=unet, motion_adapter=adapter, scheduler=base.scheduler)
+
+        return self._get(("animation", file, motion), load)
+
+    def lora(self, file: str) -> Path:
+        return self._path(file)
+
+    def clear(self) -> None:
+        self._kept.clear()
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @property
+    def kept(self) -> list[tuple[str, ...]]:
+        """The latest last."""
+        return list(self._kept)
+
+    def _get(self, key: tuple[str, ...], load: Callable[[], T]) -> T:
+        if key not in self._kept:
+            self._kept[key] = load()
+            self._make_room()
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _make_room(self) -> None:
+        """The models that were not used for longest go; the newest stays."""
+        evicted = False
+        while len(self._kept) > 1 and _bytes(self._kept.values()) > self.limit:
+            self._kept.popitem(last=False)
+            evicted = True
+        if evicted:
+            gc.collect()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _path(self, file: str) -> Path:
+        path = self._folder / file
+        if not path.exists():
+            raise GenerationFailed(
+                "The engine of this server lacks a file of this model. Choose another one, or "
+                "tell whoever runs the server."
+            )
+        return path
+
+    def _loaded(self, file: str, from_file: Callable[[Path], Any]) -> Any:
+        path = self._path(file)
+        pipe = self._from_folder(path) if path.is_dir() else from_file(path)
+        pipe.to(self.device)
+        if isinstance(pipe.vae, diffusers.AutoencoderKL):
+            pipe.vae.enable_slicing()  # one picture at a time, which costs nothing
+        if self._sliced:
+            pipe.enable_attention_slicing()
+        return pipe
+
+    def _from_file(self, path: Path) -> Any:
+        kind, config = single_files.configuration(path)
+        return _CLASSES[kind].from_single_file(
+            str(path), config=str(config), local_files_only=True, dtype=self._dtype
+        )
+
+    def _from_folder(self, path: Path) -> Any:
+        index = json.loads((path / "model_index.json").read_text("utf-8"))
+        plain = list(path.glob("unet/*model.safetensors"))
+        half = None if plain else "fp16"  # as many authors save it
+        options = {"safety_checker": None} if "safety_checker" in index else {}
+        return getattr(diffusers, index["_class_name"]).from_pretrained(
+            str(path),
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=self._dtype,
+            variant=half,
+            **options,
+        )
+
+
+def derived(kind: Callable[..., Any], pipe: Any, scheduler: Any) -> Any:
+    """A pipeline of another kind with the same parts, which takes next to no memory."""
+    known = inspect.signature(kind).parameters
+    parts = {name: part for name, part in pipe.components.items() if name in known}
+    options = {
+        "requires_safety_checker": False,
+        "add_watermarker": False,
+        "requires_aesthetics_score": pipe.config.get("requires_aesthetics_score", False),
+    }
+    options = {name: value for name, value in options.items() if name in known}
+    made = kind(**{**parts, **options, "scheduler": pipe.scheduler})
+    made.scheduler = scheduler
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def is_xl(pipe: Any) -> bool:
+    return getattr(pipe, "text_encoder_2", None) is not None
+
+
+def stock(kind: Any, config: Any, **flags: Any) -> Any:
+    """A scheduler of diffusers with the settings of a model, some of them changed.
+
+    Raises TypeError for a flag that it does not know: diffusers would leave it out silently.
+    """
+    if unknown := set(flags) - set(inspect.signature(kind).parameters):
+        raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+    return kind.from_config(config, **flags)
+
+
+_CLASSES = {
+    "sd": StableDiffusionPipeline,
+    "xl": StableDiffusionXLPipeline,
+    "refiner": StableDiffusionXLImg2ImgPipeline,
+}
+
+
+def _device(name: str) -> torch.device:
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda:0")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _bytes(pipelines: Any) -> int:
+    """What their parameters take; those that are shared count once."""
+    parts = (part for pipe in pipelines for part in pipe.components.values())
+    modules = (part for part in parts if isinstance(part, torch.nn.Module))
+    tensors = {each.data_ptr(): each for module in modules for each in module.parameters()}
+    return sum(each.nbytes for each in tensors.values())
