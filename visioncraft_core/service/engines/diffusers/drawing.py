@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import diffusers
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-
-import diffusers
 
 from ....api import endpoints as api
 from ....api.fields import Request

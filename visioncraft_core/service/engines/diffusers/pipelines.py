@@ -16,10 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import diffusers
 import torch
 import transformers
-
-import diffusers
 from diffusers import (
     AnimateDiffPipeline,
     StableDiffusionImg2ImgPipeline,

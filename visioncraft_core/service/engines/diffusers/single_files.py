@@ -172,9 +172,8 @@ def unusable(path: Path) -> GenerationFailed:
 def motion_adapter(path: Path, dtype: Any) -> Any:
     """AnimateDiff's motion module, from a folder or from a file of any of its versions."""
     import torch
-    from safetensors.torch import load_file
-
     from diffusers import MotionAdapter
+    from safetensors.torch import load_file
 
     if path.is_dir():
         return MotionAdapter.from_pretrained(str(path), dtype=dtype, local_files_only=True)

@@ -145,11 +145,10 @@ def vision_name(name: str) -> str:
 
 def pipeline(path: Path, dtype: Any) -> Any:
     """StableVideoDiffusionPipeline of a file. Raises GenerationFailed for others."""
+    import diffusers
     import torch
     from safetensors import safe_open
     from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    import diffusers
 
     if f"{_VISION}proj" not in shapes(path):
         raise unusable(path)
