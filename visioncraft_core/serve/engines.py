@@ -13,7 +13,7 @@ from ..service.engines.openai import OpenAIEngine, OpenAIServer
 from ..service.engines.painted.engine import PaintedEngine
 from ..service.engines.router import Router
 from ..service.engines.upscale import UpscaleEngine
-from ..service.queue import QueuedEngine, Turns
+from ..service.queue import Leases, QueuedEngine, Turns
 from .settings import EngineSettings, UpscaleSettings
 
 _LOOKS = 0.2  # seconds between two looks whether an engine that is no longer used is idle
@@ -35,11 +35,11 @@ class Engines:
     """Those that are used now, as one engine. Used on one event loop.
 
     Other settings take effect without a pause: an engine whose settings are the same goes on, and
-    one that is no longer used ends what it has begun.
+    one that is no longer used ends what it has begun. `leases` are those of `Turns`.
     """
 
-    def __init__(self, engines: Iterable[EngineSettings]) -> None:
-        self.turns = Turns()
+    def __init__(self, engines: Iterable[EngineSettings], leases: Leases | None = None) -> None:
+        self.turns = Turns(leases)
         self._used: dict[str, tuple[EngineSettings, QueuedEngine]] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._router = self._use(engines)

@@ -49,7 +49,7 @@ class OwnServer(Server):
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self.database = Database(configuration.database, configuration.tiers)
-        self.engines = Engines(configuration.engines)
+        self.engines = Engines(configuration.engines, self.database)
         self.metrics = Metrics(lambda: self.engines.queues)
         limits = _limits(configuration)
         self.files = ResultFiles(
