@@ -105,6 +105,9 @@ class _Reader:
         database = self._database(server.pop("database", ""), server.pop("database_env", ""))
         data = server.pop("data", "")
         data = self._path.parent / os.path.expanduser(data) if data else default_data()
+        results = server.pop("results", "")
+        if results and "://" not in results:
+            results = str(self._path.parent / os.path.expanduser(results))
         if server.get("base_url") and "proxies" not in server:
             server["proxies"] = ("127.0.0.1", "::1")
         return Configuration(
@@ -113,6 +116,7 @@ class _Reader:
             tiers=self._tiers(),
             data=data,
             database=database or default_database(data),
+            results=results,
             **server,
             **limits,
         )
@@ -196,6 +200,7 @@ _SERVER: Mapping[str, Check] = {
     "data": checks.text,
     "database": checks.text,
     "database_env": checks.text,
+    "results": checks.text,
     "results_hours": checks.number(0.01, 24 * 365),
     "results_mib": checks.whole(1, LARGEST),
     "stop_seconds": checks.number(0, 3600),

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -19,12 +20,13 @@ from ..service.key_guessing import KeyGuessing
 from ..service.limits import MIB, Limits
 from ..service.observation import Observation
 from ..service.queue import QueuedEngine
-from ..service.result_files import ResultFiles
+from ..service.result_files import Folder, ResultFiles
 from ..service.server import Server
 from .configuration import FaultyConfiguration, read
 from .database import Database
 from .engines import Engines
 from .metrics import CONTENT_TYPE, Metrics
+from .object_store import ObjectStore
 from .settings import Configuration
 
 log = logging.getLogger("visioncraft.service")
@@ -33,7 +35,17 @@ PROBLEMS_KNOWN = 15.0  # seconds for which an engine is not asked again whether 
 UNLOGGED = ("/health", "/metrics", "/progress")  # what programs ask again and again
 # Of a configuration, what only a new start changes.
 FIXED = (
-    *("host", "port", "base_url", "proxies", "data", "database", "stop_seconds", "body_mib"),
+    *(
+        "host",
+        "port",
+        "base_url",
+        "proxies",
+        "data",
+        "database",
+        "results",
+        "stop_seconds",
+        "body_mib",
+    ),
     "connections",
 )
 
@@ -48,12 +60,18 @@ class OwnServer(Server):
 
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
+        results = configuration.results
+        store = (
+            ObjectStore(results)
+            if "://" in results
+            else Folder(Path(results) if results else configuration.data / "results")
+        )
         self.database = Database(configuration.database, configuration.tiers)
         self.engines = Engines(configuration.engines, self.database)
         self.metrics = Metrics(lambda: self.engines.queues)
         limits = _limits(configuration)
         self.files = ResultFiles(
-            configuration.data / "results",
+            store,
             configuration.results_hours,
             configuration.results_mib * MIB,
             limits.result_bytes,

@@ -45,6 +45,7 @@ class Configuration:
     proxies: Sequence[str] = ()
     data: Path = Path()
     database: str = field(default="", repr=False)
+    results: str = ""  # a folder or an address of an object store; "" is in `data`
     results_hours: float = 24.0
     results_mib: int = 2048
     stop_seconds: float = 60.0

@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from support.instant_engine import InstantEngine, tiny_picture
+from support.instant_engine import Gate, InstantEngine, tiny_picture
 from support.own_servers import PAINTED, Served, served, written
 from support.raw_server import answering, raw
 from support.timing import LONG, at_most, eventually
@@ -44,32 +44,6 @@ from visioncraft.visioncraft_core.service.engine import (
 )
 
 ID = "0123456789abcdef0123456789abcdef"
-
-
-class Gate(InstantEngine):
-    """Begins what it is asked and ends it when it is opened."""
-
-    def __init__(self) -> None:
-        self.begun: list[Job] = []
-        self.cancelled = 0
-        self._open: list[asyncio.Future[None]] = []
-
-    def open(self) -> None:
-        for future in self._open:
-            with suppress(RuntimeError):  # the server is closed
-                loop = future.get_loop()
-                loop.call_soon_threadsafe(lambda f=future: f.done() or f.set_result(None))
-
-    async def generate(self, request: Request, job: Job) -> Output:
-        future = asyncio.get_running_loop().create_future()
-        self._open.append(future)
-        self.begun.append(job)
-        try:
-            await future
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-        return await super().generate(request, job)
 
 
 class Failing(InstantEngine):
