@@ -20,7 +20,7 @@ from . import checks
 from .checks import Check
 from .database import Tier, check_address
 from .offers import LLM_TABLES, Offers
-from .settings import COMFYUI, KINDS, OPENAI, PAINTED, UPSCALE, Configuration, EngineSettings
+from .settings import COMFYUI, KINDS, OPENAI, PAINTED, UPSCALE, Configuration, EngineSettings, Scale
 from .tables import Table, Tables
 
 if sys.version_info >= (3, 11):
@@ -164,10 +164,22 @@ class _Reader:
         offers = Offers(self._tables, engines)
         return tuple(
             EngineSettings(
-                name, table["kind"], table["at_once"], table["queue"], offers.of(name, table)
+                name,
+                table["kind"],
+                table["at_once"],
+                table["queue"],
+                offers.of(name, table),
+                self._scale(name, table),
             )
             for name, table in engines.items()
         )
+
+    def _scale(self, name: str, table: Mapping[str, Any]) -> Scale:
+        given = {key: table[key] for key in _SCALE if key in table}
+        if given.get("min_replicas", 0) > given.get("max_replicas", LARGEST):
+            place = f"[[engine]] {name}: min_replicas"
+            self._tables.fault(place, "is more than max_replicas. Write a smaller number.")
+        return Scale(**given)
 
     def _engine(self, number: int, table: Any) -> dict[str, Any]:
         name = table.get("name", number) if isinstance(table, dict) else number
@@ -209,7 +221,14 @@ _LIMITS: Mapping[str, Check] = {
     "body_mib": checks.whole(1, 1024),
     "connections": checks.whole(4, 65535),
 }
+_SCALE: Mapping[str, Check] = {  # in a Ray cluster
+    "min_replicas": checks.whole(0, 10_000),
+    "max_replicas": checks.whole(1, 10_000),
+    "gpus": checks.number(0, 64),
+    "models": checks.whole(1, 1000),
+}
 _ENGINE: Mapping[str, Check] = {
+    **_SCALE,
     "name": checks.text,
     "kind": checks.one_of(*KINDS),
     "at_once": checks.whole(1, 10_000),

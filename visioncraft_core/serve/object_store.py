@@ -18,7 +18,9 @@ from ..service.result_files import Stored
 # When a file was written, in the words of the stores: S3, Google, Azure, and fsspec's own.
 _TIMES = ("LastModified", "updated", "last_modified", "mtime", "created")
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "s3": {"config_kwargs": {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 2}}}
+    "s3": {
+        "config_kwargs": {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 2}}
+    }
 }
 
 

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
@@ -28,6 +28,9 @@ from .engines import Engines
 from .metrics import CONTENT_TYPE, Metrics
 from .object_store import ObjectStore
 from .settings import Configuration
+
+if TYPE_CHECKING:
+    from .ray_engine import Cluster
 
 log = logging.getLogger("visioncraft.service")
 
@@ -53,12 +56,13 @@ T = TypeVar("T")
 
 
 class OwnServer(Server):
-    """A running server with the engines of `configuration`. See Server.
+    """A running server with the engines of `configuration`, in `cluster` if there is one. See
+    Server.
 
-    Raises ConfigError as Server does, and where the database or the folder cannot be used.
+    Raises ConfigError as Server does, and where the database or the results cannot be used.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, cluster: Cluster | None = None) -> None:
         self.configuration = configuration
         results = configuration.results
         store = (
@@ -67,7 +71,12 @@ class OwnServer(Server):
             else Folder(Path(results) if results else configuration.data / "results")
         )
         self.database = Database(configuration.database, configuration.tiers)
-        self.engines = Engines(configuration.engines, self.database)
+        self._cluster = cluster
+        self.engines = (
+            Engines(cluster.scaled(configuration.engines), self.database, cluster.build)
+            if cluster
+            else Engines(configuration.engines, self.database)
+        )
         self.metrics = Metrics(lambda: self.engines.queues)
         limits = _limits(configuration)
         self.files = ResultFiles(
@@ -126,7 +135,10 @@ class OwnServer(Server):
             if getattr(new, name) != getattr(self.configuration, name):
                 log.warning("The new value of %s takes effect with the next start.", name)
         self.configuration = new
-        self.engines.change(new.engines)
+        engines = new.engines
+        if self._cluster:
+            engines = await asyncio.to_thread(self._cluster.scaled, engines)
+        self.engines.change(engines)
         self.database.tiers = dict(new.tiers)
         self.files.hours, self.files.most_bytes = new.results_hours, new.results_mib * MIB
         log.info("The configuration was read again.")

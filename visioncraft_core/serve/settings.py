@@ -22,6 +22,21 @@ class UpscaleSettings:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """How often an engine runs in a Ray cluster. None and 0 are as the cluster has places for it.
+
+    `gpus` is for each replica, `models` how many it keeps; `at_once`, what it works on, is set by
+    the cluster.
+    """
+
+    min_replicas: int | None = None
+    max_replicas: int = 0
+    gpus: float | None = None
+    models: int = 1
+    at_once: int = 0
+
+
+@dataclass(frozen=True)
 class EngineSettings:
     """One engine, and how many requests it works on and lets wait."""
 
@@ -30,6 +45,7 @@ class EngineSettings:
     at_once: int
     queue: int
     settings: ComfyUISettings | OpenAIServer | UpscaleSettings | None
+    scale: Scale = Scale()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,69 @@
+"""An engine in a process of a Ray cluster. See ray_engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from ray import serve
+
+from ..api.fields import Request
+from ..service.accounts import Turn
+from ..service.engine import Engine, EngineError, Job, Output
+from .settings import EngineSettings
+
+# What a replica tells of a request, in this order: any number of PROGRESS and PREVIEW, then its
+# OUTPUT or the EngineError that it FAILED with.
+PROGRESS, PREVIEW, OUTPUT, FAILED = "progress", "preview", "output", "failed"
+Told = tuple[str, Any]
+
+
+class Replica:
+    """Makes results as `build(settings)` does, for whoever has a handle to it."""
+
+    def __init__(self, settings: EngineSettings, build: Callable[[EngineSettings], Engine]) -> None:
+        self._engine = build(settings)
+        # The engine loads models itself. This lets Ray know which one it used last.
+        self._use = serve.multiplexed(max_num_models_per_replica=settings.scale.models)(_model)
+
+    async def generate(
+        self, request: Request, seed: int, history: Sequence[Turn]
+    ) -> AsyncIterator[Told]:
+        if model := serve.get_multiplexed_model_id():
+            await self._use(model)
+        told: asyncio.Queue[Told | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(kind: str, what: Any) -> None:
+            loop.call_soon_threadsafe(told.put_nowait, (kind, what))
+
+        job = Job(
+            seed,
+            progress=lambda done, total: tell(PROGRESS, (done, total)),
+            preview=lambda picture: tell(PREVIEW, picture),
+            history=history,
+        )
+        work = asyncio.ensure_future(self._engine.generate(request, job))
+        work.add_done_callback(lambda _: told.put_nowait(None))
+        try:
+            while (each := await told.get()) is not None:
+                yield each
+            yield _ended(work)
+        finally:  # also when whoever asked is gone
+            work.cancel()
+            await asyncio.wait([work])
+
+    async def problems(self) -> Sequence[str]:
+        return await self._engine.problems()
+
+
+def _ended(work: asyncio.Future[Output]) -> Told:
+    try:
+        return OUTPUT, work.result()
+    except EngineError as error:
+        return FAILED, error
+
+
+async def _model(name: str) -> str:
+    return name
