@@ -24,6 +24,7 @@ from ray.serve.exceptions import (
     ReplicaUnavailableError,
 )
 from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import ApplicationStatus
 
 from ..api.fields import Request
 from ..errors import ConfigError
@@ -37,7 +38,7 @@ from ..service.engine import (
 )
 from ..version import VERSION
 from .engines import build
-from .ray_replica import FAILED, OUTPUT, PREVIEW, PROGRESS, Replica
+from .ray_replica import FAILED, OUTPUT, PREVIEW, PROGRESS, replica
 from .settings import COMFYUI, EngineSettings, Scale
 
 log = logging.getLogger("visioncraft.service")
@@ -47,6 +48,7 @@ BUSY = 5.0  # seconds after which a client comes again that found every replica 
 ANSWER = 5.0  # seconds in which a replica that is not busy answers
 ENDING = 600.0  # seconds in which a replica may end what it has begun
 # Those are gone who made nothing, or whose result is lost with them.
+_USED = (ApplicationStatus.RUNNING, ApplicationStatus.DEPLOYING, ApplicationStatus.UNHEALTHY)
 _GONE = (RayActorError, DeploymentUnavailableError, ReplicaUnavailableError)
 
 
@@ -127,11 +129,14 @@ class Cluster:
             }
         if settings.kind == COMFYUI:  # a node has one, which does one thing at a time
             count["max_replicas_per_node"] = 1
+        application = f"visioncraft-{settings.name}"
+        name = f"{settings.name}-{_version(settings)}"
+        known = serve.status().applications.get(application)
+        if known and known.status in _USED and name in known.deployments:
+            return serve.get_app_handle(application)  # another front deployed it
         deployment = serve.deployment(
-            Replica,
-            name=settings.name,
-            # Another one replaces the replicas, the same leaves them alone.
-            version=_version(settings),
+            replica(scale.models),
+            name=name,
             max_ongoing_requests=scale.at_once,
             max_queued_requests=settings.queue + settings.at_once,
             # What the replicas wait for, programs and GPUs, does not count as theirs.
@@ -140,7 +145,7 @@ class Cluster:
             **count,
         )
         bound = deployment.bind(settings, self._build)
-        return serve.run(bound, name=f"visioncraft-{settings.name}", route_prefix=None)
+        return serve.run(bound, name=application, route_prefix=None)
 
 
 class RayEngine:
@@ -210,7 +215,7 @@ class RayEngine:
         try:
             return await asyncio.shield(asyncio.wrap_future(self._handle))
         except (RayError, RuntimeError, ValueError) as error:
-            log.error("%s cannot be deployed (%s).", self._settings.name, type(error).__name__)
+            log.error("%s cannot be deployed: %s", self._settings.name, error)
             raise EngineUnavailable from None
 
 

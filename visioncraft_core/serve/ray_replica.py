@@ -24,14 +24,15 @@ class Replica:
 
     def __init__(self, settings: EngineSettings, build: Callable[[EngineSettings], Engine]) -> None:
         self._engine = build(settings)
-        # The engine loads models itself. This lets Ray know which one it used last.
-        self._use = serve.multiplexed(max_num_models_per_replica=settings.scale.models)(_model)
+
+    async def use(self, model: str) -> None:
+        """Notes which model is used. The engine loads it by itself."""
 
     async def generate(
         self, request: Request, seed: int, history: Sequence[Turn]
     ) -> AsyncIterator[Told]:
         if model := serve.get_multiplexed_model_id():
-            await self._use(model)
+            await self.use(model)
         told: asyncio.Queue[Told | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -65,5 +66,12 @@ def _ended(work: asyncio.Future[Output]) -> Told:
         return FAILED, error
 
 
-async def _model(name: str) -> str:
-    return name
+def replica(models: int) -> type[Replica]:
+    """A replica of which Ray knows which models it used last, as many as the engine keeps."""
+
+    class Multiplexed(Replica):
+        @serve.multiplexed(max_num_models_per_replica=models)
+        async def use(self, model: str) -> str:
+            return model
+
+    return Multiplexed
