@@ -1,0 +1,153 @@
+"""Engines as replicas in a Ray cluster: two nodes on this computer, on loopback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from support.own_servers import Served, served
+from support.paths import ROOT
+from support.replicas import build, two_nodes
+from support.timing import LONG, eventually
+from visioncraft.visioncraft_core.api.endpoints import ENDPOINTS, Generate
+from visioncraft.visioncraft_core.errors import ConfigError
+
+if not find_spec("ray"):
+    pytest.skip('Ray is not installed (pip install "ray[serve]")', allow_module_level=True)
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
+ID = "0123456789abcdef0123456789abcdef"
+TOLD = '[[engine]]\nname = "told"\nkind = "painted"\nmin_replicas = 2\nmax_replicas = 2\n'
+EXAMPLE = ROOT / "example_workflows" / "VisionCraft - Idea to picture.json"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with two_nodes() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster(address: str) -> Iterator[Any]:
+    from visioncraft.visioncraft_core.serve.ray_engine import Cluster
+
+    made = Cluster(address, build)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own(cluster: Any, tmp_path: Path) -> Iterator[Served]:
+    with served(tmp_path, TOLD, cluster=cluster, premium=True) as made:
+        assert eventually(lambda: made.get("/health/ready").ok)
+        yield made
+
+
+@pytest.fixture
+def tell(own: Served, tmp_path: Path) -> Callable[..., requests.Response]:
+    """Asks for a picture with what its engine is told."""
+
+    def ask(**told: Any) -> requests.Response:
+        headers, model = told.pop("headers", {}), told.pop("model", "anything_V5")
+        prompt = json.dumps({"log": str(tmp_path / "log"), **told})
+        return own.ask(Generate, prompt=prompt, model=model, headers=headers)
+
+    return ask
+
+
+def lines(folder: Path) -> list[list[str]]:
+    log = folder / "log"
+    return [line.split() for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def test_every_endpoint_is_answered(own: Served):
+    for kind in ENDPOINTS:
+        answer = own.ask(kind)
+        assert answer.status_code == 200, (kind.path, answer.text)
+
+
+def test_a_replica_that_dies_is_replaced_and_the_request_repeated(
+    tell: Callable[..., requests.Response], tmp_path: Path
+):
+    assert tell(die=True).status_code == 200
+    tries = lines(tmp_path)
+    assert [line[0] for line in tries] == ["began", "began"]
+    assert tries[0][1] != tries[1][1]
+
+
+def test_progress_and_previews_come_through(
+    own: Served, tell: Callable[..., requests.Response], tmp_path: Path
+):
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(tell, steps=4, seconds=0.5, headers={"X-Request-Id": ID})
+        seen: list[dict[str, Any]] = []
+
+        def ended() -> bool:
+            told = own.get(f"/progress/{ID}")
+            if told.ok:
+                seen.append(told.json())
+            return asked.done()
+
+        assert eventually(ended)
+        assert asked.result().ok
+    assert {told["step"] for told in seen} >= {2, 3}
+    assert max(told["preview"] for told in seen) == 4
+    assert {told["steps"] for told in seen} <= {0, 4}
+
+
+def test_whoever_leaves_ends_the_work_of_the_replica(own: Served, tmp_path: Path):
+    prompt = json.dumps({"log": str(tmp_path / "log"), "seconds": LONG})
+    body = {"token": own.key, "prompt": prompt, "model": "anything_V5"}
+    with ThreadPoolExecutor(1) as pool:
+        session = requests.Session()
+        asked = pool.submit(session.post, own.url + "/generate", json=body, timeout=(LONG, 2.0))
+        assert eventually(lambda: lines(tmp_path))
+        with pytest.raises(requests.ReadTimeout):
+            asked.result()
+        session.close()
+    assert eventually(lambda: any(line[0] == "left" for line in lines(tmp_path)))
+
+
+def test_what_only_the_engine_can_refuse_is_told(tell: Callable[..., requests.Response]):
+    answer = tell(fail=True)
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["msg"] == "is refused"
+
+
+def test_a_request_goes_to_the_replica_that_used_its_model_last(
+    tell: Callable[..., requests.Response], tmp_path: Path
+):
+    with ThreadPoolExecutor(2) as pool:  # both are busy, so each model has a replica of its own
+        models = ("anything_V5", "dreamshaper_8")
+        assert all(pool.map(lambda model: tell(model=model, seconds=1.0).ok, models))
+    at_first = {model: pid for _, pid, model in lines(tmp_path)}
+    assert len(set(at_first.values())) == 2
+    for _ in range(5):
+        for model in models:
+            assert tell(model=model).ok
+    assert all(at_first[model] == pid for _, pid, model in lines(tmp_path))
+
+
+def test_another_front_uses_the_same_replicas(
+    own: Served, tell: Callable[..., requests.Response], cluster: Any, tmp_path: Path
+):
+    assert tell().ok
+    with served(tmp_path / "second", TOLD, cluster=cluster, name="second") as second:
+        assert eventually(lambda: second.get("/health/ready").ok)
+        prompt = json.dumps({"log": str(tmp_path / "log")})
+        assert second.ask(Generate, prompt=prompt, model="anything_V5").ok
+    first, other = (pid for _, pid, _ in lines(tmp_path))
+    assert first == other
+
+
+def test_a_cluster_that_is_not_there_is_told():
+    from visioncraft.visioncraft_core.serve.ray_engine import Cluster
+
+    with pytest.raises(ConfigError, match=r"The Ray cluster 127\.0\.0\.1:1 cannot be used"):
+        Cluster("127.0.0.1:1")
