@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.clients import body_of
 from support.own_servers import Served, served
 from support.paths import ROOT
 from support.replicas import build, two_nodes
@@ -42,10 +43,9 @@ def cluster(address: str) -> Iterator[Any]:
     made.close()
 
 
-@pytest.fixture
-def own(cluster: Any, tmp_path: Path) -> Iterator[Served]:
-    with served(tmp_path, TOLD, cluster=cluster, premium=True) as made:
-        assert eventually(lambda: made.get("/health/ready").ok)
+@pytest.fixture(scope="module")
+def own(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("own"), TOLD, cluster=cluster, premium=True) as made:
         yield made
 
 
@@ -103,7 +103,7 @@ def test_progress_and_previews_come_through(
 
 def test_whoever_leaves_ends_the_work_of_the_replica(own: Served, tmp_path: Path):
     prompt = json.dumps({"log": str(tmp_path / "log"), "seconds": LONG})
-    body = {"token": own.key, "prompt": prompt, "model": "anything_V5"}
+    body = {"token": own.key, **body_of(Generate), "prompt": prompt}
     with ThreadPoolExecutor(1) as pool:
         session = requests.Session()
         asked = pool.submit(session.post, own.url + "/generate", json=body, timeout=(LONG, 2.0))
@@ -139,7 +139,6 @@ def test_another_front_uses_the_same_replicas(
 ):
     assert tell().ok
     with served(tmp_path / "second", TOLD, cluster=cluster, name="second") as second:
-        assert eventually(lambda: second.get("/health/ready").ok)
         prompt = json.dumps({"log": str(tmp_path / "log")})
         assert second.ask(Generate, prompt=prompt, model="anything_V5").ok
     first, other = (pid for _, pid, _ in lines(tmp_path))

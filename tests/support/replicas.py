@@ -61,6 +61,7 @@ def two_nodes(**each: Any) -> Iterator[str]:
     """The address of a cluster of two raylets; `each` is for both of them."""
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="0123456789abcdef" * 4)
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # where replicas find this file
     from ray.cluster_utils import Cluster as Nodes
 
     node = {"num_cpus": 1, "object_store_memory": 100 * 2**20, **each}
