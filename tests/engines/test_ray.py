@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -12,12 +13,20 @@ from typing import Any
 import pytest
 import requests
 from support.clients import body_of
+from support.comfyui import HINT, find_all, running
 from support.own_servers import Served, served
 from support.paths import ROOT
 from support.replicas import build, two_nodes
 from support.timing import LONG, eventually
+from visioncraft.nodes import NODE_CLASS_MAPPINGS
+from visioncraft.nodes.headless import folders
+from visioncraft.nodes.headless.canvas.workflow import load
+from visioncraft.nodes.headless.cli import main
+from visioncraft.nodes.headless.hostnodes import NODE_CLASSES
+from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.api.endpoints import ENDPOINTS, Generate
 from visioncraft.visioncraft_core.errors import ConfigError
+from visioncraft.visioncraft_core.sandbox import Sandbox
 
 if not find_spec("ray"):
     pytest.skip('Ray is not installed (pip install "ray[serve]")', allow_module_level=True)
@@ -124,7 +133,7 @@ def test_a_request_goes_to_the_replica_that_used_its_model_last(
     tell: Callable[..., requests.Response], tmp_path: Path
 ):
     with ThreadPoolExecutor(2) as pool:  # both are busy, so each model has a replica of its own
-        models = ("anything_V5", "dreamshaper_8")
+        models = bundled()["models"][:2]
         assert all(pool.map(lambda model: tell(model=model, seconds=1.0).ok, models))
     at_first = {model: pid for _, pid, model in lines(tmp_path)}
     assert len(set(at_first.values())) == 2
@@ -143,6 +152,38 @@ def test_another_front_uses_the_same_replicas(
         assert second.ask(Generate, prompt=prompt, model="anything_V5").ok
     first, other = (pid for _, pid, _ in lines(tmp_path))
     assert first == other
+
+
+def environment_of(own: Served, home: Path) -> dict[str, str]:
+    return {
+        "VISIONCRAFT_BASE_URL": own.url,
+        "VISIONCRAFT_API_KEY": own.key,
+        "VISIONCRAFT_HOME": str(home),
+    }
+
+
+def test_the_example_runs_through_both_nodes(
+    own: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in environment_of(own, tmp_path / "home").items():
+        monkeypatch.setenv(name, value)
+    assert main(["run", str(EXAMPLE), "--out", str(tmp_path / "out")]) == 0
+    assert list((tmp_path / "out").rglob("*.png"))
+
+
+def test_the_example_runs_from_a_comfyui(own: Served, tmp_path: Path):
+    if not (found := find_all()):
+        pytest.skip(HINT)
+    folders.current.set(folders.Folders(tmp_path, ()))
+    graph = load(EXAMPLE, {**NODE_CLASSES, **NODE_CLASS_MAPPINGS})
+    environment = {**os.environ, "NO_PROXY": "*", **environment_of(own, tmp_path / "home")}
+    environment.pop("PYTHONPATH")
+    with Sandbox() as unused, running(found[0], tmp_path / "nodes", unused, environment) as comfyui:
+        outputs = comfyui.run(
+            graph.prompt(), extra_data={"extra_pnginfo": {"workflow": graph.canvas}}
+        )
+    assert any("images" in each for each in outputs.values())
+    assert list((tmp_path / "nodes" / "output").rglob("*.png"))
 
 
 def test_a_cluster_that_is_not_there_is_told():

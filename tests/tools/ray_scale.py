@@ -115,7 +115,7 @@ async def scene(
 async def throughput(cluster: Any, options: argparse.Namespace) -> None:
     for replicas in options.replicas or (1, 2, 4, 8):
         async with scene(cluster, replicas) as made:
-            rounds = 10
+            rounds = 20
             begun = time.monotonic()
             await asyncio.gather(*(made.ask(seconds=2.0) for _ in range(rounds * replicas)))
             seconds = time.monotonic() - begun

@@ -142,6 +142,12 @@ class Cluster:
             # What the replicas wait for, programs and GPUs, does not count as theirs.
             ray_actor_options={"num_cpus": 0, "num_gpus": scale.gpus},
             graceful_shutdown_timeout_s=ENDING,
+            # Ray's own pauses, up to half a second, leave a replica idle that has just ended.
+            request_router_config={
+                "initial_backoff_s": 0.01,
+                "backoff_multiplier": 1.5,
+                "max_backoff_s": 0.05,
+            },
             **count,
         )
         bound = deployment.bind(settings, self._build)
@@ -169,15 +175,16 @@ class RayEngine:
         handle = (await self._deployed()).options(stream=True, multiplexed_model_id=model)
         answer: Any = handle.generate.remote(request, job.seed, tuple(job.history))
         try:
-            async for kind, what in answer:
-                if kind == PROGRESS:
-                    job.progress(*what)
-                elif kind == PREVIEW:
-                    job.preview(what)
-                elif kind == FAILED:
-                    raise what
-                elif kind == OUTPUT:
-                    return what
+            async for news in answer:
+                for kind, what in news:
+                    if kind == PROGRESS:
+                        job.progress(*what)
+                    elif kind == PREVIEW:
+                        job.preview(what)
+                    elif kind == FAILED:
+                        raise what
+                    elif kind == OUTPUT:
+                        return what
         except asyncio.CancelledError:
             answer.cancel()
             raise

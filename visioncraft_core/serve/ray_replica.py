@@ -30,7 +30,7 @@ class Replica:
 
     async def generate(
         self, request: Request, seed: int, history: Sequence[Turn]
-    ) -> AsyncIterator[Told]:
+    ) -> AsyncIterator[Sequence[Told]]:
         if model := serve.get_multiplexed_model_id():
             await self.use(model)
         told: asyncio.Queue[Told | None] = asyncio.Queue()
@@ -48,9 +48,13 @@ class Replica:
         work = asyncio.ensure_future(self._engine.generate(request, job))
         work.add_done_callback(lambda _: told.put_nowait(None))
         try:
-            while (each := await told.get()) is not None:
-                yield each
-            yield _ended(work)
+            ended = False
+            while not ended:
+                news = [await told.get()]
+                while not told.empty():  # each answer costs a message between processes
+                    news.append(told.get_nowait())
+                ended = work.done()
+                yield [each for each in news if each] + ([_ended(work)] if ended else [])
         finally:  # also when whoever asked is gone
             work.cancel()
             await asyncio.wait([work])

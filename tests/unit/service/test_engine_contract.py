@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,7 @@ from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.engine import (
     EngineBusy,
+    EngineError,
     EngineUnavailable,
     GenerationFailed,
     InputRejected,
