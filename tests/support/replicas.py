@@ -68,6 +68,6 @@ def two_nodes(**each: Any) -> Iterator[str]:
     nodes = Nodes(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     try:
         nodes.add_node(**node)
-        yield nodes.address
+        yield str(nodes.address)
     finally:
         nodes.shutdown()

@@ -4,6 +4,8 @@ Where the store is and who may use it is told by the environment, as its own too
 AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and so on.
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import time

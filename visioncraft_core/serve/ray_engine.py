@@ -4,6 +4,8 @@ Fronts that share a cluster share its replicas. A front deploys the engines of i
 where they run already with these settings, nothing changes.
 """
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import asyncio
@@ -70,7 +72,7 @@ class Cluster:
                 namespace=NAMESPACE,
                 log_to_driver=False,
                 logging_level=logging.WARNING,
-                **({} if address else {"include_dashboard": False}),
+                include_dashboard=None if address else False,
             )
             serve.start(proxy_location=ProxyLocation.Disabled)
         except (RayError, OSError, ValueError, RuntimeError) as error:
@@ -134,7 +136,7 @@ class Cluster:
         known = serve.status().applications.get(application)
         if known and known.status in _USED and name in known.deployments:
             return serve.get_app_handle(application)  # another front deployed it
-        deployment = serve.deployment(
+        deployment: Any = serve.deployment(
             replica(scale.models),
             name=name,
             max_ongoing_requests=scale.at_once,

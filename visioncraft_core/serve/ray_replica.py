@@ -1,9 +1,11 @@
 """An engine in a process of a Ray cluster. See ray_engine."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from ray import serve
@@ -22,11 +24,10 @@ Told = tuple[str, Any]
 class Replica:
     """Makes results as `build(settings)` does, for whoever has a handle to it."""
 
+    use: Callable[[str], Awaitable[str]]  # notes a model; the engine loads it by itself
+
     def __init__(self, settings: EngineSettings, build: Callable[[EngineSettings], Engine]) -> None:
         self._engine = build(settings)
-
-    async def use(self, model: str) -> None:
-        """Notes which model is used. The engine loads it by itself."""
 
     async def generate(
         self, request: Request, seed: int, history: Sequence[Turn]
@@ -75,7 +76,7 @@ def replica(models: int) -> type[Replica]:
 
     class Multiplexed(Replica):
         @serve.multiplexed(max_num_models_per_replica=models)
-        async def use(self, model: str) -> str:
+        async def use(self, model: str) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
             return model
 
     return Multiplexed
