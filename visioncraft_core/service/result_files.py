@@ -92,6 +92,7 @@ class ResultFiles(PublishedFiles):
         self.most_bytes = most_bytes
         self._store = store
         self._looked = -_LOOK_SECONDS
+        self._looking: asyncio.Future[None] | None = None
         self._written = 0  # bytes since the last look
 
     async def publish(self, content: bytes) -> str:
@@ -101,6 +102,8 @@ class ResultFiles(PublishedFiles):
         except OSError as error:
             log.error("A result cannot be stored (%s).", error.strerror or type(error).__name__)
             return self._keep(name, content)
+        self._written += len(content)
+        self._look()
         return name
 
     async def content(self, name: str) -> bytes | memoryview | None:
@@ -115,13 +118,21 @@ class ResultFiles(PublishedFiles):
             log.error("A result cannot be read (%s).", error.strerror or type(error).__name__)
             return None
 
-    def _write(self, name: str, content: bytes) -> None:
-        self._written += len(content)
+    def _look(self) -> None:
+        """Removes what is too old or too much, while nobody waits: a large store lists long."""
         now = time.monotonic()
-        if now - self._looked > _LOOK_SECONDS or self._written > self.most_bytes / 20:
+        due = now - self._looked > _LOOK_SECONDS or self._written > self.most_bytes / 20
+        if due and (not self._looking or self._looking.done()):
             self._looked, self._written = now, 0
-            with suppress(OSError):  # there may be no folder yet
-                self._make_room(len(content))
+            self._looking = asyncio.ensure_future(asyncio.to_thread(self._remove_surplus))
+
+    def _remove_surplus(self) -> None:
+        try:
+            self._make_room(0)
+        except OSError as error:
+            log.error("Old results cannot be removed (%s).", error.strerror)
+
+    def _write(self, name: str, content: bytes) -> None:
         try:
             self._store.write(name, content)
         except OSError:  # the disk may be full
