@@ -132,15 +132,22 @@ def test_what_only_the_engine_can_refuse_is_told(tell: Callable[..., requests.Re
 def test_a_request_goes_to_the_replica_that_used_its_model_last(
     tell: Callable[..., requests.Response], tmp_path: Path
 ):
-    with ThreadPoolExecutor(2) as pool:  # both are busy, so each model has a replica of its own
-        models = bundled()["models"][:2]
-        assert all(pool.map(lambda model: tell(model=model, seconds=1.0).ok, models))
-    at_first = {model: pid for _, pid, model in lines(tmp_path)}
-    assert len(set(at_first.values())) == 2
-    for _ in range(5):
-        for model in models:
-            assert tell(model=model).ok
-    assert all(at_first[model] == pid for _, pid, model in lines(tmp_path))
+    models = bundled()["models"][:2]
+
+    def asked(times: int, **told: Any) -> list[set[str]]:
+        """The processes that each model was asked of, in turn or, once, at the same time."""
+        (tmp_path / "log").unlink(missing_ok=True)
+        with ThreadPoolExecutor(2 if times == 1 else 1) as pool:
+            asking = [pool.submit(tell, model=model, **told) for model in [*models] * times]
+            assert all(each.result().ok for each in asking)
+        return [{pid for _, pid, name in lines(tmp_path) if name == model} for model in models]
+
+    def each_has_its_own() -> bool:
+        first, second = asked(10)
+        return len(first) == len(second) == 1 and first != second
+
+    assert eventually(lambda: len(set.union(*asked(1, seconds=0.5))) == 2)  # both are there
+    assert eventually(each_has_its_own)  # Ray knows it after a second
 
 
 def test_another_front_uses_the_same_replicas(

@@ -59,9 +59,13 @@ def _append(path: Path, line: str) -> None:
 @contextmanager
 def two_nodes(**each: Any) -> Iterator[str]:
     """The address of a cluster of two raylets; `each` is for both of them."""
-    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="0123456789abcdef" * 4)
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
-    os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # where replicas find this file
+    own = {
+        **{"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4},
+        **{"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"},
+        "PYTHONPATH": str(Path(__file__).parents[1]),  # where replicas find this file
+    }
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
     from ray.cluster_utils import Cluster as Nodes
 
     node = {"num_cpus": 1, "object_store_memory": 100 * 2**20, **each}
@@ -71,3 +75,7 @@ def two_nodes(**each: Any) -> Iterator[str]:
         yield str(nodes.address)
     finally:
         nodes.shutdown()
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
