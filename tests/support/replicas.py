@@ -60,8 +60,10 @@ def _append(path: Path, line: str) -> None:
 def two_nodes(**each: Any) -> Iterator[str]:
     """The address of a cluster of two raylets; `each` is for both of them."""
     own = {
-        **{"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4},
-        **{"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"},
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "PYTHONPATH": str(Path(__file__).parents[1]),  # where replicas find this file
     }
     before = {name: os.environ.get(name) for name in own}

@@ -249,12 +249,12 @@ def test_a_value_of_any_kind_is_taken_or_named(key: str, value: object):
 
 
 def test_results_may_be_in_a_folder_or_an_object_store(path: Path):
-    for given, found in (
+    for value, found in (
         ("pictures", str(path.parent / "pictures")),
         ("/srv/pictures", "/srv/pictures"),
         ("s3://bucket/pictures", "s3://bucket/pictures"),
     ):
-        path.write_text(f'[server]\nresults = "{given}"\n{A}')
+        path.write_text(f'[server]\nresults = "{value}"\n{A}')
         assert read(path).results == found
 
 

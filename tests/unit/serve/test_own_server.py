@@ -408,7 +408,7 @@ def test_health_and_metrics_tell_the_state_and_no_names_of_hosts(tmp_path: Path)
 def test_each_request_is_one_line_of_json_without_its_words_and_key(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    with served(tmp_path, engine=InstantEngine()) as own, caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG), served(tmp_path, engine=InstantEngine()) as own:
         own.ask(messages=[{"role": "user", "content": "a CANARY"}])
         own.get("/health")
         own.ask(key="wrong-CANARY")
