@@ -111,6 +111,7 @@ async def scene(
                     break
                 await asyncio.sleep(1)
             await asyncio.gather(*(made.ask(seconds=0.5) for _ in range(2 * replicas)))
+            await asyncio.sleep(1.0)  # until the last use is noted
             made.log.unlink()
             made.again = 0
             yield made
