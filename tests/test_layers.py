@@ -71,6 +71,11 @@ ONLY_IN = {  # a library and the places that may import it
     "aiohttp": ("visioncraft_core/service/", "visioncraft_core/serve/", "nodes/routes/guard.py"),
     "sqlalchemy": ("visioncraft_core/serve/",),
     "prometheus_client": ("visioncraft_core/serve/",),
+    "ray": (
+        "visioncraft_core/serve/ray_engine.py",
+        "visioncraft_core/serve/ray_replica.py",
+    ),
+    "fsspec": ("visioncraft_core/serve/object_store.py",),
     "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/", *DIFFUSERS),
     **dict.fromkeys(("diffusers", "transformers", "safetensors"), DIFFUSERS),
     "tqdm": ("nodes/headless/commands/rows.py",),

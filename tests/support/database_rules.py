@@ -54,13 +54,18 @@ class Scene:
         uses = module._uses
         self.first._change(sa.update(uses).values(begun=uses.c.begun + seconds))
 
+    def forget_servers(self, seconds: float) -> None:
+        """Lets as much time pass for what is at work."""
+        leases = module._leases
+        self.first._change(sa.update(leases).values(until=leases.c.until - seconds))
+
 
 Rule = Callable[[Scene], Coroutine[Any, Any, None]]
 
 
 async def written(database: Database) -> None:
     """Everything that was to be noted soon is noted."""
-    await asyncio.gather(*(database.check() for _ in range(8)))
+    await asyncio.to_thread(database._write_now)
 
 
 async def a_key_opens_its_account_until_it_is_replaced_or_disabled(scene: Scene) -> None:
@@ -185,6 +190,35 @@ async def what_is_old_is_removed_at_the_next_start(scene: Scene) -> None:
     assert await scene.first.chat(account, "chat-1") is None
 
 
+async def no_more_is_at_work_at_once_than_is_allowed_over_all_servers(scene: Scene) -> None:
+    await scene.account("anna")
+    await scene.account("berta")
+    servers = [scene.first, scene.another()] * 5
+    asked = [server.take("anna", 2) for server in servers]
+    leases = [lease for lease in await asyncio.gather(*asked) if lease is not None]
+    assert len(leases) == 2
+    assert await scene.first.take("berta", 1) is not None
+    assert await scene.first.take("anna", 3) is not None
+    for lease in leases:
+        scene.first.give_back(lease)
+    assert await scene.first.take("anna", 2) is not None
+
+
+async def what_a_server_had_at_work_that_died_counts_no_longer_than_its_lease(
+    scene: Scene,
+) -> None:
+    await scene.account("anna")
+    other = scene.another()
+    assert await other.take("anna", 1) is not None
+    scene.forget_servers(module.LEASE - 5)
+    assert await scene.first.take("anna", 1) is None
+    await asyncio.to_thread(other._do, other._extend)
+    scene.forget_servers(module.LEASE - 5)
+    assert await scene.first.take("anna", 1) is None
+    scene.forget_servers(6)
+    assert await scene.first.take("anna", 1) is not None
+
+
 async def limits_of_a_tier_change_at_once(scene: Scene) -> None:
     key = scene.first.add_key("anna")
     scene.first.tiers = {False: Tier(per_minute=7)}
@@ -204,5 +238,7 @@ def all_rules() -> list[Rule]:
         a_clock_that_was_wrong_locks_nobody_out,
         a_chat_belongs_to_the_key_that_began_it,
         what_is_old_is_removed_at_the_next_start,
+        no_more_is_at_work_at_once_than_is_allowed_over_all_servers,
+        what_a_server_had_at_work_that_died_counts_no_longer_than_its_lease,
         limits_of_a_tier_change_at_once,
     ]

@@ -6,6 +6,7 @@ import asyncio
 import io
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 
 import av
@@ -56,6 +57,32 @@ class MeetingEngine(InstantEngine):
         if self._inside == self._count:
             self._met.set()
         await self._met.wait()
+        return await super().generate(request, job)
+
+
+class Gate(InstantEngine):
+    """Begins what it is asked and ends it when it is opened."""
+
+    def __init__(self) -> None:
+        self.begun: list[Job] = []
+        self.cancelled = 0
+        self._open: list[asyncio.Future[None]] = []
+
+    def open(self) -> None:
+        for future in self._open:
+            with suppress(RuntimeError):  # the server is closed
+                loop = future.get_loop()
+                loop.call_soon_threadsafe(lambda f=future: f.done() or f.set_result(None))
+
+    async def generate(self, request: Request, job: Job) -> Output:
+        future = asyncio.get_running_loop().create_future()
+        self._open.append(future)
+        self.begun.append(job)
+        try:
+            await future
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         return await super().generate(request, job)
 
 

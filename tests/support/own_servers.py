@@ -52,10 +52,12 @@ def served(
     server: str = "",
     engine: Engine | None = None,
     stop: float = 1.0,
+    cluster: Any = None,
     **key: Any,
 ) -> Iterator[Served]:
     """`engine` makes the results instead of the first one of the configuration."""
-    with OwnServer(configuration.read(written(folder, text, server, stop=stop))) as running:
+    path = written(folder, text, server, stop=stop)
+    with OwnServer(configuration.read(path), cluster) as running:
         if engine:
             running.engines.queues[0].engine = engine
         yield Served(running, **key)

@@ -29,6 +29,7 @@ from .settings import (
     UPSCALE,
     Configuration,
     EngineSettings,
+    Scale,
 )
 from .tables import Table, Tables
 
@@ -114,6 +115,9 @@ class _Reader:
         database = self._database(server.pop("database", ""), server.pop("database_env", ""))
         data = server.pop("data", "")
         data = self._path.parent / os.path.expanduser(data) if data else default_data()
+        results = server.pop("results", "")
+        if results and "://" not in results:
+            results = str(self._path.parent / os.path.expanduser(results))
         if server.get("base_url") and "proxies" not in server:
             server["proxies"] = ("127.0.0.1", "::1")
         return Configuration(
@@ -122,6 +126,7 @@ class _Reader:
             tiers=self._tiers(),
             data=data,
             database=database or default_database(data),
+            results=results,
             **server,
             **limits,
         )
@@ -169,10 +174,22 @@ class _Reader:
         offers = Offers(self._tables, engines)
         return tuple(
             EngineSettings(
-                name, table["kind"], table["at_once"], table["queue"], offers.of(name, table)
+                name,
+                table["kind"],
+                table["at_once"],
+                table["queue"],
+                offers.of(name, table),
+                self._scale(name, table),
             )
             for name, table in engines.items()
         )
+
+    def _scale(self, name: str, table: Mapping[str, Any]) -> Scale:
+        given = {key: table[key] for key in _SCALE if key in table}
+        if given.get("min_replicas", 0) > given.get("max_replicas", LARGEST):
+            place = f"[[engine]] {name}: min_replicas"
+            self._tables.fault(place, "is more than max_replicas. Write a smaller number.")
+        return Scale(**given)
 
     def _engine(self, number: int, table: Any) -> dict[str, Any]:
         name = table.get("name", number) if isinstance(table, dict) else number
@@ -207,6 +224,7 @@ _SERVER: Mapping[str, Check] = {
     "data": checks.text,
     "database": checks.text,
     "database_env": checks.text,
+    "results": checks.text,
     "results_hours": checks.number(0.01, 24 * 365),
     "results_mib": checks.whole(1, LARGEST),
     "stop_seconds": checks.number(0, 3600),
@@ -215,7 +233,14 @@ _LIMITS: Mapping[str, Check] = {
     "body_mib": checks.whole(1, 1024),
     "connections": checks.whole(4, 65535),
 }
+_SCALE: Mapping[str, Check] = {  # in a Ray cluster
+    "min_replicas": checks.whole(0, 10_000),
+    "max_replicas": checks.whole(1, 10_000),
+    "gpus": checks.number(0, 64),
+    "models": checks.whole(1, 1000),
+}
 _ENGINE: Mapping[str, Check] = {
+    **_SCALE,
     "name": checks.text,
     "kind": checks.one_of(*KINDS),
     "at_once": checks.whole(1, 10_000),

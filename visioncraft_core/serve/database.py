@@ -1,13 +1,12 @@
 """Accounts in a database, SQLite or PostgreSQL: keys as digests, what was used, premium chats.
 
-Every server and command looks into the database itself, so a change is seen at once by all. Counts
-of requests are therefore exact where several servers share one.
+Every server and command looks into the database itself, so a change is seen at once by all. Limits
+are therefore exact where several servers share one, if their clocks agree to a second.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import hmac
 import logging
 import os
@@ -25,7 +24,13 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
 
 from ..errors import ConfigError
 from ..service.accounts import (
@@ -46,6 +51,8 @@ PREFIX = "vc-"  # of a key
 KEY_BYTES = 32
 PATIENCE = 5  # seconds for a connection, and for another program that writes
 MOST_SILENCE = 10_000  # milliseconds
+SOON = 0.05  # seconds until what need not be written at once is written, together
+LEASE = 30.0  # seconds after which work counts as ended whose server no longer says that it goes on
 DAYS_OF_USE, DAYS_OF_CHATS = 400, 90  # older ones are removed when a server starts
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}")
 
@@ -90,16 +97,46 @@ _turns = sa.Table(
     sa.Column("said", sa.Double, nullable=False),
     sa.Index("visioncraft_turns_by_chat", "chat_id", "key_id"),
 )
+_leases = sa.Table(  # one for each request that is at work of a key that may have few at once
+    "visioncraft_leases",
+    _tables,
+    sa.Column("id", _number, primary_key=True),
+    sa.Column("key_id", sa.ForeignKey(_keys.c.id), nullable=False),
+    sa.Column("server", sa.String(32), nullable=False),
+    sa.Column("until", sa.Double, nullable=False),
+    sa.Index("visioncraft_leases_by_key", "key_id"),
+)
+# Made once: to build a statement takes longer than SQLite needs for it.
 _END = (
     sa.update(_uses)
     .where(_uses.c.id == sa.bindparam("use"))
     .values(status=sa.bindparam("how"), seconds=sa.bindparam("took"))
 )
 _FORGET = sa.delete(_uses).where(_uses.c.id == sa.bindparam("use"))
-# Made once: to build a statement takes longer than SQLite needs for it.
+_GIVE_BACK = sa.delete(_leases).where(_leases.c.id == sa.bindparam("lease"))
 _FIND = sa.select(_keys).where(_keys.c.digest == sa.bindparam("digest"))
 _LOCK = sa.select(_keys.c.id).where(_keys.c.name == sa.bindparam("name")).with_for_update()
 _BEGIN = sa.insert(_uses)
+_counted = _uses.c.status.is_(None) | _uses.c.status.in_((DONE, LEFT))
+_NTH_LATEST = (  # when the request was begun that is the nth latest of those that count
+    sa.select(_uses.c.begun)
+    .where((_uses.c.key_id == sa.bindparam("key_id")) & _counted)
+    .where(_uses.c.begun.between(sa.bindparam("first"), sa.bindparam("last")))
+    .order_by(_uses.c.begun.desc())
+    .offset(sa.bindparam("before"))
+    .limit(1)
+)
+_TAKE = sa.insert(_leases)
+_TAKEN = (
+    sa.select(sa.func.count())
+    .where(_leases.c.key_id == sa.bindparam("key_id"))
+    .where(_leases.c.until.between(sa.bindparam("first"), sa.bindparam("last")))
+)
+_EXTEND = (
+    sa.update(_leases)
+    .where(_leases.c.server == sa.bindparam("whose"))
+    .values(until=sa.bindparam("later"))
+)
 
 
 @dataclass(frozen=True)
@@ -148,16 +185,26 @@ class Database:
     def __init__(self, address: str, tiers: Mapping[bool, Tier] | None = None) -> None:
         self.tiers = dict(tiers or {})
         self._engine = _engine(address)
-        self._reading = self._engine.execution_options(reading=True)
+        self._where = self._engine.url.render_as_string(hide_password=True)
         self._unwritten: list[tuple[Any, Mapping[str, Any]]] = []
         self._unwritten_lock = threading.Lock()
-        self._where = self._engine.url.render_as_string(hide_password=True)
+        self._server = secrets.token_hex(16)
+        self._held: set[int] = set()  # leases
+        self._extending: asyncio.Task[None] | None = None
+        sqlite = self._engine.dialect.name == "sqlite"
         # SQLite lets one write at a time, and threads of ours need not fight for it.
-        threads = 1 if self._engine.dialect.name == "sqlite" else 4
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="visioncraft-database")
+        self._threads = ThreadPoolExecutor(
+            1 if sqlite else 4, thread_name_prefix="visioncraft-database"
+        )
+        # Of single statements no others are to be undone, which spares PostgreSQL two messages.
+        single = {"single": True} if sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._options = {True: single, False: {"single": False}}
         try:
             self._prepare()
+            # SQLite answers sooner than a thread wakes, unless it must wait for another program.
+            self._direct = _engine(address, patience=0).connect() if sqlite else None
         except SQLAlchemyError as error:
+            self._engine.dispose()
             raise ConfigError(
                 f"The database {self._where} cannot be used ({_reason(error)}).",
                 "Start it, or correct `database` in [server].",
@@ -175,6 +222,23 @@ class Database:
     def forget(self, use: int) -> None:
         self._soon(_FORGET, {"use": use})
 
+    async def take(self, owner: str, most: int) -> int | None:
+        taking = asyncio.ensure_future(self._run(self._take, owner, most))
+        try:
+            lease = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(self._give_back_unused)
+            raise
+        if lease is not None:
+            self._held.add(lease)
+            if not self._extending or self._extending.done():
+                self._extending = asyncio.ensure_future(self._extend_leases())
+        return lease
+
+    def give_back(self, lease: int) -> None:
+        self._held.discard(lease)
+        self._soon(_GIVE_BACK, {"lease": lease})
+
     async def chat(self, account: Account, chat_id: str) -> Sequence[Turn] | None:
         return await self._run(self._chat, account, chat_id)
 
@@ -182,16 +246,22 @@ class Database:
         await self._run(self._continue_chat, account, chat_id, turns)
 
     async def close(self) -> None:
+        if self._extending:
+            self._extending.cancel()
         await asyncio.to_thread(self.close_now)
 
     def close_now(self) -> None:
         """Waits for what is still to be written."""
         self._threads.shutdown()
+        self._write_now()
+        if self._direct:
+            self._direct.close()
+            self._direct.engine.dispose()
         self._engine.dispose()
 
     async def check(self) -> None:
         """Raises AccountsUnavailable where the database does not answer."""
-        await self._run(lambda: self._all(sa.select(sa.literal(1))))
+        await self._run(self._rows, sa.select(sa.literal(1)))
 
     def add_key(self, name: str, *, premium: bool = False, limits: Mapping[str, int] = {}) -> str:
         """A new key, which is never shown again. Raises ConfigError where the name is taken."""
@@ -256,39 +326,73 @@ class Database:
             connection.execute(sa.delete(_uses).where(old))
             old = _turns.c.said < now - DAYS_OF_CHATS * DAY
             connection.execute(sa.delete(_turns).where(old))
+            connection.execute(sa.delete(_leases).where(_leases.c.until < now - DAY))
 
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """What `work` gives for a connection and `arguments`."""
+        if self._direct:
+            with suppress(SQLAlchemyError):  # it is locked, or fails again
+                return work(self._direct, *arguments)
         loop = asyncio.get_running_loop()
         try:
-            done = functools.partial(work, *arguments)
-            return await loop.run_in_executor(self._threads, done)
+            return await loop.run_in_executor(self._threads, self._do, work, *arguments)
         except SQLAlchemyError as error:
             log.error("The database %s failed (%s).", self._where, _reason(error))
             raise AccountsUnavailable from None
+
+    def _do(self, work: Callable[..., T], *arguments: Any) -> T:
+        try:
+            with self._engine.connect() as connection:
+                return work(connection, *arguments)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        # The database was started again, and this connection was of the time before.
+        with self._engine.connect() as connection:
+            return work(connection, *arguments)
+
+    def _transaction(self, connection: sa.Connection, *, single: bool = False) -> Any:
+        """For several statements, or a `single` one."""
+        return connection.execution_options(**self._options[single]).begin()
 
     def _soon(self, statement: Any, values: Mapping[str, Any]) -> None:
         with self._unwritten_lock:
             self._unwritten.append((statement, values))
             if len(self._unwritten) > 1:  # whoever writes the first one writes them all
                 return
-        with suppress(RuntimeError):  # the server ended
-            self._threads.submit(self._write)
+        # Not now: it would take time from the answer that is being sent.
+        asyncio.get_running_loop().call_later(SOON, self._write_in_thread)
 
-    def _write(self) -> None:
-        with self._unwritten_lock:
-            changes, self._unwritten = self._unwritten, []
+    def _write_in_thread(self) -> None:
+        with suppress(RuntimeError):  # the server ended, and has written it
+            self._threads.submit(self._write_now)
+
+    def _write_now(self) -> None:
         try:
-            with self._engine.begin() as connection:
-                for statement in (_END, _FORGET):
-                    if rows := [values for kind, values in changes if kind is statement]:
-                        connection.execute(statement, rows)
+            self._do(self._write)
         except SQLAlchemyError as error:
-            # They go on counting against the limits.
+            # Until they are, they go on counting against the limits.
             log.error("Uses could not be noted in the database (%s).", _reason(error))
 
-    def _find(self, key: str) -> Account | None:
+    def _write(self, connection: sa.Connection) -> None:
+        """Writes what was to be written soon; what fails is written with what comes next."""
+        with self._unwritten_lock:
+            changes, self._unwritten = self._unwritten, []
+        if not changes:
+            return
+        try:
+            with self._transaction(connection):
+                for statement in (_END, _FORGET, _GIVE_BACK):
+                    if rows := [values for kind, values in changes if kind is statement]:
+                        connection.execute(statement, rows)
+        except SQLAlchemyError:
+            with self._unwritten_lock:
+                self._unwritten[:0] = changes
+            raise
+
+    def _find(self, connection: sa.Connection, key: str) -> Account | None:
         digest = _digest(key)
-        found = self._all(_FIND, {"digest": digest})
+        found = self._rows(connection, _FIND, {"digest": digest})
         if not found or found[0].disabled or not hmac.compare_digest(found[0].digest, digest):
             return None
         row = found[0]
@@ -299,38 +403,71 @@ class Database:
             return getattr(tier, name) if own is None else own
 
         limits = {name: limit(name) for name in ("per_minute", "per_day", "at_once")}
-        return Account(row.name, row.premium, **limits)
+        return Account(row.name, row.premium, **limits, id=row.id)
 
-    def _begin(self, account: Account, endpoint: str) -> int:
+    def _begin(self, connection: sa.Connection, account: Account, endpoint: str) -> int:
+        limits = [(account.per_minute, MINUTE), (account.per_day, DAY)]
+        limits = [(most, seconds) for most, seconds in limits if most]
+        if limits:
+            self._write(connection)  # what failed meanwhile does not count
         now = time.time()
-        limits = ((account.per_minute, MINUTE), (account.per_day, DAY))
-        with self._engine.begin() as connection:
-            # Locked until the request is counted, or two at once would both be the last allowed.
-            key_id = connection.execute(_LOCK, {"name": account.name}).scalar_one()
+        with self._transaction(connection, single=not limits):
+            if limits:
+                # Locked until the request is counted, or two at once would both be the last.
+                connection.execute(_LOCK, {"name": account.name})
             for most, seconds in limits:
-                if most and (first := _nth_latest(connection, key_id, most, now, seconds)):
+                # Those of the future are of a clock that was wrong.
+                within = {"first": now - seconds, "last": now + 1, "before": most - 1}
+                first = connection.execute(_NTH_LATEST, {"key_id": account.id, **within}).scalar()
+                if first is not None:
                     raise LimitReached(account, most, seconds, first + seconds - now)
-            row = {"key_id": key_id, "endpoint": endpoint, "begun": now}
-            made = connection.execute(_BEGIN, row)
-            return made.inserted_primary_key[0]  # type: ignore[index]
+            row = {"key_id": account.id, "endpoint": endpoint, "begun": now}
+            return connection.execute(_BEGIN, row).inserted_primary_key[0]  # type: ignore[index]
 
-    def _chat(self, account: Account, chat_id: str) -> Sequence[Turn] | None:
+    def _take(self, connection: sa.Connection, owner: str, most: int) -> int | None:
+        self._write(connection)  # what was given back meanwhile
+        with self._transaction(connection):
+            key_id = connection.execute(_LOCK, {"name": owner}).scalar_one()
+            now = time.time()
+            within = {"first": now, "last": now + LEASE + 1}
+            if connection.execute(_TAKEN, {"key_id": key_id, **within}).scalar_one() >= most:
+                return None
+            row = {"key_id": key_id, "server": self._server, "until": now + LEASE}
+            return connection.execute(_TAKE, row).inserted_primary_key[0]  # type: ignore[index]
+
+    async def _extend_leases(self) -> None:
+        """Says again and again that the work goes on, while there is some."""
+        while self._held:
+            await asyncio.sleep(LEASE / 3)
+            with suppress(AccountsUnavailable):
+                await self._run(self._extend)
+
+    def _extend(self, connection: sa.Connection) -> None:
+        with self._transaction(connection, single=True):
+            connection.execute(_EXTEND, {"whose": self._server, "later": time.time() + LEASE})
+
+    def _give_back_unused(self, taking: asyncio.Future[int | None]) -> None:
+        """Whoever wanted the lease left while it was taken."""
+        if not taking.cancelled() and not taking.exception() and (lease := taking.result()):
+            self.give_back(lease)
+
+    def _chat(
+        self, connection: sa.Connection, account: Account, chat_id: str
+    ) -> Sequence[Turn] | None:
         if not chat_id.isascii() or not chat_id.isprintable():
             return None
-        belongs = (_turns.c.chat_id == chat_id) & (_keys.c.name == account.name)
-        found = sa.select(_turns.c.role, _turns.c.content).select_from(_turns.join(_keys))
-        latest = found.where(belongs).order_by(_turns.c.id.desc()).limit(MOST_TURNS)
-        turns = [{"role": row.role, "content": row.content} for row in self._all(latest)]
-        return turns[::-1] or None
+        belongs = (_turns.c.chat_id == chat_id) & (_turns.c.key_id == account.id)
+        found = sa.select(_turns.c.role, _turns.c.content).where(belongs)
+        rows = self._rows(connection, found.order_by(_turns.c.id.desc()).limit(MOST_TURNS))
+        return [{"role": row.role, "content": row.content} for row in rows][::-1] or None
 
-    def _continue_chat(self, account: Account, chat_id: str, turns: Sequence[Turn]) -> None:
-        key_id = sa.select(_keys.c.id).where(_keys.c.name == account.name).scalar_subquery()
-        now = time.time()
-        with self._engine.begin() as connection:
-            for turn in turns:
-                row = {"role": turn["role"], "content": _storable(turn["content"]), "said": now}
-                new = sa.insert(_turns).values(key_id=key_id, chat_id=chat_id, **row)
-                connection.execute(new)
+    def _continue_chat(
+        self, connection: sa.Connection, account: Account, chat_id: str, turns: Sequence[Turn]
+    ) -> None:
+        row = {"key_id": account.id, "chat_id": chat_id, "said": time.time()}
+        said = [{"role": turn["role"], "content": _storable(turn["content"])} for turn in turns]
+        with self._transaction(connection):
+            connection.execute(sa.insert(_turns), [{**row, **each} for each in said])
 
     def _change_key(self, name: str, **values: Any) -> None:
         if not self._change(sa.update(_keys).where(_keys.c.name == name).values(**values)):
@@ -339,11 +476,19 @@ class Database:
             )
 
     def _change(self, statement: Any) -> int:
-        with self._engine.begin() as connection:
-            return connection.execute(statement).rowcount
+        def change(connection: sa.Connection) -> int:
+            with self._transaction(connection, single=True):
+                return connection.execute(statement).rowcount
 
-    def _all(self, statement: Any, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
-        with self._reading.connect() as connection:
+        return self._do(change)
+
+    def _all(self, statement: Any) -> Sequence[Any]:
+        return self._do(self._rows, statement)
+
+    def _rows(
+        self, connection: sa.Connection, statement: Any, values: Mapping[str, Any] | None = None
+    ) -> Sequence[Any]:
+        with self._transaction(connection, single=True):
             return connection.execute(statement, values).all()
 
 
@@ -381,15 +526,15 @@ def _url(address: str) -> sa.URL:
     return url
 
 
-def _engine(address: str) -> sa.Engine:
+def _engine(address: str, patience: float | None = None) -> sa.Engine:
+    """`patience` is how many seconds SQLite waits for another program that writes."""
     url = _url(address)
     if url.get_backend_name() != "sqlite":
         try:
             # A database that fell silent must not hold requests for ever.
             silence = {"tcp_user_timeout": MOST_SILENCE, "connect_timeout": PATIENCE}
             limits = {**silence, "options": f"-c statement_timeout={MOST_SILENCE}"}
-            # Without the ping, the first request after a restart of the database would fail.
-            return sa.create_engine(url, pool_pre_ping=True, connect_args=limits)
+            return sa.create_engine(url, connect_args=limits)
         except (ImportError, NoSuchModuleError):
             raise ConfigError(
                 "The driver for this database is not installed.",
@@ -397,7 +542,8 @@ def _engine(address: str) -> sa.Engine:
             ) from None
     if url.database:
         _own_file(Path(url.database))
-    engine = sa.create_engine(url, connect_args={"timeout": PATIENCE, "check_same_thread": False})
+    timeout = PATIENCE if patience is None else patience
+    engine = sa.create_engine(url, connect_args={"timeout": timeout, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def set_up(connection: Any, _record: Any) -> None:
@@ -407,9 +553,9 @@ def _engine(address: str) -> sa.Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        # A transaction that reads first and then writes could not wait for another one's end.
-        reads = connection.get_execution_options().get("reading")
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+        if not connection.get_execution_options().get("single"):
+            # One that reads first and then writes could not wait for another one's end.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 
@@ -424,18 +570,6 @@ def _own_file(path: Path) -> None:
             f"The database cannot be written: {path} ({error.strerror}).",
             "Choose another `data` folder or `database` in [server].",
         ) from None
-
-
-def _nth_latest(
-    connection: sa.Connection, key_id: int, number: int, now: float, seconds: int
-) -> float | None:
-    """When the request was begun that is the `number`th latest of those that count."""
-    status = _uses.c.status
-    counts = (_uses.c.key_id == key_id) & (status.is_(None) | status.in_((DONE, LEFT)))
-    # Those of the future are of a clock that was wrong.
-    within = _uses.c.begun.between(now - seconds, now + 1)
-    latest = sa.select(_uses.c.begun).where(counts & within).order_by(_uses.c.begun.desc())
-    return connection.execute(latest.offset(number - 1).limit(1)).scalar()
 
 
 def _new_key() -> tuple[str, dict[str, str]]:

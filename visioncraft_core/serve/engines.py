@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..api.fields import Request
 from ..service.engine import Engine, Job, Output
@@ -15,7 +15,7 @@ from ..service.engines.openai import OpenAIEngine, OpenAIServer
 from ..service.engines.painted.engine import PaintedEngine
 from ..service.engines.router import Router
 from ..service.engines.upscale import UpscaleEngine
-from ..service.queue import QueuedEngine, Turns
+from ..service.queue import Leases, QueuedEngine, Turns
 from .settings import EngineSettings, UpscaleSettings
 
 _LOOKS = 0.2  # seconds between two looks whether an engine that is no longer used is idle
@@ -39,11 +39,17 @@ class Engines:
     """Those that are used now, as one engine. Used on one event loop.
 
     Other settings take effect without a pause: an engine whose settings are the same goes on, and
-    one that is no longer used ends what it has begun.
+    one that is no longer used ends what it has begun. `leases` are those of `Turns`.
     """
 
-    def __init__(self, engines: Iterable[EngineSettings]) -> None:
-        self.turns = Turns()
+    def __init__(
+        self,
+        engines: Iterable[EngineSettings],
+        leases: Leases | None = None,
+        build: Callable[[EngineSettings], Engine] = build,
+    ) -> None:
+        self.turns = Turns(leases)
+        self._build = build
         self._used: dict[str, tuple[EngineSettings, QueuedEngine]] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._router = self._use(engines)
@@ -83,16 +89,22 @@ class Engines:
         before, self._used = self._used, {}
         for settings in engines:
             known = before.get(settings.name)
-            if known and (known[0].kind, known[0].settings) == (settings.kind, settings.settings):
+            if known and _built_from(known[0]) == _built_from(settings):
                 queue = known[1]
                 queue.at_once, queue.length = settings.at_once, settings.queue
             else:
                 limits = {"at_once": settings.at_once, "length": settings.queue}
-                queue = QueuedEngine(build(settings), self.turns, name=settings.name, **limits)
+                queue = QueuedEngine(
+                    self._build(settings), self.turns, name=settings.name, **limits
+                )
             self._used[settings.name] = settings, queue
         for queue in self.queues:
             queue.admit()  # it may have more room now
         return Router(self.queues)
+
+
+def _built_from(settings: EngineSettings) -> tuple[object, ...]:
+    return settings.kind, settings.settings, settings.scale
 
 
 async def _retire(queue: QueuedEngine) -> None:

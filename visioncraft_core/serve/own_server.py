@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
@@ -18,13 +19,17 @@ from ..service.key_guessing import KeyGuessing
 from ..service.limits import MIB, Limits
 from ..service.observation import Observation
 from ..service.queue import QueuedEngine
-from ..service.result_files import ResultFiles
+from ..service.result_files import Folder, ResultFiles
 from ..service.server import Server
 from .configuration import FaultyConfiguration, read
 from .database import Database
 from .engines import Engines
 from .metrics import CONTENT_TYPE, Metrics
+from .object_store import ObjectStore
 from .settings import Configuration
+
+if TYPE_CHECKING:
+    from .ray_engine import Cluster
 
 log = logging.getLogger("visioncraft.service")
 
@@ -32,7 +37,17 @@ PROBLEMS_KNOWN = 15.0  # seconds for which an engine is not asked again whether 
 UNLOGGED = ("/health", "/metrics", "/progress")  # what programs ask again and again
 # Of a configuration, what only a new start changes.
 FIXED = (
-    *("host", "port", "base_url", "proxies", "data", "database", "stop_seconds", "body_mib"),
+    *(
+        "host",
+        "port",
+        "base_url",
+        "proxies",
+        "data",
+        "database",
+        "results",
+        "stop_seconds",
+        "body_mib",
+    ),
     "connections",
 )
 
@@ -40,19 +55,31 @@ T = TypeVar("T")
 
 
 class OwnServer(Server):
-    """A running server with the engines of `configuration`. See Server.
+    """A running server with the engines of `configuration`, in `cluster` if there is one. See
+    Server.
 
-    Raises ConfigError as Server does, and where the database or the folder cannot be used.
+    Raises ConfigError as Server does, and where the database or the results cannot be used.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, cluster: Cluster | None = None) -> None:
         self.configuration = configuration
+        results = configuration.results
+        store = (
+            ObjectStore(results)
+            if "://" in results
+            else Folder(Path(results) if results else configuration.data / "results")
+        )
         self.database = Database(configuration.database, configuration.tiers)
-        self.engines = Engines(configuration.engines)
+        self._cluster = cluster
+        self.engines = (
+            Engines(cluster.scaled(configuration.engines), self.database, cluster.build)
+            if cluster
+            else Engines(configuration.engines, self.database)
+        )
         self.metrics = Metrics(lambda: self.engines.queues)
         limits = _limits(configuration)
         self.files = ResultFiles(
-            configuration.data / "results",
+            store,
             configuration.results_hours,
             configuration.results_mib * MIB,
             limits.result_bytes,
@@ -107,7 +134,10 @@ class OwnServer(Server):
             if getattr(new, name) != getattr(self.configuration, name):
                 log.warning("The new value of %s takes effect with the next start.", name)
         self.configuration = new
-        self.engines.change(new.engines)
+        engines = new.engines
+        if self._cluster:
+            engines = await asyncio.to_thread(self._cluster.scaled, engines)
+        self.engines.change(engines)
         self.database.tiers = dict(new.tiers)
         self.files.hours, self.files.most_bytes = new.results_hours, new.results_mib * MIB
         log.info("The configuration was read again.")

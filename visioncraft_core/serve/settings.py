@@ -25,6 +25,21 @@ class UpscaleSettings:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """How often an engine runs in a Ray cluster. None and 0 are as the cluster has places for it.
+
+    `gpus` is for each replica, `models` how many it keeps; `at_once`, what it works on, is set by
+    the cluster.
+    """
+
+    min_replicas: int | None = None
+    max_replicas: int = 0
+    gpus: float | None = None
+    models: int = 1
+    at_once: int = 0
+
+
+@dataclass(frozen=True)
 class EngineSettings:
     """One engine, and how many requests it works on and lets wait."""
 
@@ -33,6 +48,7 @@ class EngineSettings:
     at_once: int
     queue: int
     settings: ComfyUISettings | DiffusersSettings | OpenAIServer | UpscaleSettings | None
+    scale: Scale = Scale()
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,7 @@ class Configuration:
     proxies: Sequence[str] = ()
     data: Path = Path()
     database: str = field(default="", repr=False)
+    results: str = ""  # a folder or an address of an object store; "" is in `data`
     results_hours: float = 24.0
     results_mib: int = 2048
     stop_seconds: float = 60.0

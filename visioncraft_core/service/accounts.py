@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..api.sandbox_keys import SANDBOX_FREE_KEY, SANDBOX_PREMIUM_KEY
@@ -27,6 +27,7 @@ class Account:
     per_minute: int = 0
     per_day: int = 0
     at_once: int = 0  # requests that are worked on at the same time; further ones wait
+    id: int = field(default=0, compare=False, repr=False)  # where the accounts are kept
 
 
 class LimitReached(Exception):

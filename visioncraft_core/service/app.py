@@ -190,8 +190,8 @@ class App:
         finally:
             del self._seen[id(request)]
             seen.seconds = time.monotonic() - begun
-            for observer in self._observers:
-                observer(seen)
+            for observer in self._observers:  # once the answer is sent
+                asyncio.get_running_loop().call_soon(observer, seen)
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:

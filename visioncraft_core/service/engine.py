@@ -92,6 +92,10 @@ class Engine(Protocol):
 class EngineError(Exception):
     """A generation that gave no result. The message goes to the client: no keys, no paths."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The engine may be in another process."""
+        return _error, (type(self), self.args, self.__dict__)
+
 
 class EngineBusy(EngineError):
     """It has no room for this request now; nothing was done. `retry_after` is in seconds."""
@@ -135,3 +139,9 @@ class OutOfMemory(EngineError):
 
 class GenerationFailed(EngineError):
     """The generation began and failed."""
+
+
+def _error(kind: type[EngineError], args: tuple[Any, ...], values: dict[str, Any]) -> EngineError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(values)
+    return error

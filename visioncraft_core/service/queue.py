@@ -1,7 +1,8 @@
 """Who waits for an engine and whose turn it is.
 
 Each engine has a queue of its own. Owners take turns, however many requests each of them has
-waiting, and none has more at work than it may, over all engines together. Used on one event loop.
+waiting, and none has more at work than it may, over all engines together, and over all servers that
+share leases. Used on one event loop.
 """
 
 from __future__ import annotations
@@ -11,12 +12,26 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..api.fields import Request
 from .engine import Engine, EngineBusy, Job, Output
 
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds until a client should come again
 STOPPING_WAIT = 15.0  # seconds in which a server is usually there again
+PAUSE = 0.25  # seconds until an owner is asked about again who has enough at work elsewhere
+
+
+class Leases(Protocol):
+    """Counts what each owner has at work, over all servers that share them."""
+
+    async def take(self, owner: str, most: int) -> int | None:
+        """A number for one request more, None where `most` are at work. May raise."""
+        ...
+
+    def give_back(self, lease: int) -> None:
+        """The request is no longer at work, soon."""
+        ...
 
 
 @dataclass(eq=False)
@@ -31,8 +46,10 @@ class _Ticket:
 class Turns:
     """What the queues of one service have in common: how much each owner has at work."""
 
-    def __init__(self) -> None:
+    def __init__(self, leases: Leases | None = None) -> None:
         self.at_work: Counter[str] = Counter()
+        self.paused: set[str] = set()  # owners who have enough at work elsewhere
+        self.leases = leases
         self.stopping = False
         self._queues: list[QueuedEngine] = []
 
@@ -42,17 +59,29 @@ class Turns:
     def leave(self, queue: QueuedEngine) -> None:
         self._queues.remove(queue)
 
-    def released(self, owner: str) -> None:
+    def released(self, owner: str, *, enough_elsewhere: bool = False) -> None:
         self.at_work[owner] -= 1
         self.at_work += Counter()  # without those who have nothing at work
-        for queue in self._queues:
-            queue.admit()
+        if enough_elsewhere:
+            self.paused.add(owner)
+            asyncio.get_running_loop().call_later(PAUSE, self._go_on, owner)
+        else:
+            self.paused.discard(owner)
+        self._admit()
 
     def stop(self) -> None:
         """Those who wait, and those who come, get EngineBusy."""
         self.stopping = True
         for queue in self._queues:
             queue.send_away()
+
+    def _go_on(self, owner: str) -> None:
+        self.paused.discard(owner)
+        self._admit()
+
+    def _admit(self) -> None:
+        for queue in self._queues:
+            queue.admit()
 
 
 class QueuedEngine:
@@ -95,7 +124,7 @@ class QueuedEngine:
         await self.engine.close()
 
     async def generate(self, request: Request, job: Job) -> Output:
-        await self._turn(job)
+        lease = await self._turn(job)
         begun = time.monotonic()
         try:
             job.begun(self.name)
@@ -103,6 +132,8 @@ class QueuedEngine:
             self._seconds += 0.2 * (time.monotonic() - begun - self._seconds)
             return made
         finally:
+            if lease is not None and self._turns.leases:
+                self._turns.leases.give_back(lease)
             self._release(job.owner)
 
     def admit(self) -> None:
@@ -134,7 +165,8 @@ class QueuedEngine:
                 place += min(len(tickets), before + 1 - later)
         return place
 
-    async def _turn(self, job: Job) -> None:
+    async def _turn(self, job: Job) -> int | None:
+        """Waits for it; gives the lease, None where none is needed."""
         if self._turns.stopping:
             raise EngineBusy(STOPPING_WAIT)
         if self.waiting >= self.length and (self.at_work >= self.at_once or self.waiting):
@@ -143,8 +175,29 @@ class QueuedEngine:
         self._waiting.setdefault(job.owner, {})[ticket] = None
         self.waiting += 1
         self.admit()
+        await self._called(ticket, job)
+        if not self._turns.leases or not job.at_once:
+            return None
+        while (lease := await self._lease(self._turns.leases, job)) is None:
+            ticket = _Ticket(job.owner, job.at_once)
+            self._waiting[job.owner] = {ticket: None, **self._waiting.get(job.owner, {})}
+            self.waiting += 1
+            self._release(job.owner, enough_elsewhere=True)
+            await self._called(ticket, job)
+        return lease
+
+    async def _lease(self, leases: Leases, job: Job) -> int | None:
+        try:
+            return await leases.take(job.owner, job.at_once)
+        except BaseException:
+            self._release(job.owner)
+            raise
+
+    async def _called(self, ticket: _Ticket, job: Job) -> None:
         if not ticket.turn.done():
             job.queued(lambda: self._place(ticket))
+        if self._turns.stopping:
+            self.send_away()
         try:
             await ticket.turn
         except asyncio.CancelledError:
@@ -157,7 +210,8 @@ class QueuedEngine:
     def _next(self) -> _Ticket | None:
         for owner, tickets in self._waiting.items():
             ticket = next(iter(tickets))
-            if not ticket.at_once or self._turns.at_work[owner] < ticket.at_once:
+            room = not ticket.at_once or self._turns.at_work[owner] < ticket.at_once
+            if room and owner not in self._turns.paused:
                 return ticket
         return None
 
@@ -177,9 +231,9 @@ class QueuedEngine:
             if not tickets:
                 del self._waiting[ticket.owner]
 
-    def _release(self, owner: str) -> None:
+    def _release(self, owner: str, *, enough_elsewhere: bool = False) -> None:
         self.at_work -= 1
-        self._turns.released(owner)
+        self._turns.released(owner, enough_elsewhere=enough_elsewhere)
 
     def _busy(self) -> EngineBusy:
         seconds = self._seconds * (self.waiting + 1) / self.at_once

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import csv
 import logging
+import os
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ from .console import BAD_USE, DONE, FAILED, Subparsers, print_line, stop_by_sign
 if TYPE_CHECKING:
     from ....visioncraft_core.serve.database import Database
     from ....visioncraft_core.serve.own_server import OwnServer
+    from ....visioncraft_core.serve.ray_engine import Cluster
     from ....visioncraft_core.serve.settings import Configuration
 
 FILE_NAME = "visioncraft.toml"
@@ -51,6 +53,13 @@ def register(commands: Subparsers, help_text: str) -> None:
         const="visioncraft-try",
         metavar="FOLDER",
         help="make one small request to each endpoint, and keep the files",
+    )
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="run the engines in the Ray cluster there, or in one of this computer alone",
     )
     parser.add_argument("--comfyui", metavar="URL", help="for --suggest: where ComfyUI is")
     parser.add_argument(
@@ -104,15 +113,16 @@ def _serve(options: argparse.Namespace) -> int:
             return _check(configuration)
         if options.trial:
             return _try(configuration, Path(options.trial))
-        return _run(configuration)
+        with _cluster(options.ray) as cluster:
+            return _run(configuration, cluster)
 
 
-def _run(configuration: Configuration) -> int:
+def _run(configuration: Configuration, cluster: Cluster | None) -> int:
     from ....visioncraft_core.serve.own_server import OwnServer
 
     _log_to_console()
     _allow_open_files(configuration.connections + 512)
-    with OwnServer(configuration) as server:
+    with OwnServer(configuration, cluster) as server:
         print_line(sys.stdout, f"VisionCraft server on {server.url}")
         if not server.database.list_keys():
             advice = "Make the first one with: visioncraft serve key add NAME."
@@ -323,6 +333,29 @@ def _database(configuration: Configuration | None) -> Iterator[Database]:
     address = configuration.database if configuration else default_database()
     with opened(address) as database:
         yield database
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[Cluster | None]:
+    """Raises ConfigError where Ray is missing or cannot be used."""
+    if address is None:
+        yield None
+        return
+    if find_spec("ray") is None:
+        raise ConfigError(
+            "Ray is not installed.", 'Install it with: pip install "visioncraft[ray]".'
+        )
+    # Ray reads them when it is imported. It listens on every interface and runs what it is given,
+    # so nobody may ask it anything without a token.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    from ....visioncraft_core.serve.ray_engine import Cluster
+
+    cluster = Cluster(address)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
 
 
 @contextmanager

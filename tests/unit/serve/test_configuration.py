@@ -183,6 +183,11 @@ def test_what_is_left_out_has_its_usual_value(path: Path, home: Path):
             "[[engine]]\nname = 'a'\nkind = 'diffusers'\nfolder = '.'\ndevice = 'gpu'",
             *("[[engine]] a: device", '"cuda:1"'),
         ),
+        (
+            A + "min_replicas = 3\nmax_replicas = 2",
+            "[[engine]] a: min_replicas",
+            "Write a smaller number.",
+        ),
         (A + A, '[[engine]] name = "a"', "Choose another name"),
         (B + "key_env = 'NOPE'", "[[engine]] b: key_env", "Set it to the key"),
         (f"{B}[models]\nx = 'y'", '[models] "x"', "Add an [[engine]] of kind comfyui"),
@@ -258,6 +263,16 @@ def test_a_value_of_any_kind_is_taken_or_named(key: str, value: object):
     put(parsed)
     with suppress(FaultyConfiguration):
         configuration.judged(Path("visioncraft.toml"), parsed, {"LLM_KEY": "x"})
+
+
+def test_results_may_be_in_a_folder_or_an_object_store(path: Path):
+    for value, found in (
+        ("pictures", str(path.parent / "pictures")),
+        ("/srv/pictures", "/srv/pictures"),
+        ("s3://bucket/pictures", "s3://bucket/pictures"),
+    ):
+        path.write_text(f'[server]\nresults = "{value}"\n{A}')
+        assert read(path).results == found
 
 
 def test_the_example_of_the_documentation_has_no_fault(path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,7 @@ from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.engine import (
     EngineBusy,
+    EngineError,
     EngineUnavailable,
     GenerationFailed,
     InputRejected,
@@ -158,3 +160,13 @@ def test_seeds_are_series_of_each_request_and_a_fresh_start_repeats_them():
     assert engines[0].seeds == engines[1].seeds
     assert len(set(engines[0].seeds)) == 4
     assert all(0 <= seed < 2**64 for seed in engines[0].seeds)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [InputRejected("prompt", "is refused"), EngineBusy(3.0), EngineUnavailable(retry_after=7.0)],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_keeps_its_meaning_between_processes(error: EngineError):
+    other = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert (type(other), str(other), vars(other)) == (type(error), str(error), vars(error))

@@ -1,0 +1,82 @@
+"""An engine in a process of a Ray cluster. See ray_engine."""
+
+# pyright: reportMissingImports=false
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+from ray import serve
+
+from ..api.fields import Request
+from ..service.accounts import Turn
+from ..service.engine import Engine, EngineError, Job, Output
+from .settings import EngineSettings
+
+# What a replica tells of a request, in this order: any number of PROGRESS and PREVIEW, then its
+# OUTPUT or the EngineError that it FAILED with.
+PROGRESS, PREVIEW, OUTPUT, FAILED = "progress", "preview", "output", "failed"
+Told = tuple[str, Any]
+
+
+class Replica:
+    """Makes results as `build(settings)` does, for whoever has a handle to it."""
+
+    use: Callable[[str], Awaitable[str]]  # notes a model; the engine loads it by itself
+
+    def __init__(self, settings: EngineSettings, build: Callable[[EngineSettings], Engine]) -> None:
+        self._engine = build(settings)
+
+    async def generate(
+        self, request: Request, seed: int, history: Sequence[Turn]
+    ) -> AsyncIterator[Sequence[Told]]:
+        if model := serve.get_multiplexed_model_id():
+            await self.use(model)
+        told: asyncio.Queue[Told | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(kind: str, what: Any) -> None:
+            loop.call_soon_threadsafe(told.put_nowait, (kind, what))
+
+        job = Job(
+            seed,
+            progress=lambda done, total: tell(PROGRESS, (done, total)),
+            preview=lambda picture: tell(PREVIEW, picture),
+            history=history,
+        )
+        work = asyncio.ensure_future(self._engine.generate(request, job))
+        work.add_done_callback(lambda _: told.put_nowait(None))
+        try:
+            ended = False
+            while not ended:
+                news = [await told.get()]
+                while not told.empty():  # each answer costs a message between processes
+                    news.append(told.get_nowait())
+                ended = work.done()
+                yield [each for each in news if each] + ([_ended(work)] if ended else [])
+        finally:  # also when whoever asked is gone
+            work.cancel()
+            await asyncio.wait([work])
+
+    async def problems(self) -> Sequence[str]:
+        return await self._engine.problems()
+
+
+def _ended(work: asyncio.Future[Output]) -> Told:
+    try:
+        return OUTPUT, work.result()
+    except EngineError as error:
+        return FAILED, error
+
+
+def replica(models: int) -> type[Replica]:
+    """A replica of which Ray knows which models it used last, as many as the engine keeps."""
+
+    class Multiplexed(Replica):
+        @serve.multiplexed(max_num_models_per_replica=models)
+        async def use(self, model: str) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
+            return model
+
+    return Multiplexed
