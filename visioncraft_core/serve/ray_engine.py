@@ -41,7 +41,7 @@ from ..service.engine import (
 from ..version import VERSION
 from .engines import build
 from .ray_replica import FAILED, OUTPUT, PREVIEW, PROGRESS, replica
-from .settings import COMFYUI, EngineSettings, Scale
+from .settings import COMFYUI, DIFFUSERS, EngineSettings, Scale
 
 log = logging.getLogger("visioncraft.service")
 
@@ -91,7 +91,7 @@ class Cluster:
         def scaled(engine: EngineSettings) -> EngineSettings:
             each = engine.scale.gpus
             if each is None:
-                each = 1.0 if engine.kind == "diffusers" and gpus else 0.0
+                each = 1.0 if engine.kind == DIFFUSERS and gpus else 0.0
             places = int(gpus / each) if each else len(nodes) if engine.kind == COMFYUI else 1
             most = engine.scale.max_replicas or max(places, 1)
             least = engine.scale.min_replicas
