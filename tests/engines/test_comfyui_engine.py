@@ -182,7 +182,7 @@ def test_a_failure_is_told_without_comfyuis_words(comfyui: EngineComfyUI):
             with pytest.raises(GenerationFailed) as caught:
                 await engine.generate(request, Job(1))
             assert str(caught.value).startswith("The generation failed on the server.")
-        with pytest.raises(GenerationFailed, match="lacks a file"):
+        with pytest.raises(InputRejected, match="lacks a file"):
             await engine.generate(replace(FOX, model="missing"), Job(1))
         with pytest.raises(InputRejected):
             await engine.generate(replace(FOX, model="empty", loras={"random": 1000}), Job(1))

@@ -46,6 +46,7 @@ from visioncraft.visioncraft_core.service.engine import (  # noqa: E402
     InputRejected,
     Job,
     OutOfMemory,
+    Output,
 )
 from visioncraft.visioncraft_core.service.engines import samplers as names  # noqa: E402
 from visioncraft.visioncraft_core.service.engines.diffusers import (  # noqa: E402
@@ -493,6 +494,24 @@ def test_what_a_server_lacks_is_told(settings: DiffusersSettings, folder: Path):
     lacking = replace(settings, models={"a": replace(SD, file="gone")}, video=None)
     (told,) = asyncio.run(DiffusersEngine(lacking).problems())
     assert told == f"{folder / 'gone'} is missing, which the model a needs."
+    for change, expected in (
+        ({"folder": str(folder / "nowhere")}, "There is no folder"),
+        ({"device": "cuda:99"}, "torch can use no cuda:99 here"),
+    ):
+        (told,) = asyncio.run(DiffusersEngine(replace(settings, **change)).problems())
+        assert told.startswith(expected)
+    elsewhere = DiffusersEngine(replace(settings, device="cuda:99"))
+    with pytest.raises(GenerationFailed, match="cannot draw"):
+        asyncio.run(made_by(elsewhere))
+    with pytest.raises(InputRejected, match="lacks a file"):
+        asyncio.run(made_by(DiffusersEngine(lacking)))
+
+
+async def made_by(engine: DiffusersEngine) -> Output:
+    try:
+        return await engine.generate(TEXT, Job(1))
+    finally:
+        await engine.close()
 
 
 def test_a_client_gets_every_kind_of_result_from_a_server(folder: Path, tmp_path: Path):

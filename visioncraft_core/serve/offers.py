@@ -123,7 +123,8 @@ class Offers:
         if not isinstance(given, dict) or "engine" not in given:
             if not fitting:
                 kind = " or ".join(kinds)
-                self._tables.fault(place, f"has no engine. Add an [[engine]] of kind {kind}.")
+                words = f"has no engine. Add an [[engine]] of kind {kind}, or leave it out"
+                self._tables.fault(place, f"{words}: other kinds have names of their own.")
             return fitting
         try:
             names = checks.names(given["engine"])

@@ -258,7 +258,7 @@ class App:
             if not self.engine.serves(asked):
                 return _error(400, f"This server does not offer {kind.path}.")
             if not account.premium and asked.needs_premium():
-                return _error(413, "This needs a premium subscription ($5 per month).")
+                return _error(413, "This needs a premium subscription.")
             history = await self._history(asked, account)
             if history is None:
                 return _error(400, "This server doesn't have chat_id with this number.")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ....visioncraft_core.serve.settings import Configuration
 
 FILE_NAME = "visioncraft.toml"
+_IN_FILE = ("host", "port")
 LOOKS = 2.0  # seconds between two looks whether the configuration was changed
 
 
@@ -61,11 +62,13 @@ def register(commands: Subparsers, help_text: str) -> None:
         metavar="ADDRESS",
         help="run the engines in the Ray cluster there, or in one of this computer alone",
     )
+    for name in _IN_FILE:  # hidden: they are the sandbox's
+        parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
     parser.add_argument("--comfyui", metavar="URL", help="for --suggest: where ComfyUI is")
     parser.add_argument(
         "--llm", metavar="URL", help="for --suggest: where the models are, with /v1"
     )
-    parser.set_defaults(command=_serve)
+    parser.set_defaults(command=_serve, parser=parser)
     actions = parser.add_subparsers(metavar="ACTION")
     _register_key(actions.add_parser("key", help="make and keep the keys of this server"))
     action = actions.add_parser("usage", help="what each key used of each endpoint")
@@ -98,6 +101,10 @@ def _register_key(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    for name in _IN_FILE:
+        if getattr(options, name):
+            told = f"Write {name} = in [server] of {FILE_NAME}."
+            options.parser.error(f"--{name} is not understood. {told}")
     with _extra():
         # What an engine's failure means is told in the answers of these commands.
         logging.getLogger("visioncraft.service").addHandler(logging.NullHandler())
@@ -223,6 +230,7 @@ def _suggest(options: argparse.Namespace) -> int:
 
 
 def _tell_what_could_be_served() -> int:
+    from ....visioncraft_core.profiles.paths import default_home
     from ....visioncraft_core.serve import suggestions
 
     found = asyncio.run(suggestions.look())
@@ -231,10 +239,11 @@ def _tell_what_could_be_served() -> int:
     missing = (
         "Write it with: visioncraft serve --suggest."
         if found.comfyui or found.llms
-        else f"Start ComfyUI ({suggestions.COMFYUI_URL}) or Ollama ({suggestions.LLM_URL}), then "
-        "write it with: visioncraft serve --suggest."
+        else f"Start ComfyUI ({suggestions.COMFYUI_URL}) or Ollama ({suggestions.LLM_URL}) and use "
+        "--suggest, or write it as web/docs/serve.md shows: other engines need neither."
     )
-    raise ConfigError(f"There is no {FILE_NAME} here, so nothing is served.", missing)
+    where = f"here or in {default_home()}"
+    raise ConfigError(f"There is no {FILE_NAME} {where}, so nothing is served.", missing)
 
 
 def _add_key(options: argparse.Namespace) -> int:

@@ -130,6 +130,13 @@ def xl_model(offers: PictureOffers, request: api.GenerateXL) -> Checkpoint:
     return model
 
 
+def lacking() -> InputRejected:
+    """The error for a file that the configuration names and that is not there. Nothing is made."""
+    return InputRejected(
+        "model", "is offered, but the server lacks a file of it. Tell whoever runs the server"
+    )
+
+
 def fit(size: tuple[int, int], like: tuple[int, int], multiple: int) -> tuple[int, int]:
     """`size` with as many pixels as `like`, its sides multiples; at most three times as long as
     high, or as high as long."""

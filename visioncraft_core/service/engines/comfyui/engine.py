@@ -16,7 +16,7 @@ from ....api.fields import Request
 from ....media.metadata import masked_metadata
 from ...engine import EngineError, GenerationFailed, InputRejected, Job, Output
 from ...pixels import gif, mp4, open_upload, png
-from ..pictures import Checkpoint, GifModel, VideoModel, fit, found, reduced, xl_model
+from ..pictures import Checkpoint, GifModel, VideoModel, fit, found, lacking, reduced, xl_model
 from ..samplers import IMAGE_SCHEDULERS, SAMPLERS, Sampling
 from . import graphs, inventory
 from .connection import Connection, GraphRefused
@@ -198,10 +198,7 @@ def _told(refused: GraphRefused, request: Request, origin: str) -> EngineError:
         if field in known:
             return InputRejected(field, "has a value that the engine of this server cannot use")
     if refused.reason == "value_not_in_list":
-        return GenerationFailed(
-            "The engine of this server lacks a file of this model. Choose another one, or tell "
-            "whoever runs the server."
-        )
+        return lacking()
     return GenerationFailed(
         "The engine of this server cannot make this. Tell whoever runs the server; its log names "
         "the cause."

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -29,6 +31,7 @@ from .settings import DiffusersSettings
 log = logging.getLogger("visioncraft.service")
 
 LIBRARIES = ("torch", "diffusers", "transformers", "peft", "accelerate")
+_LOOKS_WITHIN = 120.0  # seconds
 _STOPS_WITHIN = 5.0  # seconds, before a worker is killed
 _FAILURES: Mapping[str, type[EngineError]] = {
     each.__name__: each for each in (GenerationFailed, InputRejected, OutOfMemory)
@@ -148,13 +151,24 @@ class _Worker:
 
 def _problems(settings: DiffusersSettings) -> Sequence[str]:
     if missing := [name for name in LIBRARIES if find_spec(name) is None]:
-        told = f'It needs {", ".join(missing)}: pip install "visioncraft[diffusers]".'
-        return [told]
+        what = f"The kind diffusers needs {', '.join(missing)}"
+        return [f'{what}: pip install "visioncraft[diffusers]".']
+    if not Path(settings.folder).is_dir():
+        return [f"There is no folder {settings.folder}: correct `folder`."]
+    if settings.device not in ("auto", "cpu") and not _is_usable(settings.device):
+        return [f"torch can use no {settings.device} here: correct `device`, or leave it out."]
     return [
         f"{Path(settings.folder) / file} is missing, which {offer} needs."
         for offer, file in needed(settings)
         if not (Path(settings.folder) / file).exists()
     ]
+
+
+@cache
+def _is_usable(device: str) -> bool:
+    """Asked in another process: torch takes seconds to load, and memory ever after."""
+    command = [sys.executable, "-c", f"import torch; torch.empty(0, device={device!r})"]
+    return subprocess.run(command, capture_output=True, timeout=_LOOKS_WITHIN).returncode == 0  # noqa: S603 - the configuration's checks know each device
 
 
 def needed(offers: DiffusersSettings) -> list[tuple[str, str]]:

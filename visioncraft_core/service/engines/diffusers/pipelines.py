@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import inspect
 import json
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -28,10 +29,13 @@ from diffusers import (
 )
 
 from ...engine import GenerationFailed
+from ..pictures import lacking
 from . import single_files, video_files
 from .previews import Previews
 from .samplers import SigmaScheduler
 from .settings import DiffusersSettings
+
+log = logging.getLogger("visioncraft.service")
 
 T = TypeVar("T")
 
@@ -151,10 +155,8 @@ class Models:
     def _path(self, file: str) -> Path:
         path = self._folder / file
         if not path.exists():
-            raise GenerationFailed(
-                "The engine of this server lacks a file of this model. Choose another one, or "
-                "tell whoever runs the server."
-            )
+            log.error("%s is missing.", path)
+            raise lacking()
         return path
 
     def _loaded(self, file: str, from_file: Callable[[Path], Any]) -> Any:
@@ -226,8 +228,15 @@ _CLASSES = {
 
 
 def _device(name: str) -> torch.device:
+    """Raises GenerationFailed where there is none of that name."""
     if name != "auto":
-        return torch.device(name)
+        try:
+            return torch.empty(0, device=name).device
+        except (AssertionError, RuntimeError):
+            log.error("This computer has no device %s that torch can use.", name)
+            raise GenerationFailed(
+                "The engine of this server cannot draw. Tell whoever runs the server."
+            ) from None
     if torch.cuda.is_available():
         return torch.device("cuda:0")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
