@@ -240,7 +240,8 @@ def _tell_what_could_be_served() -> int:
         "Write it with: visioncraft serve --suggest."
         if found.comfyui or found.llms
         else f"Start ComfyUI ({suggestions.COMFYUI_URL}) or Ollama ({suggestions.LLM_URL}) and use "
-        "--suggest, or write it as web/docs/serve.md shows: other engines need neither."
+        "visioncraft serve --suggest, or write it as web/docs/serve.md shows: other engines need "
+        "neither."
     )
     where = f"here or in {default_home()}"
     raise ConfigError(f"There is no {FILE_NAME} {where}, so nothing is served.", missing)
