@@ -7,7 +7,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -287,20 +287,25 @@ class Client:
             message = re.sub(f"^{port}", "The sandbox", message)
             message = re.sub(port, "the sandbox", message)
         if request and isinstance(error, FieldRejected):
-            advice = " ".join([advice, *self._similar_names(request)])
+            advice = self._choices(request, advice)
         if request and isinstance(error, PremiumRequired):
             advice = _ways_out(request)
         if (message, advice) == (error.message, error.advice):
             return error
         return error.replace(message=message, advice=advice)
 
-    def _similar_names(self, request: Request) -> Iterator[str]:
+    def _choices(self, request: Request, advice: str) -> str:
+        """`advice` with names like those of `request`, unless there is none to choose."""
         for field in request.fields():
             if isinstance(field.kind, ChoiceField | WeightsField):
-                value = getattr(request, field.name)
-                for name in [value] if isinstance(value, str) else value:
-                    if nearest := self._catalogs.nearest(field.kind.catalog, name):
-                        yield f"Similar names in {field.kind.catalog}: {', '.join(nearest)}."
+                value, catalog = getattr(request, field.name), field.kind.catalog
+                names = [value] if isinstance(value, str) else value
+                if names and not self._catalogs.last(catalog).names:
+                    return f"This server lists no {catalog} at all: use another server."
+                for name in names:
+                    if nearest := self._catalogs.nearest(catalog, name):
+                        advice += f" Similar names in {catalog}: {', '.join(nearest)}."
+        return advice
 
     def _fetched_names(self, name: str, scope: CancelScope) -> list[str]:
         response = self._server.transport.get(f"/{name}", scope)

@@ -26,8 +26,9 @@ from visioncraft.nodes.headless.canvas.workflow import parse as parsed
 from visioncraft.nodes.headless.cli import main
 from visioncraft.nodes.headless.examples import path_of
 from visioncraft.nodes.headless.listed_names import ListedNames
+from visioncraft.visioncraft_core import Chat, Client
 from visioncraft.visioncraft_core.api.catalogs import Catalogs
-from visioncraft.visioncraft_core.errors import WorkflowError
+from visioncraft.visioncraft_core.errors import FieldRejected, WorkflowError
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
@@ -715,6 +716,35 @@ def test_a_stored_result_outlasts_the_name_of_its_model(
         assert "any more; the result is stored, so nothing is sent" in capsys.readouterr().out
         assert main([*run, "--set", "1.seed=1"]) == 2
         assert sandbox.executions == 1
+
+
+def test_a_server_without_language_models_is_no_fault(capsys: pytest.CaptureFixture[str]):
+    class PictureEngine(InstantEngine):
+        def catalogs(self) -> dict[str, Any]:
+            return {**super().catalogs(), "models-llm": ()}
+
+    chat = {"class_type": "VisionCraftLLM", "inputs": {"model": "openchat-7b", "prompt": "a"}}
+    show = {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}
+    graph = written({"1": chat, "2": show})
+    with Sandbox(engine=PictureEngine()) as sandbox:
+        for arguments, status, told in [
+            (["catalog", "models-llm", "--server"], 0, "offers none."),
+            (["doctor", "--server"], 0, "10 of 10 answered in"),
+            (["doctor", "--server"], 0, "; the server offers no models-llm\n"),
+            (["key", "test", "--yes"], 1, "cannot be tried: http://127.0.0.1"),
+            (
+                ["run", graph, "--server"],
+                2,
+                "openchat-7b is not offered; the server's models-llm is empty",
+            ),
+        ]:
+            assert main([*arguments, sandbox.url]) == status
+            printed = capsys.readouterr()
+            assert told in printed.out + printed.err
+            assert "Choose another" not in printed.err
+        messages = ({"role": "user", "content": "a"},)
+        with Client(sandbox.url) as client, pytest.raises(FieldRejected, match="no models-llm at"):
+            client.send(Chat(model="openchat-7b", messages=messages))
 
 
 def test_loras_are_judged_by_the_list_of_the_server_that_gets_them():
