@@ -393,9 +393,11 @@ def _ways_out(request: Request) -> str:
     """What to do where a server wants a premium account; the service said the same of an upload
     that was too large."""
     free = " or ".join(name for names in request.free.values() for name in names)
-    has_picture = any(isinstance(field.kind, ImageField) for field in request.fields())
     ways = f"Choose {free}, or use a premium key" if free else "Use a premium key"
-    return f"{ways}, or send a smaller picture." if has_picture else f"{ways}."
+    if any(isinstance(field.kind, ImageField) for field in request.fields()):
+        ways += "; if yours is one, " if request.needs_premium() else ", or "
+        ways += "send a smaller picture"
+    return f"{ways}."
 
 
 def _builds(request: object) -> bool:

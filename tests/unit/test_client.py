@@ -98,7 +98,7 @@ def test_four_calls_run_side_by_side(home: Path):
         (
             ImageToVideo(image=png_of(gradient(64, 64))),
             errors.PremiumRequired,
-            "Use a premium key, or send a smaller picture.",
+            "Use a premium key; if yours is one, send a smaller picture.",
         ),
         (
             GenerateXL(prompt="a", model="no-such-model"),

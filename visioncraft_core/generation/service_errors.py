@@ -30,6 +30,7 @@ from ..errors import (
     clip,
 )
 from ..http.call import Response
+from ..profiles.profile import DEFAULT_BASE_URL
 from ..profiles.secret import redact
 from ..urls import origin_of
 from .retry import retry_after
@@ -42,6 +43,9 @@ FAILURE_WORDS = frozenset(
     ("error", "errored", "fail", "failed", "failure", "cancelled", "canceled", "rejected")
     + ("aborted", "expired", "timeout", "timed_out")
 )
+_PUBLIC_KEY_ADVICE = (
+    "Check the key; it also stops working when its Telegram account leaves the VisionCraft channel."
+)
 LIST_ADVICE = "Check that the base URL is the VisionCraft API, or try again later."
 
 E = TypeVar("E", bound=VisionCraftError)
@@ -51,8 +55,7 @@ _BY_STATUS: dict[int | str, tuple[type[VisionCraftError], str, str]] = {
     401: (
         KeyRejected,
         "did not accept the key{quote}.",
-        "Check the key; it also stops working when its Telegram account leaves the VisionCraft "
-        "channel.",
+        "Check the key, or ask whoever runs the server for another one.",
     ),
     402: (
         PremiumRequired,
@@ -226,6 +229,8 @@ class ErrorResponse:
         if not found:
             return None
         kind, message, advice = found
+        if kind is KeyRejected and self._response.origin == DEFAULT_BASE_URL:
+            advice = _PUBLIC_KEY_ADVICE
         quote = f": {self._quote(words)}" if words else ""
         message = message.format(quote=quote, status=self._status)
         return self._error(kind, message, advice, wait if status == "busy" else None)

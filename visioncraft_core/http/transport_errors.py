@@ -34,6 +34,7 @@ from ..errors import (
     VisionCraftError,
     WriteTimeout,
 )
+from ..profiles.profile import DEFAULT_BASE_URL
 from .call import Call
 from .connections import ConnectError, ConnectFailure, ConnectionTracker, Phase
 
@@ -46,6 +47,10 @@ _LIMITS: dict[str, type[RequestTimeout]] = {
 _LIMIT_OF: dict[Phase, str] = {"send": "upload", "wait": "first_byte", "read": "stall"}
 
 _CHECK_CONNECTION = "Check the base URL and your connection; nothing was sent."
+_PUBLIC_SERVICE_IS_GONE = (
+    "The public service is gone: set VISIONCRAFT_BASE_URL to the address of your server. Nothing "
+    "was sent."
+)
 _CHECK_SERVER = "Check that the base URL is the VisionCraft API."
 _CHECK_ACCOUNT = ""  # where the call may have been carried out
 
@@ -119,6 +124,7 @@ def map_exception(error: Exception, call: Call, tracker: ConnectionTracker) -> V
 def failure(name: Failure | ConnectFailure, call: Call, phase: Phase) -> VisionCraftError:
     kind, message, advice = _FAILURES[name]
     charged = None if phase == "connect" else call.charged
+    advice = _check_connection(call) if advice is _CHECK_CONNECTION else advice
     advice = advice or _after_sending(call)
     return kind(message.format(call.origin), advice, phase=phase, charged=charged)
 
@@ -143,9 +149,13 @@ def timed_out(call: Call, limit: str, phase: Phase) -> VisionCraftError:
     within = f"within {getattr(call.timeouts, limit):g} s (limit: {limit})."
     if "connect" in (limit, phase):
         message = f"Could not connect to {call.origin} {within}"
-        return ConnectTimeout(message, _CHECK_CONNECTION, phase="connect")
+        return ConnectTimeout(message, _check_connection(call), phase="connect")
     message = f"{call.origin} did not answer {within}"
     return _LIMITS[limit](message, _after_sending(call), phase=phase, charged=call.charged)
+
+
+def _check_connection(call: Call) -> str:
+    return _PUBLIC_SERVICE_IS_GONE if call.origin == DEFAULT_BASE_URL else _CHECK_CONNECTION
 
 
 def _after_sending(call: Call) -> str:

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import time
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from visioncraft.visioncraft_core.generation.replies import (
     parse_reply,
 )
 from visioncraft.visioncraft_core.http.call import Response
+from visioncraft.visioncraft_core.profiles.profile import DEFAULT_BASE_URL
 from visioncraft.visioncraft_core.profiles.secret import Secret
 
 PNG = png_of(gradient(4, 4))
@@ -216,6 +218,13 @@ def test_every_refusal_has_its_own_class(
         parse_reply(response(body, status))
     assert type(caught.value) is error
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize("origin", [DEFAULT_BASE_URL, "https://api.test"])
+def test_a_wrong_key_is_a_matter_of_who_runs_the_server(origin: str):
+    with pytest.raises(errors.KeyRejected) as caught:
+        parse_reply(replace(response({"detail": "nope"}, 401), origin=origin))
+    assert ("Telegram" in caught.value.advice) is (origin == DEFAULT_BASE_URL)
 
 
 def test_the_waiting_time_comes_from_the_text_or_the_header():

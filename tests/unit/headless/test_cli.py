@@ -201,7 +201,7 @@ def failing(path: str) -> dict[str, Any]:
             failing(""),
             "No key is configured for https://keyless.invalid",
         ),
-        (["flow.json", "--server", "ftp://x"], failing(""), "base URL is not usable"),
+        (["flow.json", "--server", "ftp://x"], failing(""), '"ftp://x" cannot be a base URL'),
         (["flow.json", "--out", "flow.json"], failing(""), "not writable"),
         (["flow.json", "--server", "s" * 5000], failing(""), 'no server profile called "s'),
         (
@@ -735,7 +735,7 @@ def test_a_server_without_language_models_is_no_fault(capsys: pytest.CaptureFixt
             (
                 ["run", graph, "--server"],
                 2,
-                "openchat-7b is not offered; the server's models-llm is empty",
+                "openchat-7b is not offered; the server's",
             ),
         ]:
             assert main([*arguments, sandbox.url]) == status

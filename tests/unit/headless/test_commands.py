@@ -203,7 +203,7 @@ def test_the_doctor_names_what_is_missing_and_what_it_costs(
         ([f"{KEY}/+"], "A profile cannot be called that."),
         (["auto"], "A profile cannot be called that."),
         (["work", "--base-url", KEY], "The base URL is not usable."),
-        (["work", "--base-url", "ftp://work.test"], "The base URL is not usable."),
+        (["work", "--base-url", "ftp://work.test"], "cannot be a base URL."),
     ],
 )
 def test_what_cannot_be_is_told_before_a_key_is_asked_for_and_no_key_is_echoed(
