@@ -176,6 +176,15 @@ def test_saving_to_a_folder_names_the_files_itself(target: str, tmp_path: Path):
     assert path == tmp_path / target / "result_1.png"
 
 
+@pytest.mark.parametrize(
+    ("name", "saved"),
+    [("a.png", "a_1.png"), ("a.JPG", "a_1.png"), ("v1.5", "v1.5_1.png"), (".png", ".png_1.png")],
+)
+def test_the_end_of_a_name_to_save_as_follows_from_the_file(name: str, saved: str, tmp_path: Path):
+    (path,) = result_of(PICTURE).save(tmp_path / name)
+    assert path.name == saved
+
+
 def test_text_is_saved_as_text(tmp_path: Path):
     (path,) = result_of(text="a sly fox").save(tmp_path / "idea")
     assert (path.name, path.read_text("utf-8")) == ("idea_1.txt", "a sly fox")
