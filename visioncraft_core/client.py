@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .api.catalogs import Catalogs, CatalogSnapshot, bundled
+from .api.extensions import LARGEST_SEED
 from .api.fields import ChoiceField, ImageField, Request, WeightsField
 from .background import in_event_loop, run_in_thread
 from .cancellation import CancelScope, ShouldCancel
@@ -94,8 +95,8 @@ class Client:
 
         The same request with the same `seed` is answered from the store and costs nothing; another
         seed asks for another result. A server that takes seeds, as the sandbox does, draws with it;
-        to others, as the API knows none, it is not sent. None neither looks in the store nor keeps
-        the result, and leaves the seed to the server.
+        to others, as the API knows none, it is not sent. It is 0 to 2**64 - 1; None neither looks
+        in the store nor keeps the result, and leaves the seed to the server.
 
         `on_progress` is called with a line of text for each step, from other threads too, and
         `on_preview` with pictures of the unfinished result, as JPEG or PNG files, where the server
@@ -106,7 +107,8 @@ class Client:
         with a VisionCraftError is missing from the result.
 
         Raises a VisionCraftError: ConfigError, ConnectionFailed, RequestRejected, OutcomeUnknown,
-        InvalidResponse, DownloadFailed, UnsafeURL or Cancelled; TypeError for what is no request.
+        InvalidRequest, InvalidResponse, DownloadFailed, UnsafeURL or Cancelled; TypeError for an
+        argument of another type.
         """
         return self.send_all(
             [_known(request)],
@@ -142,6 +144,18 @@ class Client:
             raise ValueError("requests is empty: name at least one request")
         if not isinstance(seed, int | None):
             raise TypeError(f"seed must be a whole number or None, {_not(seed)}")
+        if seed is not None and not 0 <= seed <= LARGEST_SEED:
+            raise InvalidRequest(
+                f"seed must be 0 to {LARGEST_SEED}; nothing was sent.",
+                "Choose another one.",
+                phase="check",
+            )
+        _check_functions(
+            on_progress=on_progress,
+            on_preview=on_preview,
+            should_cancel=should_cancel,
+            decoder=decoder,
+        )
         requests = [each if _builds(each) else _known(each) for each in requests]
         started = time.monotonic()
         on_delay, of_each = on_progress, [on_progress] * len(requests)
@@ -365,6 +379,7 @@ class AsyncClient:
         decoder: Decoder | None = None,
     ) -> Result:
         """Like `Client.send_all`; `on_progress` and `on_preview` are called in the event loop."""
+        _check_functions(on_progress=on_progress, on_preview=on_preview)
         report, show = in_event_loop(on_progress), in_event_loop(on_preview)
         return await run_in_thread(
             lambda should_cancel: self._client.send_all(
@@ -410,6 +425,12 @@ def _known(request: object) -> Request:
         return request
     example = 'a request is built from a class, such as GenerateXL(prompt="a red fox")'
     raise TypeError(f"{example}, {_not(request)}")
+
+
+def _check_functions(**given: object) -> None:
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise TypeError(f"{name} must be a function or None, {_not(value)}")
 
 
 def _not(value: object) -> str:

@@ -96,6 +96,10 @@ def test_every_public_name_is_there_and_listed():
         assert getattr(visioncraft, name) is not None
     with pytest.raises(AttributeError, match="nothing_like_it"):
         _ = visioncraft.nothing_like_it
+    with pytest.raises(AttributeError, match="Did you mean Client"):
+        _ = visioncraft.Clinet
+    with pytest.raises(ImportError, match="its request is ImageToImage"):
+        from visioncraft import Img2Img  # noqa: F401
 
 
 def test_every_class_is_where_it_says_it_is():
