@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _unknown(name: str) -> AttributeError | ImportError:
-    told = f"module {__package__.partition('.')[0]!r} has no attribute {name!r}"
+    told = f"module {__name__.partition('.')[0]!r} has no attribute {name!r}"
     if not name[:1].isupper():  # Python itself asks for modules that are not loaded yet
         return AttributeError(told)
     from .api.endpoints import ENDPOINTS

@@ -596,7 +596,9 @@ def test_a_workflow_comes_from_standard_input_and_a_text_from_a_file(
         shown += json.loads(capsys.readouterr().out)["outputs"]["2"]["text"]
     assert shown == ["first = line\nsecond", "@home", "a=@b"]
     assert main(["run", written(text), "--set", "1.value=@gone.txt"]) == 2
-    assert "gone.txt after =@ cannot be read" in capsys.readouterr().err
+    assert "gone.txt: there is no such file. Check the path after =@" in capsys.readouterr().err
+    assert main(["run", written(text), "--set", "1.value=@."]) == 2
+    assert "after =@ cannot be read as text" in capsys.readouterr().err
 
 
 def test_without_torch_nothing_is_sent_and_the_command_is_named(
