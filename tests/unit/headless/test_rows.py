@@ -117,9 +117,9 @@ def test_columns_are_titles_too_and_values_keep_their_kinds():
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
-        (["1.promt", "a"], 'Row 1 (line 2): Node 1 (VisionCraftLLM) has no input "promt"'),
-        (["4.prompt", "a"], 'Row 1 (line 2): There is no node "4"'),
-        (["1", "a"], 'Row 1 (line 2): "1" does not say which input'),
+        (["1.promt", "a"], 'The header of rows.csv (line 1): Node 1 (VisionCraftLLM) has no input "promt"'),
+        (["4.prompt", "a"], '(line 1): There is no node "4"'),
+        (["1", "a"], '(line 1): "1" does not say which input'),
         (["1.seed,1.prompt", "1,a", "x,b", "y,c"], 'Row 2 (line 3): "x" does not fit input seed'),
         (["1.seed,1.prompt", "1,a", "x,b", "y,c"], "(and 1 more row)"),
         (["1.prompt", '"a', 'b"', "", "  "], "Row 2 (line 5): VisionCraftLLM (#1): prompt is"),
