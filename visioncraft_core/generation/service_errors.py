@@ -33,6 +33,7 @@ from ..http.call import Response
 from ..profiles.profile import DEFAULT_BASE_URL
 from ..profiles.secret import redact
 from ..urls import origin_of
+from .progress import in_words
 from .retry import retry_after
 
 EXCERPT = 120  # characters of the server's own words in a message
@@ -259,7 +260,7 @@ class ErrorResponse:
         )
 
     def _rate_limited(self, words: str, wait: float | None) -> RateLimited:
-        pause = f"Wait {wait:g} s" if wait else "Wait a little"
+        pause = f"Wait {in_words(wait)}" if wait else "Wait a little"
         quote = f": {self._quote(words)}" if words else ""
         return self._error(
             RateLimited, f"asks to slow down{quote}.", f"{pause} and run again.", wait

@@ -220,6 +220,15 @@ def test_every_refusal_has_its_own_class(
     assert caught.value.status == status
 
 
+@pytest.mark.parametrize(
+    ("seconds", "told"), [("7", "Wait 7 s"), ("150", "3 minutes"), ("86331", "Wait 24 hours and")]
+)
+def test_a_long_wait_is_told_in_minutes_and_hours(seconds: str, told: str):
+    with pytest.raises(errors.RateLimited, match=told) as caught:
+        parse_reply(response({"detail": "slow"}, 429, Retry_After=seconds))
+    assert caught.value.retry_after == float(seconds)
+
+
 @pytest.mark.parametrize("origin", [DEFAULT_BASE_URL, "https://api.test"])
 def test_a_wrong_key_is_a_matter_of_who_runs_the_server(origin: str):
     with pytest.raises(errors.KeyRejected) as caught:

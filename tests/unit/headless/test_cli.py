@@ -521,9 +521,11 @@ def test_a_catalog_is_listed(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "visioncraft: the following arguments are required: COMMAND."),
+        ([], "visioncraft: choose one of run, serve, sandbox, key, catalog, store, doctor. See"),
+        (["key"], "visioncraft key: choose one of set, list, default, remove, test."),
+        (["key", "frobnicate"], "there is no such action. Choose one of set, list,"),
         (["rnu"], 'there is no command "rnu". Did you mean run?'),
-        (["fly"], 'there is no command "fly". Choose one of run, serve,'),
+        (["fly"], 'there is no such command "fly". Choose one of run, serve,'),
         (["run"], "name a workflow; --list names the examples."),
         (["run", "x.json", "--jsno"], "--jsno is not understood. Did you mean --json?"),
         (["--verison"], "--verison is not understood; options of a command stand behind it. Did"),
