@@ -299,3 +299,9 @@ def test_places_and_steps_pass_by_on_one_line_of_a_terminal(stream: io.StringIO)
     line = "[1/1] Draw (#3): stopped"
     last = f"{passing}{line}\x1b[K" if stream.isatty() else line
     assert stream.getvalue() == f"      Draw (#3): waiting\n{last}\n"
+
+
+def test_the_help_of_the_sandbox_lists_shapes_and_faults(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["sandbox", "--help"])
+    assert {"data-uri", "premium-chat", "reset"} <= set(capsys.readouterr().out.split())
