@@ -30,7 +30,7 @@ from ..errors import (
     clip,
 )
 from ..http.call import Response
-from ..profiles.profile import DEFAULT_BASE_URL
+from ..profiles.profile import DEFAULT_BASE_URL, PUBLIC_SERVICE_IS_GONE
 from ..profiles.secret import redact
 from ..urls import origin_of
 from .progress import in_words
@@ -44,9 +44,11 @@ FAILURE_WORDS = frozenset(
     ("error", "errored", "fail", "failed", "failure", "cancelled", "canceled", "rejected")
     + ("aborted", "expired", "timeout", "timed_out")
 )
-_PUBLIC_KEY_ADVICE = (
-    "Check the key; it also stops working when its Telegram account leaves the VisionCraft channel."
-)
+_ADVICE_AT_DEFAULT: dict[type[VisionCraftError], str] = {  # only about the public service
+    KeyRejected: "Check the key; it also stops working when its Telegram account leaves the "
+    "VisionCraft channel.",
+    EndpointNotFound: PUBLIC_SERVICE_IS_GONE,
+}
 LIST_ADVICE = "Check that the base URL is the VisionCraft API, or try again later."
 
 E = TypeVar("E", bound=VisionCraftError)
@@ -230,8 +232,8 @@ class ErrorResponse:
         if not found:
             return None
         kind, message, advice = found
-        if kind is KeyRejected and self._response.origin == DEFAULT_BASE_URL:
-            advice = _PUBLIC_KEY_ADVICE
+        if self._response.origin == DEFAULT_BASE_URL:
+            advice = _ADVICE_AT_DEFAULT.get(kind, advice)
         quote = f": {self._quote(words)}" if words else ""
         message = message.format(quote=quote, status=self._status)
         return self._error(kind, message, advice, wait if status == "busy" else None)

@@ -34,7 +34,7 @@ from ..errors import (
     VisionCraftError,
     WriteTimeout,
 )
-from ..profiles.profile import DEFAULT_BASE_URL
+from ..profiles.profile import DEFAULT_BASE_URL, PUBLIC_SERVICE_IS_GONE
 from .call import Call
 from .connections import ConnectError, ConnectFailure, ConnectionTracker, Phase
 
@@ -47,10 +47,6 @@ _LIMITS: dict[str, type[RequestTimeout]] = {
 _LIMIT_OF: dict[Phase, str] = {"send": "upload", "wait": "first_byte", "read": "stall"}
 
 _CHECK_CONNECTION = "Check the base URL and your connection; nothing was sent."
-_PUBLIC_SERVICE_IS_GONE = (
-    "The public service is gone: set VISIONCRAFT_BASE_URL to the address of your server. Nothing "
-    "was sent."
-)
 _CHECK_SERVER = "Check that the base URL is the VisionCraft API."
 _CHECK_ACCOUNT = ""  # where the call may have been carried out
 
@@ -155,7 +151,8 @@ def timed_out(call: Call, limit: str, phase: Phase) -> VisionCraftError:
 
 
 def _check_connection(call: Call) -> str:
-    return _PUBLIC_SERVICE_IS_GONE if call.origin == DEFAULT_BASE_URL else _CHECK_CONNECTION
+    is_gone = call.origin == DEFAULT_BASE_URL
+    return f"{PUBLIC_SERVICE_IS_GONE} Nothing was sent." if is_gone else _CHECK_CONNECTION
 
 
 def _after_sending(call: Call) -> str:

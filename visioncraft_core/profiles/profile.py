@@ -22,6 +22,9 @@ from ..urls import has_host, is_loopback, origin_of
 from .secret import Secret
 
 DEFAULT_BASE_URL = "https://visioncraft-rs24.koyeb.app"
+PUBLIC_SERVICE_IS_GONE = (
+    "The public service is gone: set VISIONCRAFT_BASE_URL to the address of your server."
+)
 FILE = "profiles.json"
 SANDBOX = "sandbox"
 

@@ -234,6 +234,9 @@ def test_a_wrong_key_is_a_matter_of_who_runs_the_server(origin: str):
     with pytest.raises(errors.KeyRejected) as caught:
         parse_reply(replace(response({"detail": "nope"}, 401), origin=origin))
     assert ("Telegram" in caught.value.advice) is (origin == DEFAULT_BASE_URL)
+    with pytest.raises(errors.EndpointNotFound) as other:  # what is parked at the address now
+        parse_reply(replace(response({}, 404), origin=origin))
+    assert ("service is gone" in other.value.advice) is (origin == DEFAULT_BASE_URL)
 
 
 def test_the_waiting_time_comes_from_the_text_or_the_header():
