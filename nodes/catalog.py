@@ -100,6 +100,12 @@ def _filtered(listing: CatalogSnapshot, words: str, catalog: str) -> list[str]:
         problem = listing.error
         source = f" ({listing.describe()})" if problem else ""
         why = f", and no other came: {clip(problem.message, 80)}" if problem else "."
+        if not listing.names:
+            raise InvalidRequest(
+                f"The server offers none: its list of {catalog} is empty.",
+                "Choose another catalog or server.",
+                phase="check",
+            )
         raise InvalidRequest(
             f"None of the {len(listing.names)} names in {catalog}{source} has "
             f'"{clip(words, 60)}" in it{why}',

@@ -63,8 +63,22 @@ _MODULE_OF = {name: module for module, names in _MODULES.items() for name in nam
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise _unknown(name)
     return getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
+
+
+def _unknown(name: str) -> AttributeError | ImportError:
+    told = f"module {__name__.partition('.')[0]!r} has no attribute {name!r}"
+    if not name[:1].isupper():  # Python itself asks for modules that are not loaded yet
+        return AttributeError(told)
+    from .api.endpoints import ENDPOINTS
+    from .spelling import did_you_mean
+
+    for request in ENDPOINTS:
+        if name in (request.id, request.id.removeprefix("VisionCraft")):
+            # `from visioncraft import ...` would drop the words of an AttributeError.
+            return ImportError(f"{name} is the name of a node; its request is {request.__name__}.")
+    return AttributeError(f"{told}. {did_you_mean(name, _MODULE_OF)}".rstrip(". "))
 
 
 def __dir__() -> list[str]:

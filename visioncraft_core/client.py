@@ -7,12 +7,13 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
 from .api.catalogs import Catalogs, CatalogSnapshot, bundled
+from .api.extensions import LARGEST_SEED
 from .api.fields import ChoiceField, ImageField, Request, WeightsField
 from .background import in_event_loop, run_in_thread
 from .cancellation import CancelScope, ShouldCancel
@@ -94,8 +95,8 @@ class Client:
 
         The same request with the same `seed` is answered from the store and costs nothing; another
         seed asks for another result. A server that takes seeds, as the sandbox does, draws with it;
-        to others, as the API knows none, it is not sent. None neither looks in the store nor keeps
-        the result, and leaves the seed to the server.
+        to others, as the API knows none, it is not sent. It is 0 to 2**64 - 1; None neither looks
+        in the store nor keeps the result, and leaves the seed to the server.
 
         `on_progress` is called with a line of text for each step, from other threads too, and
         `on_preview` with pictures of the unfinished result, as JPEG or PNG files, where the server
@@ -106,7 +107,8 @@ class Client:
         with a VisionCraftError is missing from the result.
 
         Raises a VisionCraftError: ConfigError, ConnectionFailed, RequestRejected, OutcomeUnknown,
-        InvalidResponse, DownloadFailed, UnsafeURL or Cancelled; TypeError for what is no request.
+        InvalidRequest, InvalidResponse, DownloadFailed, UnsafeURL or Cancelled; TypeError for an
+        argument of another type.
         """
         return self.send_all(
             [_known(request)],
@@ -142,6 +144,18 @@ class Client:
             raise ValueError("requests is empty: name at least one request")
         if not isinstance(seed, int | None):
             raise TypeError(f"seed must be a whole number or None, {_not(seed)}")
+        if seed is not None and not 0 <= seed <= LARGEST_SEED:
+            raise InvalidRequest(
+                f"seed must be 0 to {LARGEST_SEED}; nothing was sent.",
+                "Choose another one.",
+                phase="check",
+            )
+        _check_functions(
+            on_progress=on_progress,
+            on_preview=on_preview,
+            should_cancel=should_cancel,
+            decoder=decoder,
+        )
         requests = [each if _builds(each) else _known(each) for each in requests]
         started = time.monotonic()
         on_delay, of_each = on_progress, [on_progress] * len(requests)
@@ -287,20 +301,25 @@ class Client:
             message = re.sub(f"^{port}", "The sandbox", message)
             message = re.sub(port, "the sandbox", message)
         if request and isinstance(error, FieldRejected):
-            advice = " ".join([advice, *self._similar_names(request)])
+            advice = self._choices(request, advice)
         if request and isinstance(error, PremiumRequired):
             advice = _ways_out(request)
         if (message, advice) == (error.message, error.advice):
             return error
         return error.replace(message=message, advice=advice)
 
-    def _similar_names(self, request: Request) -> Iterator[str]:
+    def _choices(self, request: Request, advice: str) -> str:
+        """`advice` with names like those of `request`, unless there is none to choose."""
         for field in request.fields():
             if isinstance(field.kind, ChoiceField | WeightsField):
-                value = getattr(request, field.name)
-                for name in [value] if isinstance(value, str) else value:
-                    if nearest := self._catalogs.nearest(field.kind.catalog, name):
-                        yield f"Similar names in {field.kind.catalog}: {', '.join(nearest)}."
+                value, catalog = getattr(request, field.name), field.kind.catalog
+                names = [value] if isinstance(value, str) else value
+                if names and not self._catalogs.last(catalog).names:
+                    return f"This server lists no {catalog} at all: use another server."
+                for name in names:
+                    if nearest := self._catalogs.nearest(catalog, name):
+                        advice += f" Similar names in {catalog}: {', '.join(nearest)}."
+        return advice
 
     def _fetched_names(self, name: str, scope: CancelScope) -> list[str]:
         response = self._server.transport.get(f"/{name}", scope)
@@ -360,6 +379,7 @@ class AsyncClient:
         decoder: Decoder | None = None,
     ) -> Result:
         """Like `Client.send_all`; `on_progress` and `on_preview` are called in the event loop."""
+        _check_functions(on_progress=on_progress, on_preview=on_preview)
         report, show = in_event_loop(on_progress), in_event_loop(on_preview)
         return await run_in_thread(
             lambda should_cancel: self._client.send_all(
@@ -388,9 +408,11 @@ def _ways_out(request: Request) -> str:
     """What to do where a server wants a premium account; the service said the same of an upload
     that was too large."""
     free = " or ".join(name for names in request.free.values() for name in names)
-    has_picture = any(isinstance(field.kind, ImageField) for field in request.fields())
     ways = f"Choose {free}, or use a premium key" if free else "Use a premium key"
-    return f"{ways}, or send a smaller picture." if has_picture else f"{ways}."
+    if any(isinstance(field.kind, ImageField) for field in request.fields()):
+        ways += "; if yours is one, " if request.needs_premium() else ", or "
+        ways += "send a smaller picture"
+    return f"{ways}."
 
 
 def _builds(request: object) -> bool:
@@ -403,6 +425,12 @@ def _known(request: object) -> Request:
         return request
     example = 'a request is built from a class, such as GenerateXL(prompt="a red fox")'
     raise TypeError(f"{example}, {_not(request)}")
+
+
+def _check_functions(**given: object) -> None:
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise TypeError(f"{name} must be a function or None, {_not(value)}")
 
 
 def _not(value: object) -> str:

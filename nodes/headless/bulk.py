@@ -11,7 +11,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -110,6 +110,7 @@ class BulkRun:
         self._done = self._read_results()
         wrong: list[tuple[Row, WorkflowError]] = []
         for row, key in self._keyed():
+            self._check_header(row.header)
             try:
                 workflow = self._workflow_of(row)
                 run = Run(workflow, self._classes, self._folders, self._report)
@@ -139,6 +140,15 @@ class BulkRun:
             raise WorkflowError(
                 f"{self._table.name} has no rows.", "Write one line for each run, below the header."
             )
+
+    def _check_header(self, columns: Iterable[str]) -> None:
+        for column in columns:
+            if column not in self._targets:
+                try:
+                    self._targets[column] = self._workflow.target(column)
+                except WorkflowError as error:
+                    where = f"The header of {clip(self._table.name, 60)} (line 1)"
+                    raise error.replace(message=f"{where}: {error.message}") from None
 
     async def execute(
         self, at_once: int, line_of: Callable[[Ended], str], on_end: Callable[[Ended], None]

@@ -89,11 +89,13 @@ class _Parser(argparse.ArgumentParser):
                 self.error(f"{value} is not a command. Did you mean visioncraft run {value}?")
             if near := did_you_mean(str(value), names):
                 self.error(f'there is no {what} "{value}". {near}')
-            self.error(
-                f'there is no {what} "{shortened(str(value))}". Choose one of {", ".join(names)}.'
-            )
+            quote = f' "{value}"' if shortened(str(value)) == value else ""
+            self.error(f"there is no such {what}{quote}. Choose one of {', '.join(names)}.")
 
     def error(self, message: str) -> NoReturn:
+        if self._subparsers and message.startswith("the following arguments are required"):
+            (action,) = self._subparsers._group_actions
+            message = f"choose one of {', '.join(action.choices or ())}."
         message = message if message.endswith(("?", ".")) else f"{message}."
         raise UsageError(f"{self.prog}: {message}", f"See {self.prog} --help.")
 

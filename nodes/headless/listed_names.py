@@ -61,6 +61,9 @@ class ListedNames:
         chosen = server if server not in ("", AUTO) else comfy.host().default_server()
         option = "" if chosen == AUTO else f" --server {clip(chosen, 60)}"
         advice = f"{similar} `visioncraft catalog {catalog}{option}` lists all; nothing was sent."
+        if not known.names:
+            what = f"{node.label}: {clip(name, 60)} is not offered; the server's {catalog} is empty"
+            advice = "Use another server; nothing was sent."
         raise WorkflowError(f"{what}.", advice.strip()).at(node.id, node.class_type)
 
     def _fetched(self, server: str, catalog: str, profile: Profile) -> CatalogSnapshot:

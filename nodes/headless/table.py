@@ -19,11 +19,12 @@ LONGEST_CELL = 10_000_000  # characters
 @dataclass(frozen=True)
 class Row:
     """`number` counts from 1, without the header, and `line` is where it begins in the file; an
-    empty cell is left out of `values`."""
+    empty cell is left out of `values`. `header` names all columns where the file begins so."""
 
     number: int
     line: int
     values: dict[str, str]
+    header: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -59,7 +60,7 @@ def _csv(path: Path) -> Iterator[Row]:
         cells = csv.reader(file, delimiter=delimiter, strict=True)
         at = 1  # the line in which a row begins
         try:
-            header = [name.strip() for name in next(cells, [])]
+            header = tuple(name.strip() for name in next(cells, []))
             if not all(header) or len(set(header)) < len(header):
                 raise _problem(
                     path,
@@ -79,7 +80,7 @@ def _csv(path: Path) -> Iterator[Row]:
                         "Put texts with commas or line ends between double quotes.",
                     )
                 pairs = zip(header, line, strict=True)
-                yield Row(number, began, {name: cell for name, cell in pairs if cell})
+                yield Row(number, began, {name: cell for name, cell in pairs if cell}, header)
         except csv.Error as error:
             if str(error) == "unexpected end of data":
                 what = (

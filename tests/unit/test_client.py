@@ -98,7 +98,7 @@ def test_four_calls_run_side_by_side(home: Path):
         (
             ImageToVideo(image=png_of(gradient(64, 64))),
             errors.PremiumRequired,
-            "Use a premium key, or send a smaller picture.",
+            "Use a premium key; if yours is one, send a smaller picture.",
         ),
         (
             GenerateXL(prompt="a", model="no-such-model"),
@@ -321,6 +321,10 @@ def test_a_request_that_cannot_be_built_leaves_the_others(home: Path, sandbox: S
         (lambda c: c.send(GenerateXL), TypeError, "the class GenerateXL itself"),
         (lambda c: c.forget("a fox"), TypeError, "is built from a class"),
         (lambda c: c.send(SMALL, seed="7"), TypeError, "seed must be a whole number or None"),
+        (lambda c: c.send(SMALL, seed=-1), errors.InvalidRequest, "seed must be 0 to 18446744073"),
+        (lambda c: c.send(SMALL, seed=2**80), errors.InvalidRequest, "seed must be 0 to 18446744"),
+        (lambda c: c.send(SMALL, on_progress=True), TypeError, "on_progress must be a function"),
+        (lambda c: c.send(SMALL, should_cancel=1), TypeError, "must be a function or None, not in"),
         (lambda c: c.send_all([]), ValueError, "at least one request"),
         (lambda c: c.send_all(SMALL), TypeError, "a list of requests, not GenerateXL"),
         (lambda c: c.send_all("a fox"), TypeError, "a list of requests, not str"),

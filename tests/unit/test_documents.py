@@ -20,6 +20,7 @@ from visioncraft.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from visioncraft.nodes.headless.cli import main
 from visioncraft.visioncraft_core import errors
 from visioncraft.visioncraft_core.api.catalogs import Catalogs
+from visioncraft.visioncraft_core.api.endpoints import ENDPOINTS
 from visioncraft.visioncraft_core.profiles.profile import Profile
 from visioncraft.visioncraft_core.profiles.profiles import Profiles
 
@@ -96,6 +97,12 @@ def test_the_readme_names_every_setting_and_only_errors_that_exist():
     named = names_in_table("When something fails")
     assert named
     assert [name for name in named if not hasattr(errors, name)] == []
+
+
+def test_the_readme_names_the_request_of_every_node():
+    for request in ENDPOINTS:
+        node = request.title.partition(" (")[0]
+        assert f"`{request.__name__}` ({node})" in re.sub(r"\s+", " ", README)
 
 
 def test_every_link_in_the_documents_leads_to_a_file():

@@ -96,6 +96,10 @@ def test_every_public_name_is_there_and_listed():
         assert getattr(visioncraft, name) is not None
     with pytest.raises(AttributeError, match="nothing_like_it"):
         _ = visioncraft.nothing_like_it
+    with pytest.raises(AttributeError, match="Did you mean Client"):
+        _ = visioncraft.Clinet
+    with pytest.raises(ImportError, match="its request is ImageToImage"):
+        from visioncraft import Img2Img  # noqa: F401
 
 
 def test_every_class_is_where_it_says_it_is():
@@ -174,6 +178,15 @@ def test_saving_to_a_folder_names_the_files_itself(target: str, tmp_path: Path):
     (tmp_path / "there").mkdir()
     (path,) = result_of(PICTURE).save(f"{tmp_path}/{target}")
     assert path == tmp_path / target / "result_1.png"
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"),
+    [("a.png", "a_1.png"), ("a.JPG", "a_1.png"), ("v1.5", "v1.5_1.png"), (".png", ".png_1.png")],
+)
+def test_the_end_of_a_name_to_save_as_follows_from_the_file(name: str, saved: str, tmp_path: Path):
+    (path,) = result_of(PICTURE).save(tmp_path / name)
+    assert path.name == saved
 
 
 def test_text_is_saved_as_text(tmp_path: Path):

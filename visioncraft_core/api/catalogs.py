@@ -61,8 +61,9 @@ class Catalogs:
         self._unsaved: dict[str, CatalogSnapshot] = {}
 
     def names(self, catalog: str) -> list[str]:
-        """The names as last seen, else the bundled ones."""
-        return list(self.last(catalog).names)
+        """What a menu shows: the names as last seen, else, or where there are none, the bundled
+        ones."""
+        return list(self.last(catalog).names) or list(bundled()[catalog])
 
     def last(self, catalog: str) -> CatalogSnapshot:
         """The cached names, else the bundled ones."""
@@ -71,7 +72,7 @@ class Catalogs:
     def nearest(self, catalog: str, name: str) -> list[str]:
         """At most three names of a catalog that are spelled like `name`, the nearest first; none if
         it is listed itself. Servers take names in any case."""
-        known = self.names(catalog)
+        known = self.last(catalog).names
         return [] if name.lower() in map(str.lower, known) else nearest(name, known)
 
     def save(self, catalog: str, names: Sequence[str]) -> CatalogSnapshot:
@@ -112,7 +113,7 @@ def _read_file(path: Path, _version: tuple[int, ...]) -> dict[str, CatalogSnapsh
 
 def _parsed(entry: object) -> CatalogSnapshot | None:
     match entry:
-        case {"names": [_, *_] as names, "seen": int() | float() as seen}:
+        case {"names": [*names], "seen": int() | float() as seen}:
             if all(isinstance(name, str) for name in names):
                 return CatalogSnapshot(tuple(names), "cached", float(seen))
     return None

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from pathlib import PurePath
 from typing import Any, ClassVar, Literal, TypeVar
 
 from ..base64_text import Base64, b64decode, b64encode
@@ -110,6 +111,10 @@ class ImageField(FieldType):
             encoded = value.partition(",")[2] if value.startswith("data:") else value
             with suppress(ValueError):
                 value = b64decode(encoded.translate(_WITHOUT_BLANKS), validate=True)
+        if isinstance(value, PurePath) or (
+            isinstance(value, str) and PurePath(value[-20:]).suffix[1:].isalnum()
+        ):
+            raise ValueError("must be the picture, not its path: Path(...).read_bytes() reads it")
         if not isinstance(value, bytes) or not value:
             raise ValueError("must be a picture file as bytes or base64 text")
         return value
@@ -254,7 +259,7 @@ class Request:
             if value is dataclasses.MISSING:
                 problems.append(FieldError(field.name, "is required", "missing"))
             elif value is None:
-                problems.append(FieldError(field.name, "must not be null", "null"))
+                problems.append(FieldError(field.name, "needs a value", "null"))
             else:
                 try:
                     value = field.kind.parse(value)

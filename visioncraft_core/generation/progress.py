@@ -3,11 +3,20 @@ or how much is done."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 D = TypeVar("D", bound="Delay")
+
+
+def in_words(seconds: float) -> str:
+    """A time to wait, rounded up, in the unit that a person would use."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{math.ceil(seconds / length)} {unit}"
+    return f"{seconds:.0f} s"
 
 
 class Step(str):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ..cancellation import CancelScope
 from ..errors import RateLimitWaitExceeded
-from .progress import Delay
+from .progress import Delay, in_words
 
 JITTER = 0.1  # seconds for each call that waits, so that not all come back at the same moment
 MAX_JITTER = 2.0
@@ -77,7 +77,7 @@ class RateLimiter:
                             announced = self._resume
                             jitter = self._jitter()
                             seconds = announced - now
-                            text = f"waiting {seconds:.0f} s, because the server asked for it"
+                            text = f"waiting {in_words(seconds)}, because the server asked for it"
                             state.on_progress(Delay(text, "the server asked for a pause", seconds))
                         if state.paused + announced - now > state.max_wait:
                             raise _wait_exceeded(state, announced - now)
@@ -102,8 +102,8 @@ class RateLimiter:
 
 def _wait_exceeded(state: WaitState, left: float) -> RateLimitWaitExceeded:
     return RateLimitWaitExceeded(
-        f"The server asked for longer pauses than {state.max_wait:g} s.",
-        f"Wait {left:.0f} s and run again, or raise max_rate_limit_wait in the server profile.",
+        f"The server asked for longer pauses than {in_words(state.max_wait)}.",
+        f"Wait {in_words(left)} and run again, or raise max_rate_limit_wait in the server profile.",
         phase="queue",
         retry_after=left,
     )

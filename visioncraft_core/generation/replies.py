@@ -130,11 +130,12 @@ def parse_job_reply(response: Response, mask: Callable[[str], str] = str) -> Rep
 
 
 def parse_names(response: Response, mask: Callable[[str], str] = str) -> list[str]:
-    """The names in a catalog's answer. Raises like `parse_reply`, but nothing was charged."""
+    """The names in a catalog's answer, none where the server offers none. Raises like
+    `parse_reply`, but nothing was charged."""
     error_response = ErrorResponse(response, mask, of_list=True)
     names = _answer(response, error_response)
     error_response.raise_for_error(names)
-    if not (isinstance(names, list) and names and all(_is_plain(n) for n in names)):
+    if not (isinstance(names, list) and all(_is_plain(n) for n in names)):
         raise error_response.invalid("sent something other than a list of names")
     return list(dict.fromkeys(map(mask, dict.fromkeys(names))))
 

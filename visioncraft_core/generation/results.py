@@ -25,6 +25,7 @@ _FITTING: dict[OutputKind, tuple[FileKind, ...]] = {
     "video": ("mp4", "gif", "webp"),
     "text": (),
 }
+_SUFFIXES = ("png", "jpg", "jpeg", "webp", "gif", "mp4", "txt")
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,16 @@ class Result:
     def save(self, target: str | Path) -> list[Path]:
         """Writes the files, byte for byte as they came, and gives their paths.
 
-        `save("out/fox")` writes out/fox_1.png, out/fox_2.png and so on; `save("out/")` and any
-        folder that exists get result_1.png. A number that is taken is left out, so that nothing is
-        overwritten. Text becomes a .txt file. Raises SaveFailed.
+        `save("out/fox")` writes out/fox_1.png, out/fox_2.png and so on, and so does
+        `save("out/fox.png")`: how a name ends follows from what the server sent. `save("out/")` and
+        any folder that exists get result_1.png. A number that is taken is left out, so that nothing
+        is overwritten. Text becomes a .txt file. Raises SaveFailed.
         """
         folder, stem = Path(target).parent, Path(target).name
         if str(target).endswith(("/", os.sep)) or Path(target).is_dir():
             folder, stem = Path(target), "result"
+        elif Path(stem).suffix[1:].lower() in _SUFFIXES:
+            stem = Path(stem).stem
         contents = [(file.suffix, file.content) for file in self.files]
         numbers = count(1)
         try:

@@ -30,8 +30,10 @@ from ..errors import (
     clip,
 )
 from ..http.call import Response
+from ..profiles.profile import DEFAULT_BASE_URL, PUBLIC_SERVICE_IS_GONE
 from ..profiles.secret import redact
 from ..urls import origin_of
+from .progress import in_words
 from .retry import retry_after
 
 EXCERPT = 120  # characters of the server's own words in a message
@@ -42,6 +44,11 @@ FAILURE_WORDS = frozenset(
     ("error", "errored", "fail", "failed", "failure", "cancelled", "canceled", "rejected")
     + ("aborted", "expired", "timeout", "timed_out")
 )
+_ADVICE_AT_DEFAULT: dict[type[VisionCraftError], str] = {  # only about the public service
+    KeyRejected: "Check the key; it also stops working when its Telegram account leaves the "
+    "VisionCraft channel.",
+    EndpointNotFound: PUBLIC_SERVICE_IS_GONE,
+}
 LIST_ADVICE = "Check that the base URL is the VisionCraft API, or try again later."
 
 E = TypeVar("E", bound=VisionCraftError)
@@ -51,8 +58,7 @@ _BY_STATUS: dict[int | str, tuple[type[VisionCraftError], str, str]] = {
     401: (
         KeyRejected,
         "did not accept the key{quote}.",
-        "Check the key; it also stops working when its Telegram account leaves the VisionCraft "
-        "channel.",
+        "Check the key, or ask whoever runs the server for another one.",
     ),
     402: (
         PremiumRequired,
@@ -226,6 +232,8 @@ class ErrorResponse:
         if not found:
             return None
         kind, message, advice = found
+        if self._response.origin == DEFAULT_BASE_URL:
+            advice = _ADVICE_AT_DEFAULT.get(kind, advice)
         quote = f": {self._quote(words)}" if words else ""
         message = message.format(quote=quote, status=self._status)
         return self._error(kind, message, advice, wait if status == "busy" else None)
@@ -254,7 +262,7 @@ class ErrorResponse:
         )
 
     def _rate_limited(self, words: str, wait: float | None) -> RateLimited:
-        pause = f"Wait {wait:g} s" if wait else "Wait a little"
+        pause = f"Wait {in_words(wait)}" if wait else "Wait a little"
         quote = f": {self._quote(words)}" if words else ""
         return self._error(
             RateLimited, f"asks to slow down{quote}.", f"{pause} and run again.", wait

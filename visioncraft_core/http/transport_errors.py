@@ -34,6 +34,7 @@ from ..errors import (
     VisionCraftError,
     WriteTimeout,
 )
+from ..profiles.profile import DEFAULT_BASE_URL, PUBLIC_SERVICE_IS_GONE
 from .call import Call
 from .connections import ConnectError, ConnectFailure, ConnectionTracker, Phase
 
@@ -119,6 +120,7 @@ def map_exception(error: Exception, call: Call, tracker: ConnectionTracker) -> V
 def failure(name: Failure | ConnectFailure, call: Call, phase: Phase) -> VisionCraftError:
     kind, message, advice = _FAILURES[name]
     charged = None if phase == "connect" else call.charged
+    advice = _check_connection(call) if advice is _CHECK_CONNECTION else advice
     advice = advice or _after_sending(call)
     return kind(message.format(call.origin), advice, phase=phase, charged=charged)
 
@@ -143,9 +145,14 @@ def timed_out(call: Call, limit: str, phase: Phase) -> VisionCraftError:
     within = f"within {getattr(call.timeouts, limit):g} s (limit: {limit})."
     if "connect" in (limit, phase):
         message = f"Could not connect to {call.origin} {within}"
-        return ConnectTimeout(message, _CHECK_CONNECTION, phase="connect")
+        return ConnectTimeout(message, _check_connection(call), phase="connect")
     message = f"{call.origin} did not answer {within}"
     return _LIMITS[limit](message, _after_sending(call), phase=phase, charged=call.charged)
+
+
+def _check_connection(call: Call) -> str:
+    is_gone = call.origin == DEFAULT_BASE_URL
+    return f"{PUBLIC_SERVICE_IS_GONE} Nothing was sent." if is_gone else _CHECK_CONNECTION
 
 
 def _after_sending(call: Call) -> str:

@@ -22,6 +22,9 @@ from ..urls import has_host, is_loopback, origin_of
 from .secret import Secret
 
 DEFAULT_BASE_URL = "https://visioncraft-rs24.koyeb.app"
+PUBLIC_SERVICE_IS_GONE = (
+    "The public service is gone: set VISIONCRAFT_BASE_URL to the address of your server."
+)
 FILE = "profiles.json"
 SANDBOX = "sandbox"
 
@@ -29,6 +32,11 @@ SANDBOX = "sandbox"
 # "unknown": also where that is unknown, so that something may be charged twice.
 RetryPolicy = Literal["never", "safe", "unknown"]
 RETRY_POLICIES: tuple[RetryPolicy, ...] = ("never", "safe", "unknown")
+
+# A host with a port or a dot, as people write an address without its scheme.
+_ADDRESS = re.compile(
+    r"([\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}(/\S*)?|localhost|[\w-]+(\.[\w-]+)+(/\S*)?"
+)
 
 T = TypeVar("T")
 
@@ -109,11 +117,28 @@ def check_base_url(url: str) -> str:
     # urlsplit drops line ends, and others read a backslash as a slash.
     odd = any(c in " \\" or not c.isprintable() for c in url)
     if not parts.hostname or extra or odd:
-        raise ConfigError(
-            "The base URL is not usable.",
-            "It looks like https://host or http://host:port, without user name and query.",
-        )
+        raise _not_usable(url)
     return f"{origin_of(url)}{parts.path}".rstrip("/")
+
+
+def with_scheme(address: str) -> str:
+    """`address` as a URL where it is a host with a port or a dot, else ""."""
+    if not _ADDRESS.fullmatch(address):
+        return ""
+    return f"{'http' if is_loopback(f'http://{address}') else 'https'}://{address}"
+
+
+def _not_usable(url: str) -> ConfigError:
+    """Quotes what cannot be a key or hold one."""
+    form = "looks like https://host or http://host:port, without user name and query."
+    if (meant := with_scheme(url)) and ":" in url:
+        advice = f"Write {clip(meant, 80)}."
+    elif "://" in url and not re.search("[@?#]", url):
+        advice = f"One {form}"
+    else:
+        advice = "Write https:// in front of it." if meant else f"It {form}"
+        return ConfigError("The base URL is not usable.", advice)
+    return ConfigError(f'The address "{clip(url, 60)}" cannot be a base URL.', advice)
 
 
 def profile_of(name: str, entry: object) -> Profile:

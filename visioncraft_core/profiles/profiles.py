@@ -24,7 +24,7 @@ from typing import Any
 
 from ..errors import ConfigError, clip
 from ..spelling import did_you_mean, nearest
-from ..urls import is_loopback, origin_of
+from ..urls import origin_of
 from . import settings_file
 from .profile import (
     DEFAULT_BASE_URL,
@@ -36,16 +36,13 @@ from .profile import (
     profile_of,
     refuse_misspelt,
     refuse_misspelt_settings,
+    with_scheme,
 )
 from .secret import Secret, clean_key, shortened
 
 AUTO, ENVIRONMENT = "auto", "environment"
 _BUILT_IN = (SANDBOX, ENVIRONMENT)
 _PREFIX, _VARIABLES = "VISIONCRAFT_", ("API_KEY", "API_KEY_FILE", "BASE_URL", "HOME")
-# A host with a port or a dot, as people write an address without its scheme.
-_ADDRESS = re.compile(
-    r"([\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}(/\S*)?|localhost|[\w-]+(\.[\w-]+)+(/\S*)?"
-)
 SHOWS_ITS_END = 12  # characters that a key has at least where its last four are shown
 
 
@@ -309,8 +306,8 @@ def _unknown(name: str, names: Iterable[str], *, or_url: bool = False) -> Config
         return ConfigError(f'There is no server profile called "{clip(name, 60)}".', near)
     choice = clip(", ".join(names), 100)
     advice = f"Choose one of {choice}" if choice else "None is stored"
-    if or_url and _ADDRESS.fullmatch(name):
-        scheme = "http" if is_loopback(f"http://{name}") else "https"
+    if or_url and (url := with_scheme(name)):
+        scheme = url.partition(":")[0]
         advice = f"If it is an address, write {scheme}:// in front of it; or choose one of {choice}"
     elif or_url:
         advice += ", or give a URL"

@@ -19,6 +19,10 @@ def register(commands: Subparsers, help_text: str) -> None:
 def _list(options: argparse.Namespace) -> int:
     from ....visioncraft_core.client import Client
 
-    for name in Client(options.server).catalog(options.name).names:
+    client = Client(options.server)
+    names = client.catalog(options.name).names
+    for name in names:
         print_line(sys.stdout, name)
+    if not names:
+        print_line(sys.stderr, f"{CATALOGS[options.name]}: {client.describe()} offers none.")
     return DONE

@@ -197,11 +197,12 @@ def _store(home: Path) -> Check:
 def _connection(client: Client) -> list[Check]:
     """DNS, connection, TLS and catalogs; one request tells of the first three."""
     started = time.monotonic()
-    answered, problem = 0, None
+    answered, problem, empty = 0, None, []
     for name in CATALOGS:
         listing = client.catalog(name, stale_if_error=True)
         answered += listing.source == "live"
         problem = problem or listing.error
+        empty += [] if listing.names else [name]
         if isinstance(listing.error, ConnectionFailed):
             break
     seconds = time.monotonic() - started
@@ -213,6 +214,7 @@ def _connection(client: Client) -> list[Check]:
             return [*found, Check("failed", step, str(problem))]
         found.append(Check("ok", step, "fine"))
     words = f"{answered} of {len(CATALOGS)} answered in {seconds:.1f} s"
+    words += f"; the server offers no {', '.join(empty)}" if empty else ""
     words += f". {problem}" if problem else ""
     whole = answered == len(CATALOGS)
     verdict: Verdict = "ok" if whole else "warning" if answered else "failed"

@@ -164,7 +164,13 @@ def _test(options: argparse.Namespace) -> int:
     status = FAILED
     try:
         client.profile.require_key()
-        model = client.catalog("models-llm", stale_if_error=True).names[0]
+        models = client.catalog("models-llm", stale_if_error=True).names
+        if not models:
+            offers = f"{client.describe()} offers no language model to ask for a word"
+            told = f"The key of {options.name} cannot be tried: {offers}. Any run will try it."
+            print_line(sys.stdout, told)
+            return status
+        model = models[0]
         question = f"This asks {model} at {client.describe()} for one word, which may cost. Go on?"
         if not client.profile.embedded and not confirmed(question, yes=options.yes):
             raise ConfigError("Nothing was sent.", "Add --yes to try the key with one call.")

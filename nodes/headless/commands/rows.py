@@ -93,8 +93,7 @@ def run_rows(
             if stopped
             else ""
         )
-        again = "Run the same command again to go on."
-        print_error(Cancelled(what or "Cancelled.", again), CANCELLED)
+        print_error(Cancelled(what or "Cancelled."), CANCELLED)
         run_folders.writing.acquire()
     return status
 
@@ -103,10 +102,10 @@ def _sum_up(counts: Mapping[str, Any], results: Path, stream: TextIO) -> None:
     failed = counts["failed"]
     words = f"{counts['done']} of {counts['total']} rows are done; their results are in {results}."
     print_line(stream, words)
-    if failed:
-        print_line(stream, f"Failed: {_numbers(failed)}. Run the same command again to retry them.")
-    if counts["left"]:
-        print_line(stream, f"{counts['left']} rows are left; the same command goes on with them.")
+    undone = [f"Failed: {_numbers(failed)}."] if failed else []
+    undone += [f"{counts['left']} rows are left."] if counts["left"] else []
+    if undone:
+        print_line(stream, f"{' '.join(undone)} Run the same command again to go on with them.")
 
 
 def _numbers(rows: list[int]) -> str:

@@ -188,6 +188,11 @@ def _with_file(assignment: str) -> str:
     path = Path(value[1:])
     try:
         return f"{name}={path.read_text('utf-8-sig').removesuffix(chr(10))}"
+    except FileNotFoundError:
+        raise WorkflowError(
+            f"{clip(str(path), 120)}: there is no such file.",
+            "Check the path after =@; write =@@ for a text that begins with @.",
+        ) from None
     except (OSError, ValueError):
         raise WorkflowError(
             f"The file {clip(path.name, 60)} after =@ cannot be read as text.",

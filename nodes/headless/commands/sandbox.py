@@ -10,12 +10,14 @@ from .console import DONE, Subparsers, print_line, stop_by_signal
 
 
 class _HelpWithFaults(argparse.RawDescriptionHelpFormatter):
-    """Ends the help with the faults, which are imported only when they are shown."""
+    """Ends the help with shapes and faults, which are imported only when they are shown."""
 
     def format_help(self) -> str:
         from ....visioncraft_core.service.faults.rules import described
+        from ....visioncraft_core.service.response_formats import FORMATS
 
-        return f"{super().format_help()}\n{described()}\n"
+        shapes = f"shapes of answers:\n  {' '.join(FORMATS)}"
+        return f"{super().format_help()}\n{shapes}\n\n{described()}\n"
 
 
 def register(commands: Subparsers, help_text: str) -> None:

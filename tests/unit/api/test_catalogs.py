@@ -21,6 +21,13 @@ def test_a_live_list_wins_and_survives_a_restart_for_its_own_server_only(home: P
     assert Catalogs(home, "https://b.test").names("models") == bundled()["models"]
 
 
+def test_an_empty_list_is_remembered_and_leaves_a_menu_its_names(home: Path):
+    Catalogs(home, "u").save("models", [])
+    known = Catalogs(home, "u")
+    assert (known.last("models").names, known.names("models")) == ((), bundled()["models"])
+    assert known.nearest("models", "anything") == []
+
+
 def test_a_caller_cannot_change_what_others_see(home: Path):
     Catalogs(home, "u").names("models").clear()
     assert Catalogs(home, "u").names("models") == bundled()["models"]

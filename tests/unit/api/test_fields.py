@@ -4,6 +4,7 @@ import base64
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -97,7 +98,10 @@ def test_what_the_service_took_is_taken(kind: FieldType, given_value: Any, expec
         (NumberField(0, 1), [-0.01, 1.01, False, None, "a", math.nan]),
         (TextField(), [None, 1, [], {}]),
         (BooleanField(), [None, 2, "yes", []]),
-        (ImageField(), [None, 1, "", "not base64!", "data:image/png;base64,"]),
+        (
+            ImageField(),
+            [None, 1, "", "not base64!", "data:image/png;base64,"],
+        ),
         (WeightsField(), [None, [], {"a": None}, {"": 1}, {"a": True}, {1: 1}]),
         (
             MessagesField(),
@@ -147,3 +151,9 @@ def test_a_request_keeps_its_own_copy_of_its_weights():
     weights["a"] = 9.0
     assert request.weights == {"a": 1.0}
     assert Sample(prompt="x").weights is not Sample(prompt="x").weights
+
+
+@pytest.mark.parametrize("path", ["nope.png", "~/a b/fox.jpeg", Path("nope.png")])
+def test_who_gives_the_path_of_a_picture_is_told_how_to_read_it(path: object):
+    with pytest.raises(ValueError, match="read_bytes"):
+        ImageField().parse(path)

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import time
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from visioncraft.visioncraft_core.generation.replies import (
     parse_reply,
 )
 from visioncraft.visioncraft_core.http.call import Response
+from visioncraft.visioncraft_core.profiles.profile import DEFAULT_BASE_URL
 from visioncraft.visioncraft_core.profiles.secret import Secret
 
 PNG = png_of(gradient(4, 4))
@@ -216,6 +218,25 @@ def test_every_refusal_has_its_own_class(
         parse_reply(response(body, status))
     assert type(caught.value) is error
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [("7", "Wait 7 s"), ("150", "3 minutes"), ("86331", "Wait 24 hours and")]
+)
+def test_a_long_wait_is_told_in_minutes_and_hours(seconds: str, told: str):
+    with pytest.raises(errors.RateLimited, match=told) as caught:
+        parse_reply(response({"detail": "slow"}, 429, Retry_After=seconds))
+    assert caught.value.retry_after == float(seconds)
+
+
+@pytest.mark.parametrize("origin", [DEFAULT_BASE_URL, "https://api.test"])
+def test_a_wrong_key_is_a_matter_of_who_runs_the_server(origin: str):
+    with pytest.raises(errors.KeyRejected) as caught:
+        parse_reply(replace(response({"detail": "nope"}, 401), origin=origin))
+    assert ("Telegram" in caught.value.advice) is (origin == DEFAULT_BASE_URL)
+    with pytest.raises(errors.EndpointNotFound) as other:  # what is parked at the address now
+        parse_reply(replace(response({}, 404), origin=origin))
+    assert ("service is gone" in other.value.advice) is (origin == DEFAULT_BASE_URL)
 
 
 def test_the_waiting_time_comes_from_the_text_or_the_header():
@@ -509,7 +530,8 @@ def test_a_job_is_over_when_it_names_its_picture():
 
 def test_a_catalog_is_a_list_of_names_without_repeats():
     assert parse_names(response(["a", "b", "a"])) == ["a", "b"]
-    for body in ([], {}, [1], "a", None, b"<html>"):
+    assert parse_names(response([])) == []  # a server without language models
+    for body in ({}, [1], "a", None, b"<html>"):
         with pytest.raises(errors.InvalidResponse):
             parse_names(response(body))
 

@@ -73,7 +73,7 @@ def test_a_list_teaches_it_as_well_and_costs_nothing(home: Path):
         client = Client(profile)
         client.catalog("models-llm")
         client.send(ASK, seed=7)
-        client.send(ASK, seed=-1)
+        client.send(ASK, seed=2**64 - 1)
     assert server.seeds == ["7", str(2**64 - 1)]
 
 

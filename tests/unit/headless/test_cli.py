@@ -26,8 +26,9 @@ from visioncraft.nodes.headless.canvas.workflow import parse as parsed
 from visioncraft.nodes.headless.cli import main
 from visioncraft.nodes.headless.examples import path_of
 from visioncraft.nodes.headless.listed_names import ListedNames
+from visioncraft.visioncraft_core import Chat, Client
 from visioncraft.visioncraft_core.api.catalogs import Catalogs
-from visioncraft.visioncraft_core.errors import WorkflowError
+from visioncraft.visioncraft_core.errors import FieldRejected, WorkflowError
 from visioncraft.visioncraft_core.sandbox import Sandbox
 from visioncraft.visioncraft_core.service.faults.rules import parse
 
@@ -200,7 +201,7 @@ def failing(path: str) -> dict[str, Any]:
             failing(""),
             "No key is configured for https://keyless.invalid",
         ),
-        (["flow.json", "--server", "ftp://x"], failing(""), "base URL is not usable"),
+        (["flow.json", "--server", "ftp://x"], failing(""), '"ftp://x" cannot be a base URL'),
         (["flow.json", "--out", "flow.json"], failing(""), "not writable"),
         (["flow.json", "--server", "s" * 5000], failing(""), 'no server profile called "s'),
         (
@@ -520,9 +521,11 @@ def test_a_catalog_is_listed(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "visioncraft: the following arguments are required: COMMAND."),
+        ([], "visioncraft: choose one of run, serve, sandbox, key, catalog, store, doctor. See"),
+        (["key"], "visioncraft key: choose one of set, list, default, remove, test."),
+        (["key", "frobnicate"], "there is no such action. Choose one of set, list,"),
         (["rnu"], 'there is no command "rnu". Did you mean run?'),
-        (["fly"], 'there is no command "fly". Choose one of run, serve,'),
+        (["fly"], 'there is no such command "fly". Choose one of run, serve,'),
         (["run"], "name a workflow; --list names the examples."),
         (["run", "x.json", "--jsno"], "--jsno is not understood. Did you mean --json?"),
         (["--verison"], "--verison is not understood; options of a command stand behind it. Did"),
@@ -595,7 +598,9 @@ def test_a_workflow_comes_from_standard_input_and_a_text_from_a_file(
         shown += json.loads(capsys.readouterr().out)["outputs"]["2"]["text"]
     assert shown == ["first = line\nsecond", "@home", "a=@b"]
     assert main(["run", written(text), "--set", "1.value=@gone.txt"]) == 2
-    assert "gone.txt after =@ cannot be read" in capsys.readouterr().err
+    assert "gone.txt: there is no such file. Check the path after =@" in capsys.readouterr().err
+    assert main(["run", written(text), "--set", "1.value=@."]) == 2
+    assert "after =@ cannot be read as text" in capsys.readouterr().err
 
 
 def test_without_torch_nothing_is_sent_and_the_command_is_named(
@@ -715,6 +720,35 @@ def test_a_stored_result_outlasts_the_name_of_its_model(
         assert "any more; the result is stored, so nothing is sent" in capsys.readouterr().out
         assert main([*run, "--set", "1.seed=1"]) == 2
         assert sandbox.executions == 1
+
+
+def test_a_server_without_language_models_is_no_fault(capsys: pytest.CaptureFixture[str]):
+    class PictureEngine(InstantEngine):
+        def catalogs(self) -> dict[str, Any]:
+            return {**super().catalogs(), "models-llm": ()}
+
+    chat = {"class_type": "VisionCraftLLM", "inputs": {"model": "openchat-7b", "prompt": "a"}}
+    show = {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}
+    graph = written({"1": chat, "2": show})
+    with Sandbox(engine=PictureEngine()) as sandbox:
+        for arguments, status, told in [
+            (["catalog", "models-llm", "--server"], 0, "offers none."),
+            (["doctor", "--server"], 0, "10 of 10 answered in"),
+            (["doctor", "--server"], 0, "; the server offers no models-llm\n"),
+            (["key", "test", "--yes"], 1, "cannot be tried: http://127.0.0.1"),
+            (
+                ["run", graph, "--server"],
+                2,
+                "openchat-7b is not offered; the server's",
+            ),
+        ]:
+            assert main([*arguments, sandbox.url]) == status
+            printed = capsys.readouterr()
+            assert told in printed.out + printed.err
+            assert "Choose another" not in printed.err
+        messages = ({"role": "user", "content": "a"},)
+        with Client(sandbox.url) as client, pytest.raises(FieldRejected, match="no models-llm at"):
+            client.send(Chat(model="openchat-7b", messages=messages))
 
 
 def test_loras_are_judged_by_the_list_of_the_server_that_gets_them():

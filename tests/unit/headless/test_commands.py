@@ -203,7 +203,7 @@ def test_the_doctor_names_what_is_missing_and_what_it_costs(
         ([f"{KEY}/+"], "A profile cannot be called that."),
         (["auto"], "A profile cannot be called that."),
         (["work", "--base-url", KEY], "The base URL is not usable."),
-        (["work", "--base-url", "ftp://work.test"], "The base URL is not usable."),
+        (["work", "--base-url", "ftp://work.test"], "cannot be a base URL."),
     ],
 )
 def test_what_cannot_be_is_told_before_a_key_is_asked_for_and_no_key_is_echoed(
@@ -299,3 +299,9 @@ def test_places_and_steps_pass_by_on_one_line_of_a_terminal(stream: io.StringIO)
     line = "[1/1] Draw (#3): stopped"
     last = f"{passing}{line}\x1b[K" if stream.isatty() else line
     assert stream.getvalue() == f"      Draw (#3): waiting\n{last}\n"
+
+
+def test_the_help_of_the_sandbox_lists_shapes_and_faults(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["sandbox", "--help"])
+    assert {"data-uri", "premium-chat", "reset"} <= set(capsys.readouterr().out.split())

@@ -25,7 +25,8 @@ from visioncraft.visioncraft_core.errors import (
 )
 from visioncraft.visioncraft_core.http.call import Call
 from visioncraft.visioncraft_core.http.transport import LIST_LIMIT, Session, send_call
-from visioncraft.visioncraft_core.profiles.profile import Profile, Timeouts
+from visioncraft.visioncraft_core.http.transport_errors import failure, timed_out
+from visioncraft.visioncraft_core.profiles.profile import DEFAULT_BASE_URL, Profile, Timeouts
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
 pytestmark = pytest.mark.timed
@@ -53,6 +54,14 @@ def test_a_post_carries_the_token_in_its_body_and_nowhere_else():
     assert json.loads(body) == {"prompt": "a", "token": KEY}
     assert KEY.encode() not in head
     assert b"connection: close" in head.lower()
+
+
+def test_only_of_the_default_address_it_is_said_that_the_public_service_is_gone():
+    for url, gone in ((DEFAULT_BASE_URL, True), ("https://visioncraft.test", False)):
+        call = Call("GET", f"{url}/models", PATIENT, LIST_LIMIT)
+        for error in (failure("unknown", call, "connect"), timed_out(call, "connect", "connect")):
+            assert ("set VISIONCRAFT_BASE_URL" in error.advice) is gone
+            assert "othing was sent" in error.advice
 
 
 def test_a_post_needs_a_key_before_it_opens_a_connection():

@@ -233,6 +233,22 @@ def test_what_is_no_base_url_is_refused(url: str):
         check_base_url(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("127.0.0.1:8931", 'The address "127.0.0.1:8931" cannot be a base URL. Write http://127.'),
+        ("my.server:80/api", 'The address "my.server:80/api" cannot be a base URL. Write https://'),
+        ("ftp://x", 'The address "ftp://x" cannot be a base URL. One looks like https://host or'),
+        ("my.server", "The base URL is not usable. Write https:// in front of it."),
+        (KEY, "The base URL is not usable. It looks like https://host"),
+        ("https://me:CANARY@a.test", "The base URL is not usable. It looks like https://host"),
+    ],
+)
+def test_an_address_is_quoted_and_put_right_and_what_may_be_a_key_is_not(url: str, told: str):
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        check_base_url(url)
+
+
 def test_a_secret_shows_in_no_form():
     secret = Secret(KEY)
     assert KEY not in f"{secret} {secret!r} {[secret]} {Profile('a', 'b', secret)!r}"
