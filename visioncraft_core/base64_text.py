@@ -6,12 +6,18 @@ import json
 from secrets import token_hex
 from typing import Any
 
-try:  # some forty times as fast as the standard library
-    from pybase64 import b64decode, b64encode  # pyright: ignore[reportMissingImports]
-except ImportError:
-    from base64 import b64decode, b64encode
-
 __all__ = ["Base64", "b64decode", "b64encode", "dumps"]
+
+
+def _library() -> Any:
+    try:
+        import pybase64  # pyright: ignore[reportMissingImports] - some forty times as fast
+    except ImportError:
+        import base64 as pybase64
+    return pybase64
+
+
+b64decode, b64encode = _library().b64decode, _library().b64encode
 
 
 class Base64(str):

@@ -1,7 +1,8 @@
 """Requests to finished files: which pipeline draws what, with which settings."""
 
-# An extra, and without types of its own.
+# An extra without types of its own; where it is missing, this folder has its name.
 # pyright: reportMissingImports=false, reportPrivateImportUsage=false
+# pyright: reportAttributeAccessIssue=false, reportCallIssue=false
 
 from __future__ import annotations
 

@@ -3,8 +3,9 @@
 Nothing is downloaded: single files are read with the configurations of `single_files`.
 """
 
-# An extra, and without types of its own.
+# An extra without types of its own; where it is missing, this folder has its name.
 # pyright: reportMissingImports=false, reportPrivateImportUsage=false
+# pyright: reportAttributeAccessIssue=false, reportCallIssue=false
 
 from __future__ import annotations
 

@@ -5,8 +5,9 @@ the tokenizers with them, so that nothing is looked for elsewhere. Values are th
 models.
 """
 
-# An extra, and without types of its own.
+# An extra without types of its own; where it is missing, this folder has its name.
 # pyright: reportMissingImports=false, reportPrivateImportUsage=false
+# pyright: reportAttributeAccessIssue=false, reportCallIssue=false
 
 from __future__ import annotations
 
