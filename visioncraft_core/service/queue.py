@@ -189,7 +189,7 @@ class QueuedEngine:
     async def _lease(self, leases: Leases, job: Job) -> int | None:
         try:
             return await leases.take(job.owner, job.at_once)
-        except BaseException:
+        except BaseException:  # cancelled, too: a turn that is not used is given back
             self._release(job.owner)
             raise
 
