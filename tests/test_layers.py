@@ -61,8 +61,8 @@ _DIFFUSERS = "visioncraft_core/service/engines/diffusers/"
 DIFFUSERS = tuple(  # the worker's side of that engine
     f"{_DIFFUSERS}{name}.py"
     for name in (
-        *("drawing", "pipelines", "previews", "prompts", "samplers", "single_files"),
-        "video_files",
+        *("drawing", "pipelines", "previews", "prompts", "samplers", "schedules"),
+        *("single_files", "video_files"),
     )
 )
 ONLY_IN = {  # a library and the places that may import it

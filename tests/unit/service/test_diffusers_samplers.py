@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.service.engines import samplers as names
-from visioncraft.visioncraft_core.service.engines.diffusers.samplers import (
-    SAMPLERS,
+from visioncraft.visioncraft_core.service.engines.diffusers.samplers import SAMPLERS
+from visioncraft.visioncraft_core.service.engines.diffusers.schedules import (
     Schedule,
     SigmaScheduler,
 )

@@ -40,7 +40,7 @@ from ..samplers import BASE_IMAGE, ENSEMBLE, SAMPLERS
 from . import pipelines, single_files
 from .pipelines import Models, derived, is_xl, stock
 from .prompts import encoded
-from .samplers import Schedule, SigmaScheduler
+from .schedules import Schedule, SigmaScheduler
 from .settings import DiffusersSettings
 
 log = logging.getLogger("visioncraft.service")

@@ -33,7 +33,7 @@ from ...engine import GenerationFailed
 from ..pictures import lacking
 from . import single_files, video_files
 from .previews import Previews
-from .samplers import SigmaScheduler
+from .schedules import SigmaScheduler
 from .settings import DiffusersSettings
 
 log = logging.getLogger("visioncraft.service")
