@@ -17,6 +17,10 @@ REQUESTS = "requests"
 Row = tuple[Any, ...]
 
 
+def exists(folder: Path) -> bool:
+    return (folder / REQUESTS).is_dir()
+
+
 def read(folder: Path) -> Iterator[tuple[Row, list[Row]]]:
     """Each request and its records, as rows of the index."""
     for path in (path for prefix in _listed(folder / REQUESTS) for path in _listed(prefix)):

@@ -13,7 +13,6 @@ or gone, or a network drive without locks, loses no result: it is only not kept.
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import re
@@ -21,7 +20,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -34,6 +33,7 @@ from ..cancellation import ShouldCancel
 from ..errors import StoreUnreadable
 from ..http.call import Response
 from . import old_layout
+from .index import WRITE, Index, add, storable
 from .locks import LEFT_BEHIND, remove_unused_locks, request_lock
 
 MAX_BYTES = 2 * 2**30
@@ -43,38 +43,6 @@ PROMPT_PREVIEW = 80  # characters of a prompt in the list
 SWEEP_INTERVAL = 600.0  # seconds
 LAST_USE_PRECISION = 60.0  # seconds: to note a use writes to the disk
 
-_CONNECT = (
-    # Not WAL, which needs memory that all processes share: a network drive has none. Nor DELETE,
-    # which survives a power cut only if the folder is synced, too.
-    "PRAGMA journal_mode = TRUNCATE",
-    "PRAGMA synchronous = FULL",  # the default, but not of every build
-    "PRAGMA foreign_keys = ON",
-    # An object goes with the last record that names it.
-    """CREATE TEMP TRIGGER remove_object AFTER DELETE ON records
-        WHEN NOT EXISTS (SELECT * FROM records WHERE object = old.object)
-        BEGIN SELECT remove_object(old.object); END""",
-)
-_VERSION = 1  # of the tables
-_TABLES = (
-    """CREATE TABLE IF NOT EXISTS requests (key TEXT PRIMARY KEY, made REAL, used REAL,
-        server TEXT, path TEXT, about TEXT)""",
-    "CREATE INDEX IF NOT EXISTS requests_by_use ON requests (used)",
-    # A name is reply, job (the answer of a job that ended), unparsed (an answer that gave no
-    # result, for people) or the sha256 of the URL of a file.
-    """CREATE TABLE IF NOT EXISTS records (
-        key TEXT REFERENCES requests ON DELETE CASCADE, name TEXT, object TEXT, size INTEGER,
-        status INTEGER, origin TEXT, PRIMARY KEY (key, name))""",
-    "CREATE INDEX IF NOT EXISTS records_by_object ON records (object, size)",
-    """CREATE TABLE IF NOT EXISTS durations (
-        key TEXT PRIMARY KEY REFERENCES requests ON DELETE CASCADE,
-        server TEXT, path TEXT, model TEXT, made REAL, seconds REAL)""",
-    "CREATE INDEX IF NOT EXISTS durations_by_work ON durations (server, path, model, made)",
-    f"PRAGMA user_version = {_VERSION}",
-)
-_WRITE = "BEGIN IMMEDIATE"  # waits for other writers, where a later change of mind would fail
-_ADD_REQUEST = """INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (key) DO UPDATE SET used = excluded.used"""
-_ADD_RECORD = "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?)"
 _ADD_DURATION = "INSERT OR REPLACE INTO durations VALUES (?, ?, ?, ?, ?, ?)"
 _DELETE_OLDEST = """DELETE FROM requests WHERE key =
     (SELECT key FROM requests WHERE key <> ? ORDER BY used <= ?, used LIMIT 1)"""
@@ -132,11 +100,16 @@ class Store:
         self._folder = folder
         self._objects = folder / "objects"
         self._locks = folder / "locks"
-        self._index = folder / "index.sqlite"
         self._damaged = folder / "index.damaged"
+        self._index = Index(
+            folder / "index.sqlite",
+            self._damaged,
+            busy_timeout,
+            remove_object=lambda name: _remove(self._object(name)),
+            take_over=self._take_over,
+        )
         self._max_bytes = max_bytes
         self._max_requests = max_requests
-        self._timeout = self._busy_timeout = busy_timeout
 
     @contextmanager
     def request_lock(
@@ -148,7 +121,7 @@ class Store:
         """
         with suppress(OSError):
             _make(self._locks)
-        with request_lock(self._locks / key, should_cancel, on_wait):
+        with request_lock(self._locks / key, should_cancel, on_wait), self._index.held():
             yield
 
     def keep_reply(
@@ -184,7 +157,7 @@ class Store:
         query = """SELECT seconds FROM durations WHERE server = ? AND path = ? AND model = ?
             ORDER BY made DESC LIMIT ?"""
         with suppress(OSError, StoreUnreadable), self._open() as db:
-            asked = (*_storable((server, path, model)), LAST_RUNS)
+            asked = (*storable((server, path, model)), LAST_RUNS)
             last = [seconds for (seconds,) in db.execute(query, asked)]
             return median(last) if last else None
         return None
@@ -197,7 +170,7 @@ class Store:
     def quarantine(self, key: str) -> None:
         """Keeps an answer that nobody understood, but not as the answer."""
         with suppress(OSError, StoreUnreadable), self._open() as db:
-            db.execute(_WRITE)
+            db.execute(WRITE)
             # Of two, the job's is what was made.
             db.execute(
                 "UPDATE OR REPLACE records SET name = 'unparsed' WHERE key = ? AND name ="
@@ -237,7 +210,7 @@ class Store:
         """Removes everything; gives the bytes that are free now."""
         size = 0
         with suppress(OSError), self._open(create=True) as db:
-            db.execute(_WRITE)
+            db.execute(WRITE)
             ((_, size),) = db.execute(_TOTAL)
             shutil.rmtree(self._objects, ignore_errors=True)
             _remove(self._damaged)
@@ -252,7 +225,7 @@ class Store:
         good = sum(self._read(path) is not None for path in paths)
         missing = 0
         with suppress(OSError), self._open() as db:
-            db.execute(_WRITE)
+            db.execute(WRITE)
             for (digest,) in db.execute("SELECT DISTINCT object FROM records").fetchall():
                 if not self._object(digest).exists():
                     query = "DELETE FROM records WHERE object = ?"
@@ -277,15 +250,15 @@ class Store:
             _make(path.parent)
             with temporary_file(self._objects, content, secret=True, durable=True) as part:
                 with self._open(create=True) as db:
-                    db.execute(_WRITE)
+                    db.execute(WRITE)
                     if name == "reply":
                         db.execute("DELETE FROM requests WHERE key = ?", (key,))
                     db.execute("DELETE FROM records WHERE key = ? AND name = ?", (key, name))
                     record = (key, name, digest, len(content), response.status, origin)
-                    _add(db, (key, now, now, origin, *words), record)
+                    add(db, (key, now, now, origin, *words), record)
                     if duration:
                         took = (duration.server, duration.path, duration.model)
-                        row = _storable((key, *took, now, duration.seconds))
+                        row = storable((key, *took, now, duration.seconds))
                         db.execute(_ADD_DURATION, row)
                     # What is from the future was used before the clock was put back.
                     oldest = (key, now)
@@ -315,59 +288,15 @@ class Store:
                     return Response(status, {}, content, origin)
         return None
 
-    @contextmanager
-    def _open(self, *, create: bool = False) -> Iterator[sqlite3.Connection]:
-        """The index, which is committed at the end.
-
-        Raises OSError, also where there is none, and StoreUnreadable where there is one that this
-        user may not read: whoever took it for none would pay for everything again.
-        """
-        old = (self._folder / old_layout.REQUESTS).is_dir()
-        if create or old:
-            # Nothing but SQLite may open and close it: that would end the locks of this process.
-            with suppress(FileExistsError):
-                self._index.touch(0o600, exist_ok=False)
-        self._refuse_unreadable()
-        try:
-            connection = sqlite3.connect(self._index, self._timeout, isolation_level=None)
-            with closing(connection) as db, db:
-                db.create_function("remove_object", 1, lambda name: _remove(self._object(name)))
-                if db.execute("PRAGMA user_version").fetchone() != (_VERSION,):
-                    for statement in _TABLES:
-                        db.execute(statement)
-                for statement in _CONNECT:
-                    db.execute(statement)
-                if old:
-                    self._take_over(db)
-                yield db
-            self._timeout = self._busy_timeout
-        except sqlite3.Error as error:
-            self._timeout = 0.2  # a drive without locks seems to be busy for ever
-            if type(error) is sqlite3.DatabaseError:  # the file is damaged: begin another one
-                with suppress(OSError):
-                    os.replace(self._index, self._damaged)
-            raise OSError(errno.EIO, str(error)) from error
-
-    def _refuse_unreadable(self) -> None:
-        try:
-            self._index.stat()
-            if self._index.is_file() and os.access(self._index, os.R_OK):
-                return
-            reason = os.strerror(errno.EACCES)
-        except (FileNotFoundError, NotADirectoryError):
-            raise  # nothing was ever kept here
-        except OSError as error:
-            reason = error.strerror or "unknown error"
-        raise StoreUnreadable(
-            f"The stored results cannot be read ({reason}), and one of them may be what is asked "
-            "for.",
-            f"Make {self._folder} readable for this user, or move it away.",
-        )
+    def _open(self, *, create: bool = False) -> AbstractContextManager[sqlite3.Connection]:
+        return self._index.opened(create=create or old_layout.exists(self._folder))
 
     def _take_over(self, db: sqlite3.Connection) -> None:
-        db.execute(_WRITE)
+        if not old_layout.exists(self._folder):
+            return
+        db.execute(WRITE)
         for request, records in old_layout.read(self._folder):
-            _add(db, request, *records)
+            add(db, request, *records)
         self._remove_unnamed(db, self._objects.glob("??/*"))
         db.commit()
         old_layout.remove(self._folder)
@@ -415,16 +344,6 @@ def key_of(path: str, body: Mapping[str, Any], base_url: str, variation: object)
     """The name of a request: of a `body` without token, to one server."""
     asked = dumps([base_url, path, body, variation], sort_keys=True)
     return sha256(asked.encode()).hexdigest()
-
-
-def _add(db: sqlite3.Connection, request: Iterable[object], *records: Iterable[object]) -> None:
-    db.execute(_ADD_REQUEST, _storable(request))
-    db.executemany(_ADD_RECORD, map(_storable, records))
-
-
-def _storable(row: Iterable[object]) -> list[object]:
-    """`row` without half characters, for which SQLite has no bytes."""
-    return [v.encode("utf-8", "replace").decode() if isinstance(v, str) else v for v in row]
 
 
 def _named(url: str) -> str:
