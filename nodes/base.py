@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import threading
 from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
@@ -239,10 +240,15 @@ def _shown(status: CallStatus) -> OnPreview:
     return show
 
 
+# Side by side, on as many cores as one takes, all would be late.
+_encoding = threading.Lock()
+
+
 def _encoded(picture: Pixels, upload: UploadFormat, should_cancel: ShouldCancel | None) -> bytes:
-    if should_cancel and should_cancel():  # each may take half a second
-        raise Cancelled("Cancelled.", phase="check", charged="no")
-    return encode(picture, upload)
+    with _encoding:
+        if should_cancel and should_cancel():  # each may take half a second
+            raise Cancelled("Cancelled.", phase="check", charged="no")
+        return encode(picture, upload)
 
 
 def _validate_inputs(node: type[ApiNode]) -> Any:
