@@ -253,10 +253,12 @@ async def call(work: Callable[[CallStatus, ShouldCancel], T]) -> T:
     cancel = threading.Event()
     node = shared(current.running_node(), current.status)
     status = node.call()
+    # Where nothing interrupts and nothing is shown, many calls would only wake up in vain.
+    pause = POLL_INTERVAL if current.has_canvas else None
     job = Background(lambda: work(status, cancel.is_set))
     try:
         while not job.done.done():
-            await asyncio.wait({job.done}, timeout=POLL_INTERVAL)
+            await asyncio.wait({job.done}, timeout=pause)
             node.refresh()
             node.refresh_progress()
             if current.interrupted():

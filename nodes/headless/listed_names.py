@@ -27,6 +27,7 @@ class ListedNames:
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self._found: set[tuple[str, str, str]] = set()
         self._live: dict[tuple[str, str], CatalogSnapshot] = {}
         self._left = PATIENCE
 
@@ -41,14 +42,16 @@ class ListedNames:
                     self._check(node, node_classes[node.class_type], name, catalog, server)
 
     def _check(self, node: Node, cls: Any, name: str, catalog: str, server: str) -> None:
+        if (server, catalog, name) in self._found:  # of a table, most rows have the same
+            return
         profile = selected_profile(server)
         known = Catalogs(comfy.host().home(), profile.base_url).last(catalog)
-        is_theirs = profile.embedded or known.source != "bundled"
-        if is_theirs and _has(known, name):
-            return
-        if not profile.embedded:
+        listed = (profile.embedded or known.source != "bundled") and _has(known, name)
+        if not listed and not profile.embedded:
             known = self._fetched(server, catalog, profile)
-        if _has(known, name) or (known.source == "bundled" and not profile.embedded):
+            listed = _has(known, name) or known.source == "bundled"
+        if listed:
+            self._found.add((server, catalog, name))
             return
         what = f"{node.label}: {clip(name, 60)} is not in the server's list of {catalog}"
         similar = did_you_mean(name, known.names)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,14 @@ def _app(picture: bytes, link_seconds: float) -> web.Application:
     seen: set[Any] = set()
     encoded = base64.b64encode(picture).decode()
     in_json = json.dumps({"images": [encoded] * COUNT}).encode()
+    numbers = count(1)
+
+    def file_of_its_own() -> web.Response:
+        # No two are equal, or the second would be in the store already.
+        return web.Response(body=picture + b"%d" % next(numbers), content_type="image/png")
 
     @web.middleware
-    async def count(request: web.Request, handler: Any) -> Any:
+    async def noted(request: web.Request, handler: Any) -> Any:
         if request.path != "/connections":
             seen.add(request.transport)
         return await handler(request)
@@ -61,21 +67,22 @@ def _app(picture: bytes, link_seconds: float) -> web.Application:
         form = request.match_info["form"]
         await asyncio.sleep(float(request.match_info["seconds"]))
         if form == "bytes":
-            return web.Response(body=picture, content_type="image/png")
+            return file_of_its_own()
         if form == "chat":
             return web.json_response({"choices": [{"message": {"content": "a fox"}}]})
         if form == "base64":
-            return web.Response(body=in_json, content_type="application/json")
+            body = in_json[:-1] + b', "number": %d}' % next(numbers)
+            return web.Response(body=body, content_type="application/json")
         return web.json_response({"images": [f"/file/{n}.png" for n in range(COUNT)]})
 
     async def file(_request: web.Request) -> web.Response:
         await asyncio.sleep(link_seconds)
-        return web.Response(body=picture, content_type="image/png")
+        return file_of_its_own()
 
     async def connections(_request: web.Request) -> web.Response:
         return web.json_response(len(seen))
 
-    app = web.Application(client_max_size=2**30, middlewares=[count])
+    app = web.Application(client_max_size=2**30, middlewares=[noted])
     app.router.add_get("/connections", connections)
     app.router.add_get("/file/{name}", file)
     app.router.add_post("/{form}/{seconds}/{path:.*}", generate)
