@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import lru_cache
 
 from ....visioncraft_core.errors import ConfigError
 from ....visioncraft_core.profiles.paths import default_home
@@ -64,9 +65,14 @@ def _verify(_options: argparse.Namespace) -> int:
 
 def _moment(seconds: float) -> str:
     try:
-        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+        return _minute(seconds // 60)
     except (OverflowError, OSError, TypeError, ValueError):  # a damaged record
         return "at no known time"
+
+
+@lru_cache(maxsize=16)  # many results are of the same minute
+def _minute(minutes: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(60 * minutes))
 
 
 def _store() -> Store:
