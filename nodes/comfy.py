@@ -32,7 +32,6 @@ from .video_input import Video
 if TYPE_CHECKING:
     from torch import Tensor
 
-POLL_INTERVAL = 0.1  # seconds between two looks at ComfyUI's interrupt
 PREVIEW_SIDE = 512  # pixels; ComfyUI makes larger ones smaller
 STATUS_EVENT = "visioncraft.status"  # web/js/status.js listens
 
@@ -41,6 +40,9 @@ T = TypeVar("T")
 
 class QuietHost:
     """What runs the nodes; this one without ComfyUI: never interrupted, shows nothing."""
+
+    poll_interval: float | None = 0.1
+    """Seconds between two looks at `interrupted` and at what a node shows; None for no look."""
 
     has_canvas = False
     """Whether the nodes stand on a canvas: the last text stays on a node, so that waits are
@@ -253,12 +255,10 @@ async def call(work: Callable[[CallStatus, ShouldCancel], T]) -> T:
     cancel = threading.Event()
     node = shared(current.running_node(), current.status)
     status = node.call()
-    # Where nothing interrupts and nothing is shown, many calls would only wake up in vain.
-    pause = POLL_INTERVAL if current.has_canvas else None
     job = Background(lambda: work(status, cancel.is_set))
     try:
         while not job.done.done():
-            await asyncio.wait({job.done}, timeout=pause)
+            await asyncio.wait({job.done}, timeout=current.poll_interval)
             node.refresh()
             node.refresh_progress()
             if current.interrupted():

@@ -42,7 +42,9 @@ class Report(Protocol):
 
 
 class HeadlessHost(comfy.QuietHost):
-    """What the nodes see instead of ComfyUI."""
+    """What the nodes see instead of ComfyUI. Ctrl-C cancels the tasks of the nodes."""
+
+    poll_interval = None  # many rows at once would only wake up in vain
 
     def __init__(self, report: Report, server: str) -> None:
         self._report = report
