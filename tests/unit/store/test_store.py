@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import stat
@@ -14,6 +15,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -365,6 +367,50 @@ def test_where_the_index_stays_locked_a_store_waits_once_and_then_no_more(tmp_pa
         assert time.monotonic() - started < 2 * waited
     assert store.reply("k") == answer()
     assert store.keep_reply("k2", answer(), {})
+
+
+def test_a_store_that_is_removed_while_it_is_at_work_begins_anew(tmp_path: Path):
+    store = Store(tmp_path / "store")
+    with store.request_lock(KEY, lambda: False):
+        assert store.keep_reply(KEY, answer(b"1"), {})
+        shutil.rmtree(tmp_path / "store")
+        assert store.reply(KEY) is None
+        assert store.keep_reply(KEY, answer(b"2"), {})
+        change(tmp_path / "store", "UPDATE records SET status = 201")  # seen at once
+        assert store.reply(KEY) == replace(answer(b"2"), status=201)
+    assert Store(tmp_path / "store").size() == (1, 1)
+
+
+def test_a_store_that_is_at_work_waits_again_for_others_once_it_could_write(tmp_path: Path):
+    store = Store(tmp_path, busy_timeout=HANG)
+    with store.request_lock(KEY, lambda: False):
+        store.keep_reply(KEY, answer(), {})
+        (tmp_path / "index.sqlite").write_bytes(b"damaged" * 200)  # which ends all patience
+        assert not store.keep_reply(KEY, answer(), {})
+        assert store.keep_reply(KEY, answer(), {})
+        other = sqlite3.connect(tmp_path / "index.sqlite", isolation_level=None)
+        with closing(other), ThreadPoolExecutor(1) as threads:
+            other.execute("BEGIN IMMEDIATE")
+            kept = threads.submit(store.keep_reply, "k2", answer(), {})
+            with pytest.raises(TimeoutError):
+                kept.result(timeout=0.5)  # longer than one that gave up waits
+            other.execute("COMMIT")
+            assert kept.result(timeout=HANG)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
+def test_a_store_is_open_only_while_it_is_at_work(tmp_path: Path):
+    def is_open() -> bool:
+        index = str(tmp_path / "index.sqlite")
+        return any(os.path.realpath(file) == index for file in Path("/proc/self/fd").iterdir())
+
+    store = Store(tmp_path)
+    with store.request_lock(KEY, lambda: False), store.request_lock("k2", lambda: False):
+        store.keep_reply(KEY, answer(), {})
+        assert is_open()
+    assert not is_open()
+    store.reply(KEY)
+    assert not is_open()
 
 
 def test_a_cleared_store_holds_no_prompt(tmp_path: Path):
