@@ -21,8 +21,9 @@ _NO_LOCKS_TIMEOUT = 0.2  # seconds; a drive without locks seems to be busy for e
 
 _CONNECT = (
     # Not WAL, which needs memory that all processes share: a network drive has none. Nor DELETE,
-    # which survives a power cut only if the folder is synced, too.
-    "PRAGMA journal_mode = TRUNCATE",
+    # which survives a power cut only if the folder is synced, too. TRUNCATE takes half as long
+    # again, because the file system has to note each change of its length.
+    "PRAGMA journal_mode = PERSIST",
     "PRAGMA synchronous = FULL",  # the default, but not of every build
     "PRAGMA foreign_keys = ON",
     # An object goes with the last record that names it.

@@ -216,7 +216,9 @@ class Store:
             _remove(self._damaged)
             db.execute("DELETE FROM requests")
             db.commit()
-            db.execute("VACUUM")  # prompts would stay in free parts of the file
+            # Prompts would stay in free parts of the file, and in the journal.
+            db.execute("VACUUM")
+            db.execute("PRAGMA journal_mode = DELETE")
         return size
 
     def verify(self) -> Health:
