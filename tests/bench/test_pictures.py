@@ -128,20 +128,33 @@ def test_other_answers_to_tensors(report: Report, kind: str):
     report.more(what, lambda: to_tensors(content), lambda: loaded(content), 3, rounds=15)
 
 
+FLOATS = "the same and floats of it, without any check, take {:.2f} x"
+
+
 def gif_frames(content: bytes) -> None:
     with Image.open(io.BytesIO(content)) as image:
         for frame in ImageSequence.Iterator(image):
             np.asarray(frame.convert("RGB"))
 
 
+def gif_floats(content: bytes) -> None:
+    frames = np.empty((16, 512, 512, 3), np.float32)
+    with Image.open(io.BytesIO(content)) as image:
+        for number, frame in enumerate(ImageSequence.Iterator(image)):
+            pixels = np.asarray(frame.convert("RGB"))
+            np.divide(pixels, 255.0, out=frames[number], dtype=np.float32)
+
+
 def test_gif(report: Report):
     content = gif()
+    taken = in_turns([lambda: gif_frames(content), lambda: gif_floats(content)], 9)
     report.ratio(
         "GIF of 16 frames to frames, beside decoding it",
         lambda: tensors.frames(decode_animation(content).frames),
         lambda: gif_frames(content),
         1.30,
         rounds=9,
+        limit=FLOATS.format(taken[1] / taken[0]),
     )
 
 
@@ -153,7 +166,6 @@ def film_frames(content: bytes) -> None:
 
 def test_mp4(report: Report):
     content = mp4()
-    limit = "the same and floats of it, without any check, take {:.2f} x"
     taken = in_turns([lambda: film_frames(content), lambda: film_floats(content)], 5)
     report.ratio(
         "MP4 of 50 frames, 768 x 768, to frames, beside decoding it to RGB",
@@ -161,7 +173,7 @@ def test_mp4(report: Report):
         lambda: film_frames(content),
         1.9,
         rounds=7,
-        limit=limit.format(taken[1] / taken[0]),
+        limit=FLOATS.format(taken[1] / taken[0]),
     )
     size = 50 * 768 * 768 * 3 * 4
     peak = peak_memory(lambda: tensors.frames(decode_animation(content).frames))

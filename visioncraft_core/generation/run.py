@@ -1,7 +1,7 @@
 """One request on its way to a Result: out of the store, or to the server and back.
 
-The order is what makes it dependable: an answer is on disk before it is read, a file before it is
-decoded, and a call is repeated only where `retry` knows that it costs nothing.
+The order is what makes it dependable: an answer is on disk before anything comes of it, a file
+before it is decoded, and a call is repeated only where `retry` knows that it costs nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..api.fields import ImageField, Request
 from ..cancellation import CancelScope
 from ..errors import Cancelled, RateLimited, ServerBusy, UnknownAnswer, VisionCraftError, clip
 from ..http.call import Response
+from ..parallel import parallel_map
 from ..store.store import PROMPT_PREVIEW, Duration
 from . import replies
 from .context import RunContext
@@ -29,6 +30,7 @@ from .results import Result, unexpected_content
 from .retry import LONGEST_RETRY_AFTER, call_with_retries, max_post_attempts
 from .server_progress import ServerProgress
 
+LONG_ANSWER = 2**20  # bytes
 NOTE_LENGTH = 200  # characters of the server's words beside a result
 STORED_NOTE = "Stored by an earlier run, so nothing was sent; change seed for a new one."
 SAME_REQUEST = "waiting for the same request, which was begun elsewhere"
@@ -71,7 +73,7 @@ class GenerationRun:
         if response is None:
             return None
         try:
-            reply = self._parsed(response)
+            reply = self._accepted(self._read(response))
         except UnknownAnswer:
             raise
         except VisionCraftError:
@@ -134,28 +136,47 @@ class GenerationRun:
         seconds = time.monotonic() - started - progress.waited
         if response.is_success:
             response = masked_response(response, self._server.profile.key)
-        if response.is_success and self._key:
-            about = {"path": self._request.path, "about": self._server.mask(_about(self._request))}
-            self._stored &= self._server.store.keep_reply(
-                self._key, response, about, Duration(*self._kind_of_work, seconds)
-            )
         try:
-            return self._parsed(response)
+            return self._accepted(self._kept_and_read(response, seconds))
         except VisionCraftError as error:
             if isinstance(error, RateLimited | ServerBusy):
                 wait = error.retry_after or 0.0
                 self._server.limiter.pause(wait if wait <= LONGEST_RETRY_AFTER else 0.0)
             raise
 
-    def _parsed(self, response: Response) -> replies.Reply:
-        """What `response` says. Only a good answer stays in the store."""
+    def _kept_and_read(
+        self, response: Response, seconds: float
+    ) -> replies.Reply | VisionCraftError:
+        """What `response` says, which is in the store by now."""
+        if not (response.is_success and self._key):
+            return self._read(response)
+
+        def keep() -> bool:
+            about = {"path": self._request.path, "about": self._server.mask(_about(self._request))}
+            took = Duration(*self._kind_of_work, seconds)
+            return self._server.store.keep_reply(self._key, response, about, took)
+
+        # To have pictures on the disk for good takes about as long as to find them in the answer.
+        at_once = 2 if len(response.body) > LONG_ANSWER else 1
+        work: list[Callable[[], Any]] = [keep, lambda: self._read(response)]
+        kept, reply = parallel_map(lambda each: each(), work, at_once)
+        self._stored &= kept
+        return reply
+
+    def _read(self, response: Response) -> replies.Reply | VisionCraftError:
         try:
             return replies.parse_reply(response, self._server.mask)
         except VisionCraftError as error:
-            self._discard(error)
-            if isinstance(error, UnknownAnswer) and not (self._key and self._stored):
-                raise error.replace(advice=NOT_STORED) from None
-            raise
+            return error
+
+    def _accepted(self, reply: replies.Reply | VisionCraftError) -> replies.Reply:
+        """`reply`; raised where it is an error. Only a good answer stays in the store."""
+        if not isinstance(reply, VisionCraftError):
+            return reply
+        self._discard(reply)
+        if isinstance(reply, UnknownAnswer) and not (self._key and self._stored):
+            reply = reply.replace(advice=NOT_STORED)
+        raise reply
 
     def _discard(self, error: VisionCraftError) -> None:
         """The answer leads to no result, because of `error`."""

@@ -41,6 +41,7 @@ from visioncraft.visioncraft_core.api.sandbox_keys import SANDBOX_PREMIUM_KEY
 from visioncraft.visioncraft_core.cancellation import CancelScope
 from visioncraft.visioncraft_core.generation.progress import Delay
 from visioncraft.visioncraft_core.generation.run import (
+    LONG_ANSWER,
     NOT_STORED_NOTE,
     SAME_REQUEST,
     STORED_NOTE,
@@ -201,6 +202,20 @@ def test_an_answer_that_nobody_understood_is_kept_for_later(home: Path):
     assert entry.unparsed
     assert entry.unparsed.read_bytes() == b"{}"
     assert (entry.path, entry.about) == ("/generate-xl", XL.prompt)
+
+
+def test_a_long_answer_that_is_no_result_is_kept_and_not_served_again(home: Path):
+    body = json.dumps({"error": "x" * 2 * LONG_ANSWER}).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with raw(answering(head + body)) as server:
+        client = Client(Profile("test", server.url, Secret("k1234567")), home=home)
+        for _ in range(2):
+            with pytest.raises(errors.VisionCraftError):
+                client.send(XL)
+    assert server.connections == 2
+    (entry,) = Store(home / "store").entries()
+    assert entry.unparsed
+    assert entry.unparsed.read_bytes() == body
 
 
 def test_what_is_kept_names_neither_key_nor_token_and_is_the_owners_alone(
