@@ -120,12 +120,16 @@ def standing(talk: Talk, home: Path, request: Request = XL) -> Iterator[Phase]:
         yield phase
 
 
-def waits(home: Path) -> AbstractContextManager[Phase]:
-    return standing(answering(close=False), home)
+@contextmanager
+def waits(home: Path, answer: bytes = b"") -> Iterator[Phase]:
+    asked = threading.Event()
+    with standing(answering(answer, close=False, on_request=asked.set), home) as phase:
+        phase.reached = asked.is_set
+        yield phase
 
 
 def stands_in_its_body(home: Path) -> AbstractContextManager[Phase]:
-    return standing(answering(HEAD + b"half", close=False), home)
+    return waits(home, HEAD + b"half")
 
 
 @contextmanager
@@ -158,7 +162,7 @@ def connects(home: Path) -> Iterator[Phase]:
 
 @contextmanager
 def queues(home: Path) -> Iterator[Phase]:
-    with standing(answering(close=False), home) as before:
+    with waits(home) as before:
         call = client(before.call.profile.base_url, home, max_concurrency=1)
         flag = Flag()
         in_background(lambda: call.send(GenerateXL(prompt="first"), should_cancel=flag))
@@ -170,7 +174,7 @@ def queues(home: Path) -> Iterator[Phase]:
 
 @contextmanager
 def waits_for_the_same(home: Path) -> Iterator[Phase]:
-    with standing(answering(close=False), home) as before:
+    with waits(home) as before:
         flag = Flag()
         in_background(lambda: before.call.send(XL, should_cancel=flag))
         assert eventually(before.reached)
@@ -181,11 +185,14 @@ def waits_for_the_same(home: Path) -> Iterator[Phase]:
 
 
 @contextmanager
-def at_sandbox(home: Path, fault: str, said: str, **options: Any) -> Iterator[Phase]:
+def at_sandbox(home: Path, fault: str, sign: str, **options: Any) -> Iterator[Phase]:
+    """Stands once the client has said `sign`, or the sandbox was asked so."""
     with Sandbox(faults=[parse(fault)], **options) as sandbox:
-        phase = Phase(
-            client(sandbox.url, home), lambda: any(text.startswith(said) for text in phase.said)
-        )
+
+        def reached() -> bool:
+            return any(text.startswith(sign) for text in (*phase.said, *sandbox.requests))
+
+        phase = Phase(client(sandbox.url, home), reached)
         yield phase
 
 
@@ -205,16 +212,19 @@ STANDING = (waits, stands_in_its_body, uploads, shakes_hands, connects, queues)
 PHASES: dict[str, Callable[[Path], AbstractContextManager[Phase]]] = {
     **{phase.__name__: phase for phase in (*STANDING, waits_for_the_same)},
     "waits_between_tries": waits_between_tries,
-    "pauses": partial(at_sandbox, fault="generate-xl=429:30", said="waiting 30 s"),
+    "pauses": partial(at_sandbox, fault="generate-xl=429:30", sign="waiting 30 s"),
     "waits_for_a_job": partial(
-        at_sandbox, fault="generate-xl=endless-job", said="the server is still"
+        at_sandbox, fault="generate-xl=endless-job", sign="the server is still"
     ),
     "asks_for_a_job": partial(
-        at_sandbox, fault="job-status=hang", said="waiting", response_formats={"generate-xl": "job"}
+        at_sandbox,
+        fault="job-status=hang",
+        sign="POST /job-status",
+        response_formats={"generate-xl": "job"},
     ),
-    "downloads": partial(at_sandbox, fault="results=hang", said="fetching", **LINKS),
-    "downloads_half": partial(at_sandbox, fault="results=hang-body", said="fetching", **LINKS),
-    "waits_to_download_again": partial(at_sandbox, fault="results=500", said="fetching", **LINKS),
+    "downloads": partial(at_sandbox, fault="results=hang", sign="fetching", **LINKS),
+    "downloads_half": partial(at_sandbox, fault="results=hang-body", sign="fetching", **LINKS),
+    "waits_to_download_again": partial(at_sandbox, fault="results=500", sign="fetching", **LINKS),
 }
 SEEN_BY_SERVER = (waits, stands_in_its_body, uploads, shakes_hands)
 
@@ -296,7 +306,7 @@ def test_f90_a_list_is_given_up_at_once(home: Path):
 
 
 def test_f20_one_click_stops_all_calls_of_a_batch(home: Path):
-    with standing(answering(close=False), home) as phase:
+    with waits(home) as phase:
         flag = Flag()
         threading.Timer(0.3, flag.press).start()
         batch = [GenerateXL(prompt=f"idea {n}") for n in range(8)]

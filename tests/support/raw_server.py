@@ -89,9 +89,17 @@ def _piece(connection: socket.socket) -> bytes:
     return piece
 
 
-def answering(*pieces: bytes, pause: float = 0.0, close: bool = True) -> Talk:
+def answering(
+    *pieces: bytes,
+    pause: float = 0.0,
+    close: bool = True,
+    on_request: Callable[[], object] = bool,
+) -> Talk:
+    """Sends `pieces` once a request was read, of which `on_request` hears."""
+
     def talk(connection: socket.socket) -> None:
         read_request(connection)
+        on_request()
         for piece in pieces:
             connection.sendall(piece)
             time.sleep(pause)
