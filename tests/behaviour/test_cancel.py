@@ -224,6 +224,7 @@ def threads_of_ours() -> list[str]:
     return [n for n in names if n.startswith("visioncraft") and n != "visioncraft-sandbox"]
 
 
+@pytest.mark.usefixtures("real_pauses")
 @pytest.mark.parametrize("name", PHASES)
 def test_f90_the_caller_is_free_at_once_in_every_phase(
     name: str, home: Path, monkeypatch: pytest.MonkeyPatch
