@@ -189,7 +189,7 @@ paths.get_save_image_path = lambda prefix, root: (root, prefix, 1, "", prefix)
 sys.modules["folder_paths"] = paths
 print("ready", flush=True)
 sys.stdin.readline()
-for number in range(25):
+for number in range(50):
     content = f"{me} {number}".encode()
     entry = ComfyHost().save(content, "fox", "gif")
     assert (entry["subfolder"], entry["type"]) == ("", "output")
