@@ -16,6 +16,8 @@ from visioncraft.visioncraft_core import Client
 from visioncraft.visioncraft_core.generation import jobs, retry, server_progress
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
+TIERS = [Path(__file__).with_name(name) for name in ("bench", "browser", "comfyui", "engines")]
+
 settings.register_profile("default", deadline=None, max_examples=60)
 settings.load_profile("default")
 
@@ -24,6 +26,14 @@ def pytest_configure(config: pytest.Config) -> None:
     timing.strict = (
         "timed" in (config.option.markexpr or "") and "not timed" not in config.option.markexpr
     )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The folders of slow tiers are not even imported where no tier and no file is named."""
+    options = config.option
+    if options.file_or_dir or options.markexpr not in config.getini("addopts"):
+        return None
+    return collection_path in TIERS or None
 
 
 @pytest.hookimpl(wrapper=True)
