@@ -77,7 +77,7 @@ def _short_pauses(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     if timing.strict or node.get_closest_marker("bench") or "real_pauses" in node.fixturenames:
         return
     monkeypatch.setattr(retry, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(jobs, "POLL_EVERY", 0.01)
+    monkeypatch.setattr(jobs, "POLL_EVERY", 0.05)
     monkeypatch.setattr(server_progress, "SOONEST", 0.05)
 
 

@@ -173,7 +173,7 @@ def test_a_call_that_is_sent_in_the_moment_its_limit_passes_is_waited_for(
 
     def resolve(*_: Any, **__: Any) -> Any:
         asked.set()
-        looked_up.wait(5)
+        looked_up.wait(60)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port_of(server.url)))]
 
     def talk(connection: socket.socket) -> None:
@@ -187,11 +187,11 @@ def test_a_call_that_is_sent_in_the_moment_its_limit_passes_is_waited_for(
             compared = threading.current_thread().name == "visioncraft-watch"
             if name == "connect" and compared and asked.is_set():
                 looked_up.set()
-                arrived.wait(5)
+                arrived.wait(60)
             return super().__getattribute__(name)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    limits = Moving(connect=0.02, upload=5, first_byte=5, total=20)
+    limits = Moving(connect=0.02, upload=60, first_byte=60, total=120)
     with raw(talk) as server:
         call = Call("POST", "http://api.test", limits, LIST_LIMIT, json={})
         with CancelScope() as scope:

@@ -116,11 +116,12 @@ def test_work_runs_in_the_context_of_its_node():
 
 def test_work_that_outlives_its_loop_is_forgotten_quietly():
     async def leave() -> None:
-        Background(lambda: time.sleep(0.2))
+        Background(left.wait)
 
+    left = threading.Event()
     asyncio.run(leave())
-    time.sleep(0.3)
-    assert not [t for t in threading.enumerate() if t.name == "visioncraft"]
+    left.set()
+    assert eventually(lambda: not [t for t in threading.enumerate() if t.name == "visioncraft"])
 
 
 def test_a_host_with_a_canvas_shows_how_long_a_node_has_waited():

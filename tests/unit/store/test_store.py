@@ -561,7 +561,8 @@ def test_a_process_may_be_killed_anywhere_and_two_may_work_at_once(seed: int, tm
     for writer in writers:
         assert writer.stdout
         assert writer.stdout.readline() == b"go\n"
-    time.sleep(0.3 + random.Random(seed).random() / 3)
+    assert eventually(lambda: Store(tmp_path).entries())
+    time.sleep(0.1 + random.Random(seed).random() / 3)
     for writer in writers:
         assert writer.poll() is None, writer.stderr and writer.stderr.read()
         writer.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
