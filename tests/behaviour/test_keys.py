@@ -342,9 +342,9 @@ def test_every_node_runs_with_the_key_and_shows_it_nowhere(
         graph = tmp_path / "graph.json"
         graph.write_text(json.dumps(GRAPH))
         options = ["--server", "work", "--out", str(tmp_path / "out")]
-        for path in (*(small(name, tmp_path) for name in RUN), str(graph)):
-            assert main(["run", path, *options]) == 0
-        assert main(["run", path, *options, "--json"]) == 0
+        for flow in (*(small(name, tmp_path) for name in RUN), str(graph)):
+            assert main(["run", flow, *options]) == 0
+        assert main(["run", str(graph), *options, "--json"]) == 0
     assert {"urllib3.connectionpool", "asyncio"} <= {record.name for record in caplog.records}
     assert_hidden(caplog.text, *capfd.readouterr(), *server.heard_at_results)
     assert_hidden(*(request.partition(b"\r\n\r\n")[0] for request in server.heard))
