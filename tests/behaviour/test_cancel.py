@@ -298,14 +298,20 @@ def test_f90_a_list_is_given_up_at_once(home: Path):
 
 def test_f20_one_click_stops_all_calls_of_a_batch(home: Path):
     with standing(answering(close=False), home) as phase:
-        flag = Flag()
-        threading.Timer(0.3, flag.press).start()
+        flag, server, most = Flag(), phase.raw, phase.call.profile.max_concurrency
+        assert server
+
+        def press() -> None:
+            eventually(lambda: server.connections >= most)
+            time.sleep(0.1)  # in which one more might come
+            flag.press()
+
+        threading.Thread(target=press, daemon=True).start()
         batch = [GenerateXL(prompt=f"idea {n}") for n in range(8)]
         with pytest.raises(Cancelled):
             phase.call.send_all(batch, should_cancel=flag)
         assert time.monotonic() - flag.pressed < FREE
-        assert phase.raw
-        assert phase.raw.connections == phase.call.profile.max_concurrency
+        assert server.connections == most
     assert eventually(lambda: not threads_of_ours())
 
 

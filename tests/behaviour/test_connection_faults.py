@@ -27,7 +27,7 @@ from support.raw_server import (
     read_request,
     resolving,
 )
-from support.timing import HANG, LONG, at_most
+from support.timing import HANG, LONG, at_most, eventually
 from visioncraft.visioncraft_core import (
     Client,
     GenerateXL,
@@ -280,7 +280,7 @@ def test_checking_certificates_can_be_turned_off_loudly(
 def test_f09_a_server_that_speaks_no_tls_is_told(home: Path):
     with raw(lambda c: c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
         url = server.url.replace("http:", "https:")
-        call = client(url, home, retry_policy="never")
+        call = client(url, home, PATIENT, retry_policy="never")
         error = failed(lambda: call.send(XL), errors.TLSError)
         assert error.charged == "no"
 
@@ -443,7 +443,12 @@ def test_f18_two_calls_never_share_a_connection(sandbox: Sandbox, home: Path):
 def test_f27_a_server_that_stops_while_it_works_may_have_counted_it(home: Path):
     with Sandbox(latency=HANG) as sandbox:
         call = client_of(sandbox, home)
-        threading.Timer(0.3, sandbox.close).start()
+
+        def stop() -> None:
+            eventually(lambda: sandbox.requests)
+            sandbox.close()
+
+        threading.Thread(target=stop, daemon=True).start()
         error = failed(lambda: call.send(XL), errors.ConnectionLost)
         assert (sandbox.requests, error.charged) == (("POST /generate-xl",), "maybe")
 
