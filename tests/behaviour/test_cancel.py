@@ -234,6 +234,7 @@ def threads_of_ours() -> list[str]:
     return [n for n in names if n.startswith("visioncraft") and n != "visioncraft-sandbox"]
 
 
+@pytest.mark.usefixtures("real_pauses")
 @pytest.mark.parametrize("name", PHASES)
 def test_f90_the_caller_is_free_at_once_in_every_phase(
     name: str, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -307,14 +308,20 @@ def test_f90_a_list_is_given_up_at_once(home: Path):
 
 def test_f20_one_click_stops_all_calls_of_a_batch(home: Path):
     with waits(home) as phase:
-        flag = Flag()
-        threading.Timer(0.3, flag.press).start()
+        flag, server, most = Flag(), phase.raw, phase.call.profile.max_concurrency
+        assert server
+
+        def press() -> None:
+            eventually(lambda: server.connections >= most)
+            time.sleep(0.1)  # in which one more might come
+            flag.press()
+
+        threading.Thread(target=press, daemon=True).start()
         batch = [GenerateXL(prompt=f"idea {n}") for n in range(8)]
         with pytest.raises(Cancelled):
             phase.call.send_all(batch, should_cancel=flag)
         assert time.monotonic() - flag.pressed < FREE
-        assert phase.raw
-        assert phase.raw.connections == phase.call.profile.max_concurrency
+        assert server.connections == most
     assert eventually(lambda: not threads_of_ours())
 
 
@@ -387,10 +394,14 @@ def test_f90_a_node_is_free_while_it_decodes(home: Path, monkeypatch: pytest.Mon
 
 
 def test_f20_one_click_stops_every_node_and_its_call(home: Path):
-    with raw(answering(close=False)) as server:
+    comfy.use(host := Host())
+
+    def talk(connection: socket.socket) -> None:
+        read_request(connection)
+        host.until = min(host.until, time.monotonic() + 0.3)
+
+    with raw(talk) as server:
         call = client(server.url, home)
-        comfy.use(Host(0.5))
-        started = time.monotonic()
 
         async def run() -> list[Any]:
             nodes = [
@@ -402,7 +413,7 @@ def test_f20_one_click_stops_every_node_and_its_call(home: Path):
             return await asyncio.gather(*nodes, return_exceptions=True)
 
         ended = asyncio.run(run())
-        assert time.monotonic() - started < 0.5 + FREE
+        assert time.monotonic() - host.until < FREE
         assert [type(end) for end in ended] == [Interrupted] * 6
         assert server.left.wait(ENDED)
     assert eventually(lambda: not threads_of_ours())
@@ -462,7 +473,8 @@ def test_a_result_that_comes_after_the_cancel_is_ignored(home: Path):
     def one(cut: int, pause: float, after: float, number: int) -> None:
         with raw(answering(answer[:cut], answer[cut:], pause=pause)) as server:
             flag = Flag()
-            threading.Timer(after, flag.press).start()
+            timer = threading.Timer(after, flag.press)
+            timer.start()
             call = client(server.url, home / str(number))
             try:
                 result = call.send(SAY, should_cancel=flag)
@@ -473,8 +485,10 @@ def test_a_result_that_comes_after_the_cancel_is_ignored(home: Path):
             else:
                 outcomes.append("whole")
                 assert result.text == "x" * 3000
+            timer.cancel()
 
-    turns = [
+    turns = [(100, 0.0, LONG, 60), (100, 1.0, 0.0, 61)]  # one of each, however busy it is here
+    turns += [
         (chance.randrange(1, len(answer)), chance.uniform(0, 0.2), chance.uniform(0, 0.25), n)
         for n in range(60)
     ]
@@ -483,7 +497,7 @@ def test_a_result_that_comes_after_the_cancel_is_ignored(home: Path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(outcomes) == 60
+    assert len(outcomes) == 62
     assert set(outcomes) == {"cancelled", "whole"}
 
 

@@ -27,7 +27,7 @@ from support.raw_server import (
     read_request,
     resolving,
 )
-from support.timing import HANG, LONG, at_most
+from support.timing import HANG, LONG, at_most, eventually
 from visioncraft.visioncraft_core import (
     Client,
     GenerateXL,
@@ -173,7 +173,7 @@ def test_a_call_that_is_sent_in_the_moment_its_limit_passes_is_waited_for(
 
     def resolve(*_: Any, **__: Any) -> Any:
         asked.set()
-        looked_up.wait(5)
+        looked_up.wait(60)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port_of(server.url)))]
 
     def talk(connection: socket.socket) -> None:
@@ -187,11 +187,11 @@ def test_a_call_that_is_sent_in_the_moment_its_limit_passes_is_waited_for(
             compared = threading.current_thread().name == "visioncraft-watch"
             if name == "connect" and compared and asked.is_set():
                 looked_up.set()
-                arrived.wait(5)
+                arrived.wait(60)
             return super().__getattribute__(name)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    limits = Moving(connect=0.02, upload=5, first_byte=5, total=20)
+    limits = Moving(connect=0.02, upload=60, first_byte=60, total=120)
     with raw(talk) as server:
         call = Call("POST", "http://api.test", limits, LIST_LIMIT, json={})
         with CancelScope() as scope:
@@ -280,7 +280,7 @@ def test_checking_certificates_can_be_turned_off_loudly(
 def test_f09_a_server_that_speaks_no_tls_is_told(home: Path):
     with raw(lambda c: c.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
         url = server.url.replace("http:", "https:")
-        call = client(url, home, retry_policy="never")
+        call = client(url, home, PATIENT, retry_policy="never")
         error = failed(lambda: call.send(XL), errors.TLSError)
         assert error.charged == "no"
 
@@ -443,7 +443,12 @@ def test_f18_two_calls_never_share_a_connection(sandbox: Sandbox, home: Path):
 def test_f27_a_server_that_stops_while_it_works_may_have_counted_it(home: Path):
     with Sandbox(latency=HANG) as sandbox:
         call = client_of(sandbox, home)
-        threading.Timer(0.3, sandbox.close).start()
+
+        def stop() -> None:
+            eventually(lambda: sandbox.requests)
+            sandbox.close()
+
+        threading.Thread(target=stop, daemon=True).start()
         error = failed(lambda: call.send(XL), errors.ConnectionLost)
         assert (sandbox.requests, error.charged) == (("POST /generate-xl",), "maybe")
 

@@ -10,7 +10,7 @@ from typing import Any
 from support.timing import HANG
 
 
-def run_together(program: str, folder: Path, amount: int = 4) -> None:
+def run_together(program: str, folder: Path, amount: int = 2) -> None:
     """Runs `program` in `amount` processes, whose loops begin at the same time."""
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     command = [sys.executable, "-c", program, str(folder)]

@@ -11,7 +11,7 @@ import pytest
 from support.clients import PATIENT, body_of, client_of, posts
 from support.instant_engine import InstantEngine, MeetingEngine
 from support.pictures import gradient, png_of
-from support.timing import HANG, at_most, eventually
+from support.timing import HANG, LONG, at_most, eventually
 from visioncraft.visioncraft_core import (
     ENDPOINTS,
     Chat,
@@ -161,7 +161,7 @@ def test_fewer_pictures_than_asked_are_delivered_with_a_note(home: Path):
 
 
 def test_cancelling_ends_a_call_and_a_job(home: Path):
-    for options in ({"latency": 30.0}, {"response_formats": {"generate-xl": "job"}}):
+    for options in ({"latency": LONG}, {"faults": [parse("generate-xl=endless-job")]}):
         with Sandbox(**options) as sandbox:
             asked = time.monotonic() + 0.4
             with pytest.raises(errors.Cancelled):

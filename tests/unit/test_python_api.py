@@ -29,17 +29,6 @@ from visioncraft.visioncraft_core.service.faults.rules import parse
 
 FREE = 0.25  # seconds after which a cancelled caller must be free
 
-TEN_LINES = """
-from visioncraft import Client, GenerateXL, RateLimited
-with Client() as client:                        # environment or profiles.json, else the sandbox
-    try:
-        result = client.send(GenerateXL(prompt="a red fox"), seed=7)
-    except RateLimited as e:
-        raise SystemExit(f"again in {e.retry_after} s")
-    print(result.save("out/fox"))               # [Path("out/fox_1.png")]
-    print(result.images[0].size, client.catalog("models-xl").names)
-"""
-
 
 def run(program: str, folder: Path) -> list[str]:
     """The lines that `program` prints in a Python of its own."""
@@ -53,14 +42,6 @@ def run(program: str, folder: Path) -> list[str]:
 @pytest.fixture
 def profile(sandbox: Sandbox) -> Profile:
     return Profile("test", sandbox.url, Secret(SANDBOX_PREMIUM_KEY), PATIENT)
-
-
-def test_the_ten_lines_that_scripts_want_run_as_written(tmp_path: Path):
-    saved, shown = run(TEN_LINES, tmp_path)
-    assert saved == repr([Path("out/fox_1.png")])
-    assert shown.startswith("(1024, 1024) ('sdxl-base', ")
-    with Image.open(tmp_path / "out/fox_1.png") as image:
-        assert image.size == (1024, 1024)
 
 
 # --- Importing ---------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class ConnectionLimiter(asyncio.Protocol):
 
     def _has_room(self, transport: asyncio.Transport) -> bool:
         limits = self._limits
-        if len(self._accepted) >= limits.peer_connections:
+        if len(self._accepted) >= min(limits.connections, limits.peer_connections):
             self._forget_ended()
         if len(self._accepted) >= limits.connections:
             return False

@@ -58,19 +58,17 @@ class Sample(Request):
     image: bytes = field(ImageField(), "a picture", default=b"x")
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda k: type(k).__name__)
-@given(value=json_values)
-def test_a_kind_gives_a_value_it_would_accept_again_or_a_short_complaint(
-    kind: FieldType, value: Any
-):
-    try:
-        parsed = kind.parse(value)
-    except ValueError as error:
-        assert 0 < len(str(error)) < 120
-        return
-    assert kind.parse(parsed) == parsed
-    wire = json.loads(json.dumps(kind.to_json(parsed), allow_nan=False))
-    assert kind.parse(wire) == parsed
+@given(json_values)
+def test_a_kind_gives_a_value_it_would_accept_again_or_a_short_complaint(value: Any):
+    for kind in KINDS:
+        try:
+            parsed = kind.parse(value)
+        except ValueError as error:
+            assert 0 < len(str(error)) < 120, kind
+            continue
+        assert kind.parse(parsed) == parsed, kind
+        wire = json.loads(json.dumps(kind.to_json(parsed), allow_nan=False))
+        assert kind.parse(wire) == parsed, kind
 
 
 @pytest.mark.parametrize(

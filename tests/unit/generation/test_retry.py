@@ -26,7 +26,7 @@ from visioncraft.visioncraft_core.generation.retry import (
 )
 from visioncraft.visioncraft_core.profiles.profile import RETRY_POLICIES, RetryPolicy
 
-pytestmark = pytest.mark.timed
+pytestmark = [pytest.mark.timed, pytest.mark.usefixtures("real_pauses")]
 
 NOW = 1_700_000_000.0
 EVERY = [

@@ -79,7 +79,7 @@ from visioncraft.nodes.headless.folders import Folders
 run_folders, me = Folders(Path(sys.argv[1]), ()), sys.argv[2].encode()
 print("ready", flush=True)
 sys.stdin.readline()
-for number in range(25):
+for number in range(50):
     contents = [b"%s %d %d" % (me, number, index) for index in range(3)]
     for saved, content in zip(run_folders.save(contents, "fox", "png", "output", (1, 1)), contents):
         assert saved.path.read_bytes() == content

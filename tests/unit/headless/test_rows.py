@@ -302,4 +302,4 @@ def test_memory_does_not_grow_with_the_rows(capsys: pytest.CaptureFixture[str]):
             tracemalloc.stop()
 
     peak(10)  # what is loaded once
-    assert peak(600) < peak(50) + 600 * 500
+    assert peak(300) < peak(50) + 300 * 500

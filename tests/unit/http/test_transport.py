@@ -156,13 +156,17 @@ def test_every_slow_server_ends_at_the_limit_that_the_error_names(talk: Talk, li
 )
 def test_cancelling_frees_the_caller_at_once_and_closes_the_socket(talk: Talk):
     before = threading.active_count()
+    connected_at: list[float] = []
     with raw(talk) as server:
-        cancelled_at = time.monotonic() + 0.3
+
+        def should_cancel() -> bool:
+            if server.connections and not connected_at:
+                connected_at.append(time.monotonic())
+            return bool(connected_at) and time.monotonic() > connected_at[0] + 0.3
+
         with pytest.raises(Cancelled):
-            calls(server.url, Timeouts()).post(
-                "/generate", {"image": "x"}, should_cancel=lambda: time.monotonic() > cancelled_at
-            )
-        assert time.monotonic() - cancelled_at < at_most(0.25)
+            calls(server.url, Timeouts()).post("/generate", {"image": "x"}, should_cancel)
+        assert time.monotonic() - connected_at[0] - 0.3 < at_most(0.25)
         assert server.left.wait(at_most(0.5))
     # the listener's own thread may linger
     assert eventually(lambda: threading.active_count() <= before + 1)

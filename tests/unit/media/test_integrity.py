@@ -227,7 +227,7 @@ def test_a_file_made_to_waste_time_is_refused_soon(kind: FileKind, content: byte
 changes = st.lists(st.tuples(st.integers(0), st.integers(0, 255)), min_size=1, max_size=6)
 
 
-@settings(max_examples=600)
+@settings(max_examples=200)
 @given(name=st.sampled_from(sorted(WHOLE)), changes=changes)
 def test_a_changed_file_passes_or_raises_our_error(name: str, changes: list[tuple[int, int]]):
     content = bytearray(WHOLE[name])

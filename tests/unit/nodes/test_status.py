@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from support.hosts import Host, picture, run
+from support.instant_engine import InstantEngine
 from visioncraft.nodes import NODE_CLASS_MAPPINGS, comfy
 from visioncraft.nodes.status import CallStatus, Line, NodeStatus, shared
 from visioncraft.visioncraft_core.errors import Cancelled, ConfigError
@@ -194,13 +195,14 @@ def test_pictures_stand_on_the_node_if_nothing_behind_it_shows_them(sandbox: San
     assert isinstance(run(UPSCALE, image=picture()), tuple)
 
 
-def test_animations_play_on_the_node_in_a_form_that_front_ends_play(sandbox: Sandbox):
-    comfy.use(host := Canvas(sandbox.url, is_shown=True))
-    made = run(CLASSES["VisionCraftGif"], sampler="Euler", prompt="a fox")
-    assert made["ui"] == {"images": [{"filename": "1.webp"}], "animated": [True]}
-    assert host.previews[0][0][8:12] == b"WEBP"
-    made = run(CLASSES["VisionCraftImg2Video"], image=picture())
-    assert made["ui"]["images"] == [{"filename": "2.mp4"}]
+def test_animations_play_on_the_node_in_a_form_that_front_ends_play():
+    with Sandbox(engine=InstantEngine()) as sandbox:
+        comfy.use(host := Canvas(sandbox.url, is_shown=True))
+        made = run(CLASSES["VisionCraftGif"], sampler="Euler", prompt="a fox")
+        assert made["ui"] == {"images": [{"filename": "1.webp"}], "animated": [True]}
+        assert host.previews[0][0][8:12] == b"WEBP"
+        made = run(CLASSES["VisionCraftImg2Video"], image=picture())
+        assert made["ui"]["images"] == [{"filename": "2.mp4"}]
 
 
 def test_the_answer_of_a_language_model_stands_on_its_node(sandbox: Sandbox):

@@ -174,7 +174,7 @@ def test_light_and_place_come_from_the_words_or_from_what_is_shown(
 @pytest.mark.parametrize("names", [*LIGHTS, *PLACES, *(" ".join(s.words) for s in SUBJECTS)])
 def test_every_word_that_is_known_can_be_painted(names: str):
     for word in names.split():
-        assert drawn(f"a {word}", width=96, height=96).std() > 4
+        assert drawn(f"a {word}", width=64, height=64).std() > 4
 
 
 @settings(max_examples=40)

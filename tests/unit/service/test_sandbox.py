@@ -17,7 +17,7 @@ from visioncraft.visioncraft_core.api.fields import ImageField, IntegerField, Nu
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.media.images import decode, sniff
 from visioncraft.visioncraft_core.sandbox import Sandbox, embedded
-from visioncraft.visioncraft_core.service.accounts import MOST_CHATS
+from visioncraft.visioncraft_core.service import accounts
 from visioncraft.visioncraft_core.service.response_formats import FILE_FORMATS
 
 XL = {"prompt": "a red fox", "model": "sdxl-turbo", "width": 96, "height": 64}
@@ -262,11 +262,12 @@ def test_text_cannot_be_answered_as_a_file(shape: str):
         Sandbox(response_formats={"llm": shape})
 
 
-def test_the_oldest_chats_are_forgotten():
+def test_the_oldest_chats_are_forgotten(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(accounts, "MOST_CHATS", 20)
     with Sandbox() as sandbox:
         say = {"model": "gpt-3-5", "message": "a red fox"}
         first = post(sandbox, "/premium/llm", say).json()["chat_id"]
-        for number in range(MOST_CHATS):
+        for number in range(accounts.MOST_CHATS):
             post(sandbox, "/premium/llm", {**say, "message": f"idea {number}"})
         answer = post(
             sandbox, "/premium/llm", {**say, "message": "make it night", "chat_id": first}
