@@ -18,6 +18,7 @@ from .connection_limits import ConnectionLimiter
 # aiohttp's own lines quote the bytes that it could not read, and those may hold a key.
 _silent = logging.Logger("visioncraft.service.aiohttp", logging.CRITICAL)
 _LINGER = 2.0  # seconds for the rest of a body that was refused, so that the answer gets through
+_TURNS = 4  # of the loop, which it takes to hand over an accepted connection
 
 S = TypeVar("S", bound="Server")
 
@@ -115,10 +116,21 @@ class Server:
             self._failure = getattr(error, "strerror", None) or str(error)
         finally:
             if listening:
-                listening.close()
+                await _stop_listening(listening)
             await self.app.drain(limits.stop_seconds)
             await runner.cleanup()
             limiter.close()
+
+
+async def _stop_listening(server: asyncio.Server) -> None:
+    """Closes it once all that it has accepted is served: a connection that has no transport by then
+    would stay open and unanswered (CPython's assertion in Server._attach)."""
+    for listener in server.sockets:
+        with suppress(NotImplementedError):  # the loop of Windows has no readers
+            asyncio.get_running_loop().remove_reader(listener)
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    server.close()
 
 
 def _in_url(host: str) -> str:

@@ -6,7 +6,8 @@ import asyncio
 import json
 import socket
 import sys
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import pytest
 import requests
@@ -193,6 +194,24 @@ def test_who_takes_an_answer_bit_by_bit_gets_all_of_it():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have one loopback address")
+def test_a_server_that_ends_leaves_no_connection_open_that_came_in_the_last_moment():
+    for _ in range(60):
+        with ExitStack() as stack:
+            server = Sandbox(engine=WaitingEngine())
+
+            def connect(stack: ExitStack = stack, server: Sandbox = server) -> list[Connection]:
+                connections = []
+                with suppress(OSError):  # the server ended first
+                    for _ in range(6):
+                        connections.append(stack.enter_context(Connection(server)))
+                return connections
+
+            with ThreadPoolExecutor(1) as threads:
+                connecting = threads.submit(connect)
+                server.close()
+            assert all(connection.answer() == b"" for connection in connecting.result())
+
+
 def test_one_client_cannot_take_all_places():
     with Sandbox(limits=Limits(connections=4, peer_connections=2)) as sandbox, ExitStack() as stack:
         for _ in range(2):
