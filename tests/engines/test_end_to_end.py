@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 from support.browser import FLAGS, NODES_2, SCREENSHOTS, open_canvas
-from support.comfyui import find_all, running, skip_without_comfyui, started
+from support.comfyui import find_all, running, skip_without_comfyui, started, version_of
 from support.paths import ROOT
 from support.random_models import CHECKPOINT
 from visioncraft.visioncraft_core.sandbox import Sandbox
@@ -76,15 +76,15 @@ def words() -> Iterator[str]:
     del server
 
 
+@pytest.mark.parametrize("folder", find_all(), ids=version_of)
 def test_an_idea_becomes_a_picture_while_its_node_shows_how_far_it_is(
-    models: Path, words: str, tmp_path: Path
+    folder: Path, models: Path, words: str, tmp_path: Path
 ):
-    newest = find_all()[-1]
     (tmp_path / "engine").mkdir()
     (tmp_path / "engine" / "models").symlink_to(models)
     environment = {**os.environ, "NO_PROXY": "*"}
     previews = ["--preview-method", "auto"]
-    with started(newest, tmp_path / "engine", environment, previews) as engine:
+    with started(folder, tmp_path / "engine", environment, previews) as engine:
         text = CONFIGURATION.format(comfyui=engine, words=words, checkpoint=CHECKPOINT)
         with served(tmp_path / "server", text) as own, Sandbox() as unused:
             environment |= {
@@ -95,7 +95,7 @@ def test_an_idea_becomes_a_picture_while_its_node_shows_how_far_it_is(
             settings = tmp_path / "nodes" / "user" / "default" / "comfy.settings.json"
             settings.parent.mkdir(parents=True)
             settings.write_text(json.dumps({"Comfy.TutorialCompleted": True}))
-            with running(newest, tmp_path / "nodes", unused, environment) as comfyui:
+            with running(folder, tmp_path / "nodes", unused, environment) as comfyui:
                 told = _seen(comfyui.url)
             kept = requests.get(f"{engine}/history", timeout=60).json()
     steps = [line for line in told["lines"] if line.startswith("step ")]
