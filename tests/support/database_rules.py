@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.serve import database as module
 from visioncraft.visioncraft_core.serve.database import Database, Tier, Usage
+from visioncraft.visioncraft_core.serve.schema import LEASES, TURNS, USES
 from visioncraft.visioncraft_core.service.accounts import (
     DONE,
     LEFT,
@@ -51,13 +52,11 @@ class Scene:
 
     def shift(self, seconds: float) -> None:
         """Makes all that was used earlier, or later."""
-        uses = module._uses
-        self.first._change(sa.update(uses).values(begun=uses.c.begun + seconds))
+        self.first._change(sa.update(USES).values(begun=USES.c.begun + seconds))
 
     def forget_servers(self, seconds: float) -> None:
         """Lets as much time pass for what is at work."""
-        leases = module._leases
-        self.first._change(sa.update(leases).values(until=leases.c.until - seconds))
+        self.first._change(sa.update(LEASES).values(until=LEASES.c.until - seconds))
 
 
 Rule = Callable[[Scene], Coroutine[Any, Any, None]]
@@ -183,8 +182,7 @@ async def what_is_old_is_removed_at_the_next_start(scene: Scene) -> None:
     await scene.first.begin(account, "/llm")
     await scene.first.continue_chat(account, "chat-1", [{"role": "user", "content": "hi"}])
     scene.shift(-401 * 86_400)
-    turns = module._turns
-    scene.first._change(sa.update(turns).values(said=time.time() - 91 * 86_400))
+    scene.first._change(sa.update(TURNS).values(said=time.time() - 91 * 86_400))
     scene.another()
     assert scene.first.usage(10_000) == []
     assert await scene.first.chat(account, "chat-1") is None

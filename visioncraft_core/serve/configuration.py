@@ -18,7 +18,8 @@ from ..service.engines.upscale import MODELS
 from ..spelling import did_you_mean
 from . import checks
 from .checks import Check
-from .database import Tier, check_address
+from .database import Tier
+from .database_engine import check_address
 from .offers import LLM_TABLES, Offers
 from .settings import (
     COMFYUI,

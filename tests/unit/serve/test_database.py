@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.database_rules import Scene, all_rules
 from visioncraft.visioncraft_core.errors import ConfigError
-from visioncraft.visioncraft_core.serve import database as module
+from visioncraft.visioncraft_core.serve import database_engine
 from visioncraft.visioncraft_core.serve.database import Database
 from visioncraft.visioncraft_core.service.accounts import AccountsUnavailable
 
@@ -39,7 +39,7 @@ def test_a_database_that_somebody_else_holds_lets_nobody_in(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     key = scene.first.add_key("anna")
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(database_engine, "PATIENCE", 0.05)
     database = scene.another()
     account = asyncio.run(database.find(key))
     assert account
