@@ -21,7 +21,8 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..errors import ConfigError
 from ..service.accounts import (
@@ -35,7 +36,7 @@ from ..service.accounts import (
     LimitReached,
     Turn,
 )
-from .database_engine import open_engine, reason_of
+from .database_engine import PATIENCE, open_engine, reason_of
 from .schema import KEYS, LEASES, TABLES, TURNS, USES
 
 log = logging.getLogger("visioncraft.service")
@@ -43,6 +44,7 @@ log = logging.getLogger("visioncraft.service")
 PREFIX = "vc-"  # of a key
 KEY_BYTES = 32
 SOON = 0.05  # seconds until what need not be written at once is written, together
+AGAIN = 1.0  # seconds until it is tried again, where that failed
 LEASE = 30.0  # seconds after which work counts as ended whose server no longer says that it goes on
 DAYS_OF_USE, DAYS_OF_CHATS = 400, 90  # older ones are removed when a server starts
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}")
@@ -134,6 +136,7 @@ class Database:
         self._server = secrets.token_hex(16)
         self._held: set[int] = set()  # leases
         self._extending: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
         sqlite = self._engine.dialect.name == "sqlite"
         # SQLite lets one write at a time, and threads of ours need not fight for it.
         self._threads = ThreadPoolExecutor(
@@ -189,8 +192,9 @@ class Database:
         await self._run(self._continue_chat, account, chat_id, turns)
 
     async def close(self) -> None:
-        if self._extending:
-            self._extending.cancel()
+        for task in (self._extending, self._writing):
+            if task:
+                task.cancel()
         await asyncio.to_thread(self.close_now)
 
     def close_now(self) -> None:
@@ -276,21 +280,20 @@ class Database:
         if self._direct:
             with suppress(SQLAlchemyError):  # it is locked, or fails again
                 return work(self._direct, *arguments)
-        loop = asyncio.get_running_loop()
+        latest = time.monotonic() + PATIENCE
+
+        def do() -> T:
+            if time.monotonic() > latest:  # those before it waited for a database that is away
+                raise PoolTimeout
+            return self._do(work, *arguments)
+
         try:
-            return await loop.run_in_executor(self._threads, self._do, work, *arguments)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, do)
         except SQLAlchemyError as error:
             log.error("The database %s failed (%s).", self._where, reason_of(error))
             raise AccountsUnavailable from None
 
     def _do(self, work: Callable[..., T], *arguments: Any) -> T:
-        try:
-            with self._engine.connect() as connection:
-                return work(connection, *arguments)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-        # The database was started again, and this connection was of the time before.
         with self._engine.connect() as connection:
             return work(connection, *arguments)
 
@@ -301,24 +304,27 @@ class Database:
     def _soon(self, statement: Any, values: Mapping[str, Any]) -> None:
         with self._unwritten_lock:
             self._unwritten.append((statement, values))
-            if len(self._unwritten) > 1:  # whoever writes the first one writes them all
-                return
-        # Not now: it would take time from the answer that is being sent.
-        asyncio.get_running_loop().call_later(SOON, self._write_in_thread)
+        if not self._writing or self._writing.done():
+            self._writing = asyncio.ensure_future(self._write_soon())
 
-    def _write_in_thread(self) -> None:
-        with suppress(RuntimeError):  # the server ended, and has written it
-            self._threads.submit(self._write_now)
+    async def _write_soon(self) -> None:
+        """Not at once: it would take time from the answer that is being sent."""
+        pause = SOON
+        while self._unwritten:
+            await asyncio.sleep(pause)
+            try:
+                await self._run(self._write)
+            except AccountsUnavailable:  # meanwhile they go on counting against the limits
+                pause = AGAIN
 
     def _write_now(self) -> None:
         try:
             self._do(self._write)
         except SQLAlchemyError as error:
-            # Until they are, they go on counting against the limits.
             log.error("Uses could not be noted in the database (%s).", reason_of(error))
 
     def _write(self, connection: sa.Connection) -> None:
-        """Writes what was to be written soon; what fails is written with what comes next."""
+        """Writes what was to be written soon; what fails is to be written still."""
         with self._unwritten_lock:
             changes, self._unwritten = self._unwritten, []
         if not changes:
@@ -355,7 +361,7 @@ class Database:
             self._write(connection)  # what failed meanwhile does not count
         now = time.time()
         with self._transaction(connection, single=not limits):
-            if limits:
+            if limits and not self._direct:  # SQLite has one writer anyway
                 # Locked until the request is counted, or two at once would both be the last.
                 connection.execute(_LOCK, {"name": account.name})
             for most, seconds in limits:

@@ -44,7 +44,8 @@ def open_engine(address: str, patience: float | None = None) -> sa.Engine:
             # A database that fell silent must not hold requests for ever.
             silence = {"tcp_user_timeout": MOST_SILENCE, "connect_timeout": PATIENCE}
             limits = {**silence, "options": f"-c statement_timeout={MOST_SILENCE}"}
-            return sa.create_engine(url, connect_args=limits)
+            # Each connection is tried before it is used: the database may have started anew.
+            return sa.create_engine(url, connect_args=limits, pool_pre_ping=True)
         except (ImportError, NoSuchModuleError):
             raise ConfigError(
                 "The driver for this database is not installed.",
