@@ -6,10 +6,9 @@ import asyncio
 import statistics
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -17,7 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from support.clients import body_of
 from support.instant_engine import InstantEngine
-from support.own_servers import Served, served, written
+from support.own_servers import Served, process_of, served, written
 from visioncraft.visioncraft_core.api.endpoints import Chat
 from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.serve import configuration
@@ -57,19 +56,6 @@ async def language_model(answer: Handler) -> AsyncIterator[str]:
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
     yield f'[[engine]]\nname = "words"\nkind = "openai"\nurl = "{url}"\n'
     await runner.cleanup()
-
-
-@contextmanager
-def process_of(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """`visioncraft serve`, and its address."""
-    command = ["visioncraft", "serve", "--config", str(config)]
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen(command, **pipes) as process:
-        try:
-            assert process.stdout
-            yield process, process.stdout.readline().split()[-1]
-        finally:
-            process.terminate()
 
 
 async def ask(session: aiohttp.ClientSession, key: str) -> int:
