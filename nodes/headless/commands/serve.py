@@ -105,23 +105,23 @@ def _serve(options: argparse.Namespace) -> int:
         if getattr(options, name):
             told = f"Write {name} = in [server] of {FILE_NAME}."
             options.parser.error(f"--{name} is not understood. {told}")
-    with _extra():
-        # What an engine's failure means is told in the answers of these commands.
-        logging.getLogger("visioncraft.service").addHandler(logging.NullHandler())
-        if options.suggest:
-            return _suggest(options)
-        path = _config_path(options)
-        if path is None:
-            return _tell_what_could_be_served()
-        configuration = _read(path)
-        if configuration is None:
-            return BAD_USE
-        if options.check:
-            return _check(configuration)
-        if options.trial:
-            return _try(configuration, Path(options.trial))
-        with _cluster(options.ray) as cluster:
-            return _run(configuration, cluster)
+    _require_extra()
+    # What an engine's failure means is told in the answers of these commands.
+    logging.getLogger("visioncraft.service").addHandler(logging.NullHandler())
+    if options.suggest:
+        return _suggest(options)
+    path = _config_path(options)
+    if path is None:
+        return _tell_what_could_be_served()
+    configuration = _read(path)
+    if configuration is None:
+        return BAD_USE
+    if options.check:
+        return _check(configuration)
+    if options.trial:
+        return _try(configuration, Path(options.trial))
+    with _cluster(options.ray) as cluster:
+        return _run(configuration, cluster)
 
 
 def _run(configuration: Configuration, cluster: Cluster | None) -> int:
@@ -250,14 +250,14 @@ def _tell_what_could_be_served() -> int:
 def _add_key(options: argparse.Namespace) -> int:
     given = {name: getattr(options, name) for name in ("per_minute", "per_day", "at_once")}
     limits = {name: limit for name, limit in given.items() if limit is not None}
-    with _extra(), _database(_optional(options)) as database:
+    with _database(_optional(options)) as database:
         key = database.add_key(options.name, premium=options.premium, limits=limits)
     _show_key(options.name, key)
     return DONE
 
 
 def _list_keys(options: argparse.Namespace) -> int:
-    with _extra(), _database(_optional(options)) as database:
+    with _database(_optional(options)) as database:
         for key in database.list_keys():
             given = {"a minute": key.per_minute, "a day": key.per_day, "at once": key.at_once}
             limits = [f"{n} {what}" for what, n in given.items() if n is not None]
@@ -270,14 +270,14 @@ def _list_keys(options: argparse.Namespace) -> int:
 
 
 def _rotate_key(options: argparse.Namespace) -> int:
-    with _extra(), _database(_optional(options)) as database:
+    with _database(_optional(options)) as database:
         key = database.rotate_key(options.name)
     _show_key(options.name, key)
     return DONE
 
 
 def _disable_key(options: argparse.Namespace) -> int:
-    with _extra(), _database(_optional(options)) as database:
+    with _database(_optional(options)) as database:
         database.disable_key(options.name)
     print_line(sys.stdout, f"The key of {options.name} opens nothing any more.")
     return DONE
@@ -290,7 +290,7 @@ def _show_key(name: str, key: str) -> None:
 
 def _usage(options: argparse.Namespace) -> int:
     columns = ("key", "endpoint", "done", "left", "failed", "unfinished", "seconds")
-    with _extra(), _database(_optional(options)) as database:
+    with _database(_optional(options)) as database:
         used = database.usage(options.days)
     rows = [[getattr(each, name) for name in columns] for each in used]
     for row in rows:
@@ -329,6 +329,7 @@ def _read(path: Path) -> Configuration | None:
 
 def _optional(options: argparse.Namespace) -> Configuration | None:
     """For commands that need only the database. Raises ConfigError."""
+    _require_extra()
     from ....visioncraft_core.serve.configuration import read
 
     path = _config_path(options)
@@ -368,9 +369,8 @@ def _cluster(address: str | None) -> Iterator[Cluster | None]:
         cluster.close()
 
 
-@contextmanager
-def _extra() -> Iterator[None]:
-    """Raises ConfigError where something of the extra is missing; ComfyUI's registry has none."""
+def _require_extra() -> None:
+    """Raises ConfigError where something of it is missing; ComfyUI's registry has none."""
     core = __name__.rpartition(".nodes.")[0] + ".visioncraft_core"
     for name in ("prometheus_client", "sqlalchemy", f"{core}.serve"):
         if find_spec(name) is None:
@@ -378,7 +378,6 @@ def _extra() -> Iterator[None]:
                 f"What a server needs is not installed ({name.rpartition('.')[2]}).",
                 'Install it with: pip install "visioncraft[serve]".',
             )
-    yield
 
 
 def _version(path: Path) -> tuple[int, ...]:
