@@ -233,9 +233,7 @@ class App:
         catalogs = self.engine.catalogs()
         examples = {kind.path: openapi.example(kind, catalogs) for kind in self.formats}
         serves = {
-            path: asked is not None
-            and not _unknown_name(asked, catalogs)
-            and self.engine.serves(asked)
+            path: asked is not None and self.engine.serves(asked)
             for path, asked in examples.items()
         }
         state = {"title": self._title, "endpoints": serves, "at_work": self._active}
