@@ -62,7 +62,7 @@ class FaultyConfiguration(ConfigError):
 def read(path: Path, environ: Mapping[str, str] = os.environ) -> Configuration:
     """Raises FaultyConfiguration, and ConfigError where there is no file to read."""
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")  # as Windows saves it, too
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}).",
@@ -220,7 +220,7 @@ class _Reader:
 _SERVER: Mapping[str, Check] = {
     "host": checks.text,
     "port": checks.whole(0, 65535),
-    "base_url": checks.url,
+    "base_url": checks.public_url,
     "proxies": checks.addresses,
     "data": checks.text,
     "database": checks.text,

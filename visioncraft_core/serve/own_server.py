@@ -20,7 +20,7 @@ from ..service.key_guessing import KeyGuessing
 from ..service.limits import MIB, Limits
 from ..service.observation import Observation
 from ..service.queue import QueuedEngine
-from ..service.result_files import Folder, ResultFiles
+from ..service.result_files import Folder, ResultFiles, Store, check
 from ..service.server import Server
 from .configuration import FaultyConfiguration, read
 from .database import Database
@@ -54,12 +54,7 @@ class OwnServer(Server):
 
     def __init__(self, configuration: Configuration, cluster: Cluster | None = None) -> None:
         self.configuration = configuration
-        results = configuration.results
-        store = (
-            ObjectStore(results)
-            if "://" in results
-            else Folder(Path(results) if results else configuration.data / "results")
-        )
+        store = store_of(configuration)
         self.database = Database(configuration.database, configuration.tiers)
         self._cluster = cluster
         self.engines = (
@@ -187,6 +182,22 @@ class OwnServer(Server):
             raise web.HTTPNotFound
         headers = {"Content-Type": CONTENT_TYPE_LATEST}
         return web.Response(body=self.metrics.text(), headers=headers)
+
+
+def store_of(configuration: Configuration) -> Store:
+    """Where results are kept. Raises ConfigError where nothing can be written."""
+    results = configuration.results
+    if "://" in results:
+        return ObjectStore(results)
+    folder = Path(results) if results else configuration.data / "results"
+    try:
+        check(store := Folder(folder))
+    except OSError as error:
+        raise ConfigError(
+            f"Results cannot be written to {folder} ({error.strerror}).",
+            "Choose another `results` or `data` folder in [server].",
+        ) from None
+    return store
 
 
 def _limits(configuration: Configuration) -> Limits:

@@ -162,6 +162,7 @@ def _tell_problems(server: OwnServer) -> None:
 def _check(configuration: Configuration) -> int:
     from ....visioncraft_core.serve import trial
     from ....visioncraft_core.serve.engines import Engines
+    from ....visioncraft_core.serve.own_server import store_of
 
     async def check() -> list[str]:
         engines = Engines(configuration.engines)
@@ -175,6 +176,7 @@ def _check(configuration: Configuration) -> int:
     problems = asyncio.run(check())
     with _database(configuration) as database:
         print_line(sys.stdout, f"{'keys':<16}{len(database.list_keys())}")
+    store_of(configuration)
     for problem in problems:
         print_line(sys.stderr, f"Missing: {problem}")
     return FAILED if problems else DONE
