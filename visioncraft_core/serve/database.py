@@ -133,6 +133,7 @@ class Database:
         self._where = self._engine.url.render_as_string(hide_password=True)
         self._unwritten: list[tuple[Any, Mapping[str, Any]]] = []
         self._unwritten_lock = threading.Lock()
+        self._failed = False  # to read or to write, before it was tried again
         self._server = secrets.token_hex(16)
         self._held: set[int] = set()  # leases
         self._extending: asyncio.Task[None] | None = None
@@ -207,7 +208,10 @@ class Database:
         self._engine.dispose()
 
     async def check(self) -> None:
-        """Raises AccountsUnavailable where the database does not answer."""
+        """Raises AccountsUnavailable where the database does not answer, or takes nothing."""
+        if self._failed:
+            await self._run(self._write_nothing)
+            self._failed = False
         await self._run(self._rows, sa.select(sa.literal(1)))
 
     def add_key(self, name: str, *, premium: bool = False, limits: Mapping[str, int] = {}) -> str:
@@ -291,11 +295,17 @@ class Database:
             return await asyncio.get_running_loop().run_in_executor(self._threads, do)
         except SQLAlchemyError as error:
             log.error("The database %s failed (%s).", self._where, reason_of(error))
+            self._failed = True
             raise AccountsUnavailable from None
 
     def _do(self, work: Callable[..., T], *arguments: Any) -> T:
         with self._engine.connect() as connection:
             return work(connection, *arguments)
+
+    def _write_nothing(self, connection: sa.Connection) -> None:
+        """Tries whether the database can be written: a full disk can still be read."""
+        with self._transaction(connection, single=True):
+            connection.execute(sa.update(KEYS).values(disabled=KEYS.c.disabled))
 
     def _transaction(self, connection: sa.Connection, *, single: bool = False) -> Any:
         """For several statements, or a `single` one."""

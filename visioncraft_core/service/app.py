@@ -433,7 +433,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except LimitReached as error:
         return _error(403, str(error), error.retry_after)
     except AccountsUnavailable:
-        return _unavailable("The server cannot look up keys now.", 5.0)
+        return _unavailable("The server cannot use its database of keys now.", 5.0)
     except (EngineBusy, EngineUnavailable) as error:
         return _unavailable(str(error), error.retry_after)
     except EngineError as error:

@@ -33,11 +33,9 @@ LOOKS = 2.0  # seconds between two looks whether the configuration was changed
 
 def register(commands: Subparsers, help_text: str) -> None:
     parser = commands.add_parser("serve", help=help_text)
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help=f"instead of {FILE_NAME} in this folder, or else in the folder of your settings",
-    )
+    _add_config(parser, None)
+    config = argparse.ArgumentParser(add_help=False)
+    _add_config(config, argparse.SUPPRESS)  # what stood before an action counts still
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--check", action="store_true", help="print what each endpoint uses and what is missing"
@@ -70,16 +68,23 @@ def register(commands: Subparsers, help_text: str) -> None:
     )
     parser.set_defaults(command=_serve, parser=parser)
     actions = parser.add_subparsers(metavar="ACTION")
-    _register_key(actions.add_parser("key", help="make and keep the keys of this server"))
-    action = actions.add_parser("usage", help="what each key used of each endpoint")
+    _register_key(actions.add_parser("key", help="make and keep the keys of this server"), config)
+    action = actions.add_parser(
+        "usage", help="what each key used of each endpoint", parents=[config]
+    )
     action.add_argument("--days", type=_days, default=30.0, help="how far back; 30")
     action.add_argument("--csv", action="store_true", help="as comma-separated values")
     action.set_defaults(command=_usage, parser=action)
 
 
-def _register_key(parser: argparse.ArgumentParser) -> None:
+def _add_config(parser: argparse.ArgumentParser, default: str | None) -> None:
+    help_text = f"instead of {FILE_NAME} in this folder, or else in the folder of your settings"
+    parser.add_argument("--config", metavar="FILE", default=default, help=help_text)
+
+
+def _register_key(parser: argparse.ArgumentParser, config: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    action = actions.add_parser("add", help="make a key and show it, once")
+    action = actions.add_parser("add", help="make a key and show it, once", parents=[config])
     action.add_argument("name", metavar="NAME", help="of the person or team that it is for")
     action.add_argument("--premium", action="store_true", help="opens what needs a premium account")
     for option, words in (
@@ -90,12 +95,18 @@ def _register_key(parser: argparse.ArgumentParser) -> None:
         help_text = f"{words}, instead of the tier's; 0 is no limit"
         action.add_argument(option, type=_limit, metavar="N", help=help_text)
     action.set_defaults(command=_add_key, parser=action)
-    action = actions.add_parser("list", help="the names and ends of the keys, and their limits")
+    action = actions.add_parser(
+        "list", help="the names and ends of the keys, and their limits", parents=[config]
+    )
     action.set_defaults(command=_list_keys, parser=action)
-    action = actions.add_parser("rotate", help="replace a key; the old one is no longer valid")
+    action = actions.add_parser(
+        "rotate", help="replace a key; the old one is no longer valid", parents=[config]
+    )
     action.add_argument("name", metavar="NAME")
     action.set_defaults(command=_rotate_key, parser=action)
-    action = actions.add_parser("disable", help="let a key open nothing any more; rotate undoes it")
+    action = actions.add_parser(
+        "disable", help="let a key open nothing any more; rotate undoes it", parents=[config]
+    )
     action.add_argument("name", metavar="NAME")
     action.set_defaults(command=_disable_key, parser=action)
 

@@ -46,10 +46,13 @@ def test_a_database_that_somebody_else_holds_lets_nobody_in(
     account = asyncio.run(database.find(key))
     assert account
     with sqlite3.connect(tmp_path / "accounts.db", isolation_level=None) as other:
-        other.execute("BEGIN EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")  # it can be read still, as on a full disk
         with pytest.raises(AccountsUnavailable):
             asyncio.run(database.begin(account, "/llm"))
+        with pytest.raises(AccountsUnavailable):
+            asyncio.run(database.check())
         other.execute("ROLLBACK")
+    asyncio.run(database.check())
     assert asyncio.run(database.begin(account, "/llm"))
 
 
