@@ -225,6 +225,14 @@ async def limits_of_a_tier_change_at_once(scene: Scene) -> None:
     assert replace(found, per_minute=0).premium is False
 
 
+async def a_database_that_failed_is_well_when_it_can_be_written(scene: Scene) -> None:
+    await scene.account("anna")
+    scene.first._failed = True
+    await scene.first.check()
+    assert not scene.first._failed
+    assert scene.first._all(sa.select(LEASES)) == []
+
+
 def all_rules() -> list[Rule]:
     return [
         a_key_opens_its_account_until_it_is_replaced_or_disabled,
@@ -239,4 +247,5 @@ def all_rules() -> list[Rule]:
         no_more_is_at_work_at_once_than_is_allowed_over_all_servers,
         what_a_server_had_at_work_that_died_counts_no_longer_than_its_lease,
         limits_of_a_tier_change_at_once,
+        a_database_that_failed_is_well_when_it_can_be_written,
     ]

@@ -303,9 +303,11 @@ class Database:
             return work(connection, *arguments)
 
     def _write_nothing(self, connection: sa.Connection) -> None:
-        """Tries whether the database can be written: a full disk can still be read."""
-        with self._transaction(connection, single=True):
-            connection.execute(sa.update(KEYS).values(disabled=KEYS.c.disabled))
+        """Tries whether something could be noted: a full disk can still be read."""
+        row = sa.select(KEYS.c.id, sa.literal(self._server), sa.literal(0.0)).limit(1)
+        with self._transaction(connection):
+            connection.execute(sa.insert(LEASES).from_select(["key_id", "server", "until"], row))
+            connection.execute(sa.delete(LEASES).where(LEASES.c.until == 0.0))
 
     def _transaction(self, connection: sa.Connection, *, single: bool = False) -> Any:
         """For several statements, or a `single` one."""
