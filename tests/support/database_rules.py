@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -217,6 +217,26 @@ async def what_a_server_had_at_work_that_died_counts_no_longer_than_its_lease(
     assert await scene.first.take("anna", 1) is not None
 
 
+async def whoever_leaves_while_it_is_noted_is_not_counted(scene: Scene) -> None:
+    account = await scene.account("anna", per_minute=1, at_once=1)
+    database = scene.first
+    direct, database._direct = database._direct, None  # as where another program writes
+    for noted in (database.begin(account, "/llm"), database.take("anna", 1)):
+        asked = asyncio.ensure_future(noted)
+        await asyncio.sleep(0)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+    database._direct = direct
+    while await database.take("anna", 1) is None:
+        await asyncio.sleep(0.01)
+    while True:
+        with suppress(LimitReached):
+            assert await database.begin(account, "/llm")
+            return
+        await asyncio.sleep(0.01)
+
+
 async def limits_of_a_tier_change_at_once(scene: Scene) -> None:
     key = scene.first.add_key("anna")
     scene.first.tiers = {False: Tier(per_minute=7)}
@@ -246,6 +266,7 @@ def all_rules() -> list[Rule]:
         what_is_old_is_removed_at_the_next_start,
         no_more_is_at_work_at_once_than_is_allowed_over_all_servers,
         what_a_server_had_at_work_that_died_counts_no_longer_than_its_lease,
+        whoever_leaves_while_it_is_noted_is_not_counted,
         limits_of_a_tier_change_at_once,
         a_database_that_failed_is_well_when_it_can_be_written,
     ]

@@ -161,7 +161,7 @@ class Database:
         return await self._run(self._find, key)
 
     async def begin(self, account: Account, endpoint: str) -> int:
-        return await self._run(self._begin, account, endpoint)
+        return await self._run(self._begin, account, endpoint, undo=self.forget)
 
     def end(self, use: int, status: int, seconds: float) -> None:
         self._soon(_END, {"use": use, "how": status, "took": seconds})
@@ -170,12 +170,7 @@ class Database:
         self._soon(_FORGET, {"use": use})
 
     async def take(self, owner: str, most: int) -> int | None:
-        taking = asyncio.ensure_future(self._run(self._take, owner, most))
-        try:
-            lease = await asyncio.shield(taking)
-        except asyncio.CancelledError:
-            taking.add_done_callback(self._give_back_unused)
-            raise
+        lease = await self._run(self._take, owner, most, undo=self.give_back)
         if lease is not None:
             self._held.add(lease)
             if not self._extending or self._extending.done():
@@ -279,8 +274,11 @@ class Database:
             connection.execute(sa.delete(TURNS).where(old))
             connection.execute(sa.delete(LEASES).where(LEASES.c.until < now - DAY))
 
-    async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """What `work` gives for a connection and `arguments`."""
+    async def _run(
+        self, work: Callable[..., T], *arguments: Any, undo: Callable[[Any], None] | None = None
+    ) -> T:
+        """What `work` gives for a connection and `arguments`; `undo` takes it back where nobody
+        waits for it any more."""
         if self._direct:
             with suppress(SQLAlchemyError):  # it is locked, or fails again
                 return work(self._direct, *arguments)
@@ -291,8 +289,16 @@ class Database:
                 raise PoolTimeout
             return self._do(work, *arguments)
 
+        def take_back(done: asyncio.Future[T]) -> None:
+            if not done.cancelled() and not done.exception() and undo and done.result():
+                undo(done.result())
+
+        working = asyncio.get_running_loop().run_in_executor(self._threads, do)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, do)
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            working.add_done_callback(take_back)
+            raise
         except SQLAlchemyError as error:
             log.error("The database %s failed (%s).", self._where, reason_of(error))
             self._failed = True
@@ -406,11 +412,6 @@ class Database:
     def _extend(self, connection: sa.Connection) -> None:
         with self._transaction(connection, single=True):
             connection.execute(_EXTEND, {"whose": self._server, "later": time.time() + LEASE})
-
-    def _give_back_unused(self, taking: asyncio.Future[int | None]) -> None:
-        """Whoever wanted the lease left while it was taken."""
-        if not taking.cancelled() and not taking.exception() and (lease := taking.result()):
-            self.give_back(lease)
 
     def _chat(
         self, connection: sa.Connection, account: Account, chat_id: str
