@@ -34,8 +34,15 @@ def any_value(value: Any) -> Any:
 
 
 def text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+    if not isinstance(value, str) or not value.strip():
         raise ValueError('text in quotes, such as "name"')
+    return value
+
+
+def name(value: Any) -> str:
+    """It stands in logs."""
+    if not text(value).isprintable():
+        raise ValueError("text without control characters")
     return value
 
 

@@ -242,7 +242,7 @@ _SCALE: Mapping[str, Check] = {  # in a Ray cluster
 }
 _ENGINE: Mapping[str, Check] = {
     **_SCALE,
-    "name": checks.text,
+    "name": checks.name,
     "kind": checks.one_of(*KINDS),
     "at_once": checks.whole(1, 10_000),
     "queue": checks.whole(0, 100_000),

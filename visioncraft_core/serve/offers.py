@@ -99,8 +99,8 @@ class Offers:
             place = f'[{table}] "{name}"'
             short = {"name" if OPENAI in kinds else "file": given}
             given = short if isinstance(given, str) else given
-            if not name.strip() or len(name) > 200 or not name.isprintable():
-                self._tables.fault(place, "is no name. Write 1 to 200 characters of one line.")
+            if not name.strip() or len(name) > 200:
+                self._tables.fault(place, "is no name. Write 1 to 200 characters.")
             engines = self._chosen(place, given, *kinds)
             if (built := build(place, given)) is not None:
                 found[name] = engines, built

@@ -194,7 +194,6 @@ def test_what_is_left_out_has_its_usual_value(path: Path, home: Path):
         (A + A, '[[engine]] name = "a"', "Choose another name"),
         (B + "key_env = 'NOPE'", "[[engine]] b: key_env", "Set it to the key"),
         (f"{B}[models]\nx = 'y'", '[models] "x"', "Add an [[engine]] of kind comfyui"),
-        (f'{A}[models]\n"x\\n" = "y"', '[models] "x\n"', "characters of one line"),
         (f"{A}[models]\nx = 5", '[models] "x"', "Write its keys in it: file"),
         (f"{A}[models]\nx = {{steps = 4}}", '[models] "x" file', "is missing. Write text"),
         (f"{A}[models]\nx = 'y'\nX = 'z'", '[models] "X"', "Keep one of them"),
