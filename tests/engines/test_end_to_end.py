@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from support.browser import CLASSIC, FLAGS, NODES_2, SCREENSHOTS, open_canvas
+from support.browser import CLASSIC, FLAGS, NODES_2, PATIENCE, SCREENSHOTS, open_canvas
 from support.comfyui import find_all, running, skip_without_comfyui, started, version_of
 from support.paths import ROOT
 from support.random_models import CHECKPOINT
@@ -70,7 +70,7 @@ def words() -> Iterator[str]:
     (weights,) = Path(package.origin).parent.glob("*.gguf")
     settings = xllamacpp.CommonParams()
     settings.model.path = str(weights)
-    settings.n_ctx, settings.n_predict, settings.port = 1024, 60, 0
+    settings.n_ctx, settings.n_predict, settings.port = 1024, 30, 0
     server = xllamacpp.Server(settings)
     yield server.listening_address
     del server
@@ -120,7 +120,8 @@ def _seen(url: str, renderer: str) -> dict[str, Any]:
         canvas.drop_workflow(workflow)
         canvas.page.evaluate(NEWS)
         canvas.queue()
-        canvas.page.wait_for_function("() => told.previews > 1 && told.bars.at(-1) >= 30")
+        drawn = "() => told.previews > 1 && told.bars.at(-1) >= 30"
+        canvas.page.wait_for_function(drawn, timeout=5 * PATIENCE)  # on a busy computer
         if SCREENSHOTS:
             canvas.page.screenshot(path=Path(SCREENSHOTS).expanduser() / "own_server.png")
         canvas.wait_for_status("3", "Done in")
