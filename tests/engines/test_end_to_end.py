@@ -124,7 +124,7 @@ def _seen(url: str, renderer: str) -> dict[str, Any]:
         canvas.page.wait_for_function(drawn, timeout=5 * PATIENCE)  # on a busy computer
         if SCREENSHOTS:
             canvas.page.screenshot(path=Path(SCREENSHOTS).expanduser() / "own_server.png")
-        canvas.wait_for_status("3", "Done in")
+        canvas.wait_for_status("3", "Done in", 5 * PATIENCE)
         told = canvas.page.evaluate("told")
         canvas.shoot("done")
         browser.close()
