@@ -68,7 +68,8 @@ def test_it_gets_files_links_and_words_as_the_service_gave_them(own: Served):
     scheduler, refiner = done(asked.get_i2i_schedulers())[0], done(asked.get_i2i_refiners())[0]
     redrawn = asked.image2image(tiny_picture(), WORDS, scheduler, refiner)
     assert _size(done(redrawn)) == (32, 24)
-    # It is from the weeks after the specification, when this one gave the bytes; it hands on links.
+    # It is of a later month, when this one gave the file; it sends just what others send, with
+    # Accept: */*, so that a server cannot know what is meant.
     (link,) = done(asked.image_upscaling(tiny_picture()))["images"]
     assert _size(requests.get(link, timeout=20).content) == (32, 24)
     moving = requests.get(done(asked.generate_gif(WORDS, samplers[0])), timeout=20)

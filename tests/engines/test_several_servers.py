@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from support.clients import body_of
-from support.own_servers import PAINTED, served, written
+from support.own_servers import PAINTED, process_of, served, written
 from support.postgresql import Cluster, running
 from support.several_servers import RULES
 from support.timing import LONG
@@ -67,21 +64,6 @@ def test_a_store_that_takes_nothing_is_told_before_the_start(bucket: str, tmp_pa
         pass
 
 
-@contextmanager
-def process(folder: Path, shared: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server in a process of its own, and its address."""
-    config = written(folder, PAINTED + "at_once = 4\n", shared)
-    program = str(Path(sys.executable).with_name("visioncraft"))
-    command = [program, "serve", "--config", str(config)]
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen(command, **quiet) as started:  # type: ignore[call-overload]
-        try:
-            assert started.stdout
-            yield started, started.stdout.readline().split()[-1]
-        finally:
-            started.kill()
-
-
 def test_two_processes_share_a_file_and_one_that_is_killed_harms_nobody(tmp_path: Path):
     address = f"sqlite:///{tmp_path / 'shared.db'}"
     shared = f'database = "{address}"\nresults = "../results"'
@@ -93,15 +75,18 @@ def test_two_processes_share_a_file_and_one_that_is_killed_harms_nobody(tmp_path
         body = {"token": key, **body_of(Chat)}
         return requests.post(f"{url}/llm", json=body, timeout=LONG).status_code
 
+    first, second = (
+        written(tmp_path / name, PAINTED + "at_once = 4\n", shared) for name in ("first", "second")
+    )
     with (
-        process(tmp_path / "first", shared) as (first, url),
-        process(tmp_path / "second", shared) as (_, second_url),
+        process_of(first) as (process, url),
+        process_of(second) as (_, second_url),
         ThreadPoolExecutor(8) as pool,
     ):
         answers = list(pool.map(ask, [url, second_url] * 10, [key] * 20))
         assert sorted(answers) == [200] * 15 + [403] * 5
         busy = [pool.submit(ask, url, other) for _ in range(4)]
-        first.kill()
+        process.kill()
         for each in busy:
             each.exception(LONG)
         assert ask(second_url, other) == 200

@@ -224,9 +224,9 @@ class Canvas:
         """What the nodes on the canvas say, by node id."""
         return self.page.evaluate(STATUS)
 
-    def wait_for_status(self, node: str, begins: str) -> None:
+    def wait_for_status(self, node: str, begins: str, patience: int = PATIENCE) -> None:
         says = f"([node, text]) => ({STATUS})()[node]?.startsWith(text)"
-        self.page.wait_for_function(says, arg=[node, begins], timeout=PATIENCE)
+        self.page.wait_for_function(says, arg=[node, begins], timeout=patience)
 
     def wait_for_event(self, name: str) -> None:
         self.page.evaluate(EVENT, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.serve import database as module
 from visioncraft.visioncraft_core.serve.database import Database, Tier, Usage
+from visioncraft.visioncraft_core.serve.schema import LEASES, TURNS, USES
 from visioncraft.visioncraft_core.service.accounts import (
     DONE,
     LEFT,
@@ -51,13 +52,11 @@ class Scene:
 
     def shift(self, seconds: float) -> None:
         """Makes all that was used earlier, or later."""
-        uses = module._uses
-        self.first._change(sa.update(uses).values(begun=uses.c.begun + seconds))
+        self.first._change(sa.update(USES).values(begun=USES.c.begun + seconds))
 
     def forget_servers(self, seconds: float) -> None:
         """Lets as much time pass for what is at work."""
-        leases = module._leases
-        self.first._change(sa.update(leases).values(until=leases.c.until - seconds))
+        self.first._change(sa.update(LEASES).values(until=LEASES.c.until - seconds))
 
 
 Rule = Callable[[Scene], Coroutine[Any, Any, None]]
@@ -183,8 +182,7 @@ async def what_is_old_is_removed_at_the_next_start(scene: Scene) -> None:
     await scene.first.begin(account, "/llm")
     await scene.first.continue_chat(account, "chat-1", [{"role": "user", "content": "hi"}])
     scene.shift(-401 * 86_400)
-    turns = module._turns
-    scene.first._change(sa.update(turns).values(said=time.time() - 91 * 86_400))
+    scene.first._change(sa.update(TURNS).values(said=time.time() - 91 * 86_400))
     scene.another()
     assert scene.first.usage(10_000) == []
     assert await scene.first.chat(account, "chat-1") is None
@@ -219,12 +217,40 @@ async def what_a_server_had_at_work_that_died_counts_no_longer_than_its_lease(
     assert await scene.first.take("anna", 1) is not None
 
 
+async def whoever_leaves_while_it_is_noted_is_not_counted(scene: Scene) -> None:
+    account = await scene.account("anna", per_minute=1, at_once=1)
+    database = scene.first
+    direct, database._direct = database._direct, None  # as where another program writes
+    for noted in (database.begin(account, "/llm"), database.take("anna", 1)):
+        asked = asyncio.ensure_future(noted)
+        await asyncio.sleep(0)
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+    database._direct = direct
+    while await database.take("anna", 1) is None:
+        await asyncio.sleep(0.01)
+    while True:
+        with suppress(LimitReached):
+            assert await database.begin(account, "/llm")
+            return
+        await asyncio.sleep(0.01)
+
+
 async def limits_of_a_tier_change_at_once(scene: Scene) -> None:
     key = scene.first.add_key("anna")
     scene.first.tiers = {False: Tier(per_minute=7)}
     found = await scene.first.find(key)
     assert found == Account("anna", per_minute=7)
     assert replace(found, per_minute=0).premium is False
+
+
+async def a_database_that_failed_is_well_when_it_can_be_written(scene: Scene) -> None:
+    await scene.account("anna")
+    scene.first._failed = True
+    await scene.first.check()
+    assert not scene.first._failed
+    assert scene.first._all(sa.select(LEASES)) == []
 
 
 def all_rules() -> list[Rule]:
@@ -240,5 +266,7 @@ def all_rules() -> list[Rule]:
         what_is_old_is_removed_at_the_next_start,
         no_more_is_at_work_at_once_than_is_allowed_over_all_servers,
         what_a_server_had_at_work_that_died_counts_no_longer_than_its_lease,
+        whoever_leaves_while_it_is_noted_is_not_counted,
         limits_of_a_tier_change_at_once,
+        a_database_that_failed_is_well_when_it_can_be_written,
     ]

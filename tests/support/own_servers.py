@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,3 +63,16 @@ def served(
         if engine:
             running.engines.queues[0].engine = engine
         yield Served(running, **key)
+
+
+@contextmanager
+def process_of(config: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`visioncraft serve` with a configuration, and its address."""
+    program = str(Path(sys.executable).with_name("visioncraft"))
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen([program, "serve", "--config", str(config)], **pipes) as process:
+        try:
+            assert process.stdout
+            yield process, process.stdout.readline().split()[-1]
+        finally:
+            process.kill()

@@ -4,6 +4,7 @@ what to write instead.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from ipaddress import ip_address
@@ -15,7 +16,8 @@ Check = Callable[[Any], Any]
 
 
 def shown(value: Any) -> str:
-    text = f'"{value}"' if isinstance(value, str) else str(value)
+    """As TOML writes it."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -37,8 +39,17 @@ def text(value: Any) -> str:
     return value
 
 
+def name(value: Any) -> str:
+    """It stands in logs."""
+    if not text(value).isprintable():
+        raise ValueError("text without control characters")
+    return value
+
+
 def words(value: Any) -> str:
-    return value if value == "" else text(value)
+    if not isinstance(value, str):
+        raise ValueError('text in quotes, such as "blurry"')
+    return value
 
 
 def one_of(*choices: str) -> Check:
@@ -77,8 +88,15 @@ def size(value: Any) -> tuple[int, int]:
 
 
 def url(value: Any) -> str:
-    if not isinstance(value, str) or not has_host(value):
+    if not isinstance(value, str) or not has_host(value) or set("?#") & set(value):
         raise ValueError('an address, such as "http://127.0.0.1:8188"')
+    return value
+
+
+def public_url(value: Any) -> str:
+    """Everybody gets to see it, so it holds no password."""
+    if "@" in url(value):
+        raise ValueError('an address without a user, such as "https://pictures.example.org"')
     return value
 
 

@@ -18,7 +18,8 @@ from ..service.engines.upscale import MODELS
 from ..spelling import did_you_mean
 from . import checks
 from .checks import Check
-from .database import Tier, check_address
+from .database import Tier
+from .database_engine import check_address
 from .offers import LLM_TABLES, Offers
 from .settings import (
     COMFYUI,
@@ -61,7 +62,7 @@ class FaultyConfiguration(ConfigError):
 def read(path: Path, environ: Mapping[str, str] = os.environ) -> Configuration:
     """Raises FaultyConfiguration, and ConfigError where there is no file to read."""
     try:
-        text = path.read_bytes().decode()
+        text = path.read_bytes().decode("utf-8-sig")  # as Windows saves it, too
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}).",
@@ -219,7 +220,7 @@ class _Reader:
 _SERVER: Mapping[str, Check] = {
     "host": checks.text,
     "port": checks.whole(0, 65535),
-    "base_url": checks.url,
+    "base_url": checks.public_url,
     "proxies": checks.addresses,
     "data": checks.text,
     "database": checks.text,
@@ -241,7 +242,7 @@ _SCALE: Mapping[str, Check] = {  # in a Ray cluster
 }
 _ENGINE: Mapping[str, Check] = {
     **_SCALE,
-    "name": checks.text,
+    "name": checks.name,
     "kind": checks.one_of(*KINDS),
     "at_once": checks.whole(1, 10_000),
     "queue": checks.whole(0, 100_000),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import os
 import re
 import secrets
 import threading
@@ -19,18 +18,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    IntegrityError,
-    NoSuchModuleError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..errors import ConfigError
 from ..service.accounts import (
@@ -44,97 +36,50 @@ from ..service.accounts import (
     LimitReached,
     Turn,
 )
+from .database_engine import PATIENCE, open_engine, reason_of
+from .schema import KEYS, LEASES, TABLES, TURNS, USES
 
 log = logging.getLogger("visioncraft.service")
 
 PREFIX = "vc-"  # of a key
 KEY_BYTES = 32
-PATIENCE = 5  # seconds for a connection, and for another program that writes
-MOST_SILENCE = 10_000  # milliseconds
 SOON = 0.05  # seconds until what need not be written at once is written, together
+AGAIN = 1.0  # seconds until it is tried again, where that failed
 LEASE = 30.0  # seconds after which work counts as ended whose server no longer says that it goes on
 DAYS_OF_USE, DAYS_OF_CHATS = 400, 90  # older ones are removed when a server starts
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,63}")
 
 T = TypeVar("T")
 
-_tables = sa.MetaData()
-_number = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # which counts upwards by itself
-_keys = sa.Table(
-    "visioncraft_keys",
-    _tables,
-    sa.Column("id", _number, primary_key=True),
-    sa.Column("name", sa.String(64), nullable=False, unique=True),
-    sa.Column("digest", sa.String(64), nullable=False, unique=True),
-    sa.Column("ending", sa.String(4), nullable=False),
-    sa.Column("premium", sa.Boolean, nullable=False),
-    sa.Column("disabled", sa.Boolean, nullable=False),
-    sa.Column("created", sa.Double, nullable=False),
-    # None is what the tier has.
-    sa.Column("per_minute", sa.Integer),
-    sa.Column("per_day", sa.Integer),
-    sa.Column("at_once", sa.Integer),
-)
-_uses = sa.Table(
-    "visioncraft_uses",
-    _tables,
-    sa.Column("id", _number, primary_key=True),
-    sa.Column("key_id", sa.ForeignKey(_keys.c.id), nullable=False),
-    sa.Column("endpoint", sa.String(64), nullable=False),
-    sa.Column("begun", sa.Double, nullable=False),
-    sa.Column("status", sa.Integer),  # None: it is worked on, or its server ended meanwhile
-    sa.Column("seconds", sa.Double),
-    sa.Index("visioncraft_uses_by_key", "key_id", "begun"),
-)
-_turns = sa.Table(
-    "visioncraft_turns",
-    _tables,
-    sa.Column("id", _number, primary_key=True),
-    sa.Column("key_id", sa.ForeignKey(_keys.c.id), nullable=False),
-    sa.Column("chat_id", sa.String(100), nullable=False),
-    sa.Column("role", sa.String(16), nullable=False),
-    sa.Column("content", sa.Text, nullable=False),
-    sa.Column("said", sa.Double, nullable=False),
-    sa.Index("visioncraft_turns_by_chat", "chat_id", "key_id"),
-)
-_leases = sa.Table(  # one for each request that is at work of a key that may have few at once
-    "visioncraft_leases",
-    _tables,
-    sa.Column("id", _number, primary_key=True),
-    sa.Column("key_id", sa.ForeignKey(_keys.c.id), nullable=False),
-    sa.Column("server", sa.String(32), nullable=False),
-    sa.Column("until", sa.Double, nullable=False),
-    sa.Index("visioncraft_leases_by_key", "key_id"),
-)
 # Made once: to build a statement takes longer than SQLite needs for it.
 _END = (
-    sa.update(_uses)
-    .where(_uses.c.id == sa.bindparam("use"))
+    sa.update(USES)
+    .where(USES.c.id == sa.bindparam("use"))
     .values(status=sa.bindparam("how"), seconds=sa.bindparam("took"))
 )
-_FORGET = sa.delete(_uses).where(_uses.c.id == sa.bindparam("use"))
-_GIVE_BACK = sa.delete(_leases).where(_leases.c.id == sa.bindparam("lease"))
-_FIND = sa.select(_keys).where(_keys.c.digest == sa.bindparam("digest"))
-_LOCK = sa.select(_keys.c.id).where(_keys.c.name == sa.bindparam("name")).with_for_update()
-_BEGIN = sa.insert(_uses)
-_counted = _uses.c.status.is_(None) | _uses.c.status.in_((DONE, LEFT))
+_FORGET = sa.delete(USES).where(USES.c.id == sa.bindparam("use"))
+_GIVE_BACK = sa.delete(LEASES).where(LEASES.c.id == sa.bindparam("lease"))
+_FIND = sa.select(KEYS).where(KEYS.c.digest == sa.bindparam("digest"))
+_LOCK = sa.select(KEYS.c.id).where(KEYS.c.name == sa.bindparam("name")).with_for_update()
+_BEGIN = sa.insert(USES)
+_counted = USES.c.status.is_(None) | USES.c.status.in_((DONE, LEFT))
 _NTH_LATEST = (  # when the request was begun that is the nth latest of those that count
-    sa.select(_uses.c.begun)
-    .where((_uses.c.key_id == sa.bindparam("key_id")) & _counted)
-    .where(_uses.c.begun.between(sa.bindparam("first"), sa.bindparam("last")))
-    .order_by(_uses.c.begun.desc())
+    sa.select(USES.c.begun)
+    .where((USES.c.key_id == sa.bindparam("key_id")) & _counted)
+    .where(USES.c.begun.between(sa.bindparam("first"), sa.bindparam("last")))
+    .order_by(USES.c.begun.desc())
     .offset(sa.bindparam("before"))
     .limit(1)
 )
-_TAKE = sa.insert(_leases)
+_TAKE = sa.insert(LEASES)
 _TAKEN = (
     sa.select(sa.func.count())
-    .where(_leases.c.key_id == sa.bindparam("key_id"))
-    .where(_leases.c.until.between(sa.bindparam("first"), sa.bindparam("last")))
+    .where(LEASES.c.key_id == sa.bindparam("key_id"))
+    .where(LEASES.c.until.between(sa.bindparam("first"), sa.bindparam("last")))
 )
 _EXTEND = (
-    sa.update(_leases)
-    .where(_leases.c.server == sa.bindparam("whose"))
+    sa.update(LEASES)
+    .where(LEASES.c.server == sa.bindparam("whose"))
     .values(until=sa.bindparam("later"))
 )
 
@@ -184,13 +129,15 @@ class Database:
 
     def __init__(self, address: str, tiers: Mapping[bool, Tier] | None = None) -> None:
         self.tiers = dict(tiers or {})
-        self._engine = _engine(address)
+        self._engine = open_engine(address)
         self._where = self._engine.url.render_as_string(hide_password=True)
         self._unwritten: list[tuple[Any, Mapping[str, Any]]] = []
         self._unwritten_lock = threading.Lock()
+        self._failed = False  # to read or to write, before it was tried again
         self._server = secrets.token_hex(16)
         self._held: set[int] = set()  # leases
         self._extending: asyncio.Task[None] | None = None
+        self._writing: asyncio.Task[None] | None = None
         sqlite = self._engine.dialect.name == "sqlite"
         # SQLite lets one write at a time, and threads of ours need not fight for it.
         self._threads = ThreadPoolExecutor(
@@ -202,11 +149,11 @@ class Database:
         try:
             self._prepare()
             # SQLite answers sooner than a thread wakes, unless it must wait for another program.
-            self._direct = _engine(address, patience=0).connect() if sqlite else None
+            self._direct = open_engine(address, patience=0).connect() if sqlite else None
         except SQLAlchemyError as error:
             self._engine.dispose()
             raise ConfigError(
-                f"The database {self._where} cannot be used ({_reason(error)}).",
+                f"The database {self._where} cannot be used ({reason_of(error)}).",
                 "Start it, or correct `database` in [server].",
             ) from None
 
@@ -214,7 +161,7 @@ class Database:
         return await self._run(self._find, key)
 
     async def begin(self, account: Account, endpoint: str) -> int:
-        return await self._run(self._begin, account, endpoint)
+        return await self._run(self._begin, account, endpoint, undo=self.forget)
 
     def end(self, use: int, status: int, seconds: float) -> None:
         self._soon(_END, {"use": use, "how": status, "took": seconds})
@@ -223,12 +170,7 @@ class Database:
         self._soon(_FORGET, {"use": use})
 
     async def take(self, owner: str, most: int) -> int | None:
-        taking = asyncio.ensure_future(self._run(self._take, owner, most))
-        try:
-            lease = await asyncio.shield(taking)
-        except asyncio.CancelledError:
-            taking.add_done_callback(self._give_back_unused)
-            raise
+        lease = await self._run(self._take, owner, most, undo=self.give_back)
         if lease is not None:
             self._held.add(lease)
             if not self._extending or self._extending.done():
@@ -246,8 +188,9 @@ class Database:
         await self._run(self._continue_chat, account, chat_id, turns)
 
     async def close(self) -> None:
-        if self._extending:
-            self._extending.cancel()
+        for task in (self._extending, self._writing):
+            if task:
+                task.cancel()
         await asyncio.to_thread(self.close_now)
 
     def close_now(self) -> None:
@@ -260,7 +203,10 @@ class Database:
         self._engine.dispose()
 
     async def check(self) -> None:
-        """Raises AccountsUnavailable where the database does not answer."""
+        """Raises AccountsUnavailable where the database does not answer, or takes nothing."""
+        if self._failed:
+            await self._run(self._write_nothing)
+            self._failed = False
         await self._run(self._rows, sa.select(sa.literal(1)))
 
     def add_key(self, name: str, *, premium: bool = False, limits: Mapping[str, int] = {}) -> str:
@@ -274,7 +220,7 @@ class Database:
         now = time.time()
         row = {**values, "name": name, "premium": premium, "disabled": False, "created": now}
         try:
-            self._change(sa.insert(_keys).values(**row, **limits))
+            self._change(sa.insert(KEYS).values(**row, **limits))
         except IntegrityError:
             raise ConfigError(
                 f"There is a key called {name} already.",
@@ -293,12 +239,12 @@ class Database:
         self._change_key(name, disabled=True)
 
     def list_keys(self) -> list[Key]:
-        columns = [_keys.c[name] for name in Key.__dataclass_fields__]
-        return [Key(*row) for row in self._all(sa.select(*columns).order_by(_keys.c.name))]
+        columns = [KEYS.c[name] for name in Key.__dataclass_fields__]
+        return [Key(*row) for row in self._all(sa.select(*columns).order_by(KEYS.c.name))]
 
     def usage(self, days: float) -> list[Usage]:
         """By key and endpoint, of the last `days`."""
-        status = _uses.c.status
+        status = USES.c.status
 
         def count(condition: Any) -> Any:
             return sa.func.count(sa.case((condition, 1)))
@@ -308,48 +254,66 @@ class Database:
             count(status == LEFT),
             count(status.not_in((DONE, LEFT))),
             count(status.is_(None)),
-            sa.func.coalesce(sa.func.sum(_uses.c.seconds), 0.0),
+            sa.func.coalesce(sa.func.sum(USES.c.seconds), 0.0),
         )
-        by = (_keys.c.name, _uses.c.endpoint)
-        found = sa.select(*by, *columns).select_from(_uses.join(_keys))
-        found = found.where(_uses.c.begun > time.time() - days * DAY)
+        by = (KEYS.c.name, USES.c.endpoint)
+        found = sa.select(*by, *columns).select_from(USES.join(KEYS))
+        found = found.where(USES.c.begun > time.time() - days * DAY)
         return [Usage(*row) for row in self._all(found.group_by(*by).order_by(*by))]
 
     def _prepare(self) -> None:
         try:
-            _tables.create_all(self._engine)
+            TABLES.create_all(self._engine)
         except SQLAlchemyError:  # another server may be making them in this moment
-            _tables.create_all(self._engine)
+            TABLES.create_all(self._engine)
         now = time.time()
         with self._engine.begin() as connection:
-            old = _uses.c.begun < now - DAYS_OF_USE * DAY
-            connection.execute(sa.delete(_uses).where(old))
-            old = _turns.c.said < now - DAYS_OF_CHATS * DAY
-            connection.execute(sa.delete(_turns).where(old))
-            connection.execute(sa.delete(_leases).where(_leases.c.until < now - DAY))
+            old = USES.c.begun < now - DAYS_OF_USE * DAY
+            connection.execute(sa.delete(USES).where(old))
+            old = TURNS.c.said < now - DAYS_OF_CHATS * DAY
+            connection.execute(sa.delete(TURNS).where(old))
+            connection.execute(sa.delete(LEASES).where(LEASES.c.until < now - DAY))
 
-    async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
-        """What `work` gives for a connection and `arguments`."""
+    async def _run(
+        self, work: Callable[..., T], *arguments: Any, undo: Callable[[Any], None] | None = None
+    ) -> T:
+        """What `work` gives for a connection and `arguments`; `undo` takes it back where nobody
+        waits for it any more."""
         if self._direct:
             with suppress(SQLAlchemyError):  # it is locked, or fails again
                 return work(self._direct, *arguments)
-        loop = asyncio.get_running_loop()
+        latest = time.monotonic() + PATIENCE
+
+        def do() -> T:
+            if time.monotonic() > latest:  # those before it waited for a database that is away
+                raise PoolTimeout
+            return self._do(work, *arguments)
+
+        def take_back(done: asyncio.Future[T]) -> None:
+            if not done.cancelled() and not done.exception() and undo and done.result():
+                undo(done.result())
+
+        working = asyncio.get_running_loop().run_in_executor(self._threads, do)
         try:
-            return await loop.run_in_executor(self._threads, self._do, work, *arguments)
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            working.add_done_callback(take_back)
+            raise
         except SQLAlchemyError as error:
-            log.error("The database %s failed (%s).", self._where, _reason(error))
+            log.error("The database %s failed (%s).", self._where, reason_of(error))
+            self._failed = True
             raise AccountsUnavailable from None
 
     def _do(self, work: Callable[..., T], *arguments: Any) -> T:
-        try:
-            with self._engine.connect() as connection:
-                return work(connection, *arguments)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-        # The database was started again, and this connection was of the time before.
         with self._engine.connect() as connection:
             return work(connection, *arguments)
+
+    def _write_nothing(self, connection: sa.Connection) -> None:
+        """Tries whether something could be noted: a full disk can still be read."""
+        row = sa.select(KEYS.c.id, sa.literal(self._server), sa.literal(0.0)).limit(1)
+        with self._transaction(connection):
+            connection.execute(sa.insert(LEASES).from_select(["key_id", "server", "until"], row))
+            connection.execute(sa.delete(LEASES).where(LEASES.c.until == 0.0))
 
     def _transaction(self, connection: sa.Connection, *, single: bool = False) -> Any:
         """For several statements, or a `single` one."""
@@ -358,24 +322,27 @@ class Database:
     def _soon(self, statement: Any, values: Mapping[str, Any]) -> None:
         with self._unwritten_lock:
             self._unwritten.append((statement, values))
-            if len(self._unwritten) > 1:  # whoever writes the first one writes them all
-                return
-        # Not now: it would take time from the answer that is being sent.
-        asyncio.get_running_loop().call_later(SOON, self._write_in_thread)
+        if not self._writing or self._writing.done():
+            self._writing = asyncio.ensure_future(self._write_soon())
 
-    def _write_in_thread(self) -> None:
-        with suppress(RuntimeError):  # the server ended, and has written it
-            self._threads.submit(self._write_now)
+    async def _write_soon(self) -> None:
+        """Not at once: it would take time from the answer that is being sent."""
+        pause = SOON
+        while self._unwritten:
+            await asyncio.sleep(pause)
+            try:
+                await self._run(self._write)
+            except AccountsUnavailable:  # meanwhile they go on counting against the limits
+                pause = AGAIN
 
     def _write_now(self) -> None:
         try:
             self._do(self._write)
         except SQLAlchemyError as error:
-            # Until they are, they go on counting against the limits.
-            log.error("Uses could not be noted in the database (%s).", _reason(error))
+            log.error("Uses could not be noted in the database (%s).", reason_of(error))
 
     def _write(self, connection: sa.Connection) -> None:
-        """Writes what was to be written soon; what fails is written with what comes next."""
+        """Writes what was to be written soon; what fails is to be written still."""
         with self._unwritten_lock:
             changes, self._unwritten = self._unwritten, []
         if not changes:
@@ -412,7 +379,7 @@ class Database:
             self._write(connection)  # what failed meanwhile does not count
         now = time.time()
         with self._transaction(connection, single=not limits):
-            if limits:
+            if limits and not self._direct:  # SQLite has one writer anyway
                 # Locked until the request is counted, or two at once would both be the last.
                 connection.execute(_LOCK, {"name": account.name})
             for most, seconds in limits:
@@ -446,19 +413,14 @@ class Database:
         with self._transaction(connection, single=True):
             connection.execute(_EXTEND, {"whose": self._server, "later": time.time() + LEASE})
 
-    def _give_back_unused(self, taking: asyncio.Future[int | None]) -> None:
-        """Whoever wanted the lease left while it was taken."""
-        if not taking.cancelled() and not taking.exception() and (lease := taking.result()):
-            self.give_back(lease)
-
     def _chat(
         self, connection: sa.Connection, account: Account, chat_id: str
     ) -> Sequence[Turn] | None:
         if not chat_id.isascii() or not chat_id.isprintable():
             return None
-        belongs = (_turns.c.chat_id == chat_id) & (_turns.c.key_id == account.id)
-        found = sa.select(_turns.c.role, _turns.c.content).where(belongs)
-        rows = self._rows(connection, found.order_by(_turns.c.id.desc()).limit(MOST_TURNS))
+        belongs = (TURNS.c.chat_id == chat_id) & (TURNS.c.key_id == account.id)
+        found = sa.select(TURNS.c.role, TURNS.c.content).where(belongs)
+        rows = self._rows(connection, found.order_by(TURNS.c.id.desc()).limit(MOST_TURNS))
         return [{"role": row.role, "content": row.content} for row in rows][::-1] or None
 
     def _continue_chat(
@@ -467,10 +429,10 @@ class Database:
         row = {"key_id": account.id, "chat_id": chat_id, "said": time.time()}
         said = [{"role": turn["role"], "content": _storable(turn["content"])} for turn in turns]
         with self._transaction(connection):
-            connection.execute(sa.insert(_turns), [{**row, **each} for each in said])
+            connection.execute(sa.insert(TURNS), [{**row, **each} for each in said])
 
     def _change_key(self, name: str, **values: Any) -> None:
-        if not self._change(sa.update(_keys).where(_keys.c.name == name).values(**values)):
+        if not self._change(sa.update(KEYS).where(KEYS.c.name == name).values(**values)):
             raise ConfigError(
                 f"There is no key called {name[:60]}.", "See them with: visioncraft serve key list."
             )
@@ -500,76 +462,10 @@ def opened(address: str) -> Iterator[Database]:
         yield database
     except SQLAlchemyError as error:
         raise ConfigError(
-            f"The database failed ({_reason(error)}).", "Try again when it answers."
+            f"The database failed ({reason_of(error)}).", "Try again when it answers."
         ) from None
     finally:
         database.close_now()
-
-
-def check_address(address: str) -> None:
-    """Raises ConfigError where it is no address of a database that can be used."""
-    _url(address)
-
-
-def _url(address: str) -> sa.URL:
-    try:
-        url = sa.make_url(address)
-    except ArgumentError:
-        url = None
-    if url is not None and url.drivername in ("postgres", "postgresql"):
-        url = url.set(drivername="postgresql+psycopg")
-    if url is None or url.get_backend_name() not in ("sqlite", "postgresql"):
-        raise ConfigError(
-            "The address of the database is not understood.",
-            "Write sqlite:///FILE or postgresql://USER@HOST/NAME.",
-        )
-    return url
-
-
-def _engine(address: str, patience: float | None = None) -> sa.Engine:
-    """`patience` is how many seconds SQLite waits for another program that writes."""
-    url = _url(address)
-    if url.get_backend_name() != "sqlite":
-        try:
-            # A database that fell silent must not hold requests for ever.
-            silence = {"tcp_user_timeout": MOST_SILENCE, "connect_timeout": PATIENCE}
-            limits = {**silence, "options": f"-c statement_timeout={MOST_SILENCE}"}
-            return sa.create_engine(url, connect_args=limits)
-        except (ImportError, NoSuchModuleError):
-            raise ConfigError(
-                "The driver for this database is not installed.",
-                'Install it with: pip install "visioncraft[serve]".',
-            ) from None
-    if url.database:
-        _own_file(Path(url.database))
-    timeout = PATIENCE if patience is None else patience
-    engine = sa.create_engine(url, connect_args={"timeout": timeout, "check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def set_up(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # transactions begin below, not in the driver
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        if not connection.get_execution_options().get("single"):
-            # One that reads first and then writes could not wait for another one's end.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _own_file(path: Path) -> None:
-    """Makes the file before SQLite does: only its owner may read what is said in chats."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise ConfigError(
-            f"The database cannot be written: {path} ({error.strerror}).",
-            "Choose another `data` folder or `database` in [server].",
-        ) from None
 
 
 def _new_key() -> tuple[str, dict[str, str]]:
@@ -584,9 +480,3 @@ def _digest(key: str) -> str:
 def _storable(text: str) -> str:
     """Without what PostgreSQL or UTF-8 has no place for."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    """In a few words, without the statement and its values."""
-    words = str(getattr(error, "orig", None) or type(error).__name__)
-    return words.strip().splitlines()[0][:120] if words.strip() else type(error).__name__

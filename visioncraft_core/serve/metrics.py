@@ -12,7 +12,6 @@ from ..service.observation import Observation
 from ..service.queue import QueuedEngine
 
 SECONDS = (0.05, 0.25, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
-CONTENT_TYPE = "text/plain; version=0.0.4"
 
 
 class Metrics:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import ConfigError
-from ..service.result_files import Stored
+from ..service.result_files import Stored, check
 
 # When a file was written, in the words of the stores: S3, Google, Azure, and fsspec's own.
 _TIMES = ("LastModified", "updated", "last_modified", "mtime", "created")
@@ -42,8 +42,7 @@ class ObjectStore:
                 'Install it with: pip install "visioncraft[s3]", or correct `results` in [server].',
             ) from None
         try:
-            self.write("visioncraft-check", b"This server may write here.")
-            self.remove("visioncraft-check")
+            check(self)
         except OSError as error:
             raise ConfigError(
                 f"Results cannot be written to {address[:80]} ({error.strerror}).",

@@ -41,6 +41,7 @@ _VIDEO: Mapping[str, Check] = {
     "size": checks.size,
     "motion": checks.whole(1, 255),
 }
+_UPSCALE: Mapping[str, Check] = {"file": checks.text, "scale": checks.whole(1, 8)}
 
 
 class Offers:
@@ -51,14 +52,17 @@ class Offers:
         self._engines = engines
         self._models = self._named("models", _DRAWING, self._checkpoint)
         self._models_xl = self._named("models-xl", _DRAWING, self._checkpoint_xl)
-        self._loras = self._named("loras", _DRAWING, self._file)
-        self._llms = {table: self._named(table, (OPENAI,), self._llm) for table in LLM_TABLES}
+        self._loras = self._named("loras", _DRAWING, self._text("file"))
+        self._llms = {
+            table: self._named(table, (OPENAI,), self._text("name")) for table in LLM_TABLES
+        }
         self._single = {
             "img2img": self._one("img2img", {**_CHECKPOINT, "model": checks.text}, self._drawing),
             "gif": self._one("gif", {**_CHECKPOINT, **_GIF, "model": checks.text}, self._animated),
-            "video": self._one("video", _VIDEO, self._video),
+            "video": self._one("video", _VIDEO, self._with_file(VideoModel)),
         }
-        self._upscale = self._upscaler()
+        # For a ComfyUI; an engine of kind upscale needs no table.
+        self._upscale = self._one("upscale", _UPSCALE, self._with_file(Upscaler), (COMFYUI,))
 
     def of(self, name: str, table: Table) -> Any:
         """The settings of one engine."""
@@ -145,17 +149,10 @@ class Offers:
     def _checkpoint_xl(self, place: str, given: Table) -> Checkpoint | None:
         return self._checkpoint(place, given, size=(1024, 1024))
 
-    def _file(self, place: str, given: Table) -> str | None:
-        values = self._tables.checked(
-            place, given, {"file": checks.text, "engine": checks.names}, ("file",)
-        )
-        return values.get("file")
-
-    def _llm(self, place: str, given: Table) -> str | None:
-        values = self._tables.checked(
-            place, given, {"name": checks.text, "engine": checks.names}, ("name",)
-        )
-        return values.get("name")
+    def _text(self, key: str) -> Callable[[str, Table], str | None]:
+        """Takes this key, the name of a file or at a server."""
+        keys = {key: checks.text, "engine": checks.names}
+        return lambda place, given: self._tables.checked(place, given, keys, (key,)).get(key)
 
     def _drawing(self, place: str, values: dict[str, Any]) -> Checkpoint | None:
         """A model of its own, or one that is offered under a name."""
@@ -184,28 +181,15 @@ class Offers:
             )
         return checkpoint and GifModel(checkpoint=checkpoint, **own)
 
-    def _video(self, place: str, values: dict[str, Any]) -> VideoModel | None:
-        values.pop("engine", None)
-        if "file" not in values:
-            self._tables.fault(f"{place} file", "is missing. " + checks.wanted(checks.text))
-            return None
-        return VideoModel(**values)
+    def _with_file(self, build: Callable[..., T]) -> Callable[[str, dict[str, Any]], T | None]:
+        def built(place: str, values: dict[str, Any]) -> T | None:
+            values.pop("engine", None)
+            if "file" not in values:
+                self._tables.fault(f"{place} file", "is missing. " + checks.wanted(checks.text))
+                return None
+            return build(**values)
 
-    def _upscaler(self) -> tuple[Sequence[str], Upscaler] | None:
-        """[upscale] is for a ComfyUI; an engine of kind upscale needs no table."""
-        return self._one(
-            "upscale",
-            {"file": checks.text, "scale": checks.whole(1, 8)},
-            self._enlarging,
-            (COMFYUI,),
-        )
-
-    def _enlarging(self, place: str, values: dict[str, Any]) -> Upscaler | None:
-        values.pop("engine", None)
-        if "file" not in values:
-            self._tables.fault(f"{place} file", "is missing. " + checks.wanted(checks.text))
-            return None
-        return Upscaler(**values)
+        return built
 
 
 def _for(engine: str, offered: Mapping[str, tuple[Sequence[str], T]]) -> dict[str, T]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from ..errors import ConfigError
 from ..service import observation
@@ -19,12 +20,12 @@ from ..service.key_guessing import KeyGuessing
 from ..service.limits import MIB, Limits
 from ..service.observation import Observation
 from ..service.queue import QueuedEngine
-from ..service.result_files import Folder, ResultFiles
+from ..service.result_files import Folder, ResultFiles, Store, check
 from ..service.server import Server
 from .configuration import FaultyConfiguration, read
 from .database import Database
 from .engines import Engines
-from .metrics import CONTENT_TYPE, Metrics
+from .metrics import Metrics
 from .object_store import ObjectStore
 from .settings import Configuration
 
@@ -37,18 +38,8 @@ PROBLEMS_KNOWN = 15.0  # seconds for which an engine is not asked again whether 
 UNLOGGED = ("/health", "/metrics", "/progress")  # what programs ask again and again
 # Of a configuration, what only a new start changes.
 FIXED = (
-    *(
-        "host",
-        "port",
-        "base_url",
-        "proxies",
-        "data",
-        "database",
-        "results",
-        "stop_seconds",
-        "body_mib",
-    ),
-    "connections",
+    *("host", "port", "base_url", "proxies", "data", "database", "results", "stop_seconds"),
+    *("body_mib", "connections"),
 )
 
 T = TypeVar("T")
@@ -63,12 +54,7 @@ class OwnServer(Server):
 
     def __init__(self, configuration: Configuration, cluster: Cluster | None = None) -> None:
         self.configuration = configuration
-        results = configuration.results
-        store = (
-            ObjectStore(results)
-            if "://" in results
-            else Folder(Path(results) if results else configuration.data / "results")
-        )
+        store = store_of(configuration)
         self.database = Database(configuration.database, configuration.tiers)
         self._cluster = cluster
         self.engines = (
@@ -177,11 +163,9 @@ class OwnServer(Server):
 
     async def _ready(self, _request: web.Request) -> web.StreamResponse:
         """200 where requests can be let in and an engine is well. No names of files or hosts."""
-        queues = self.engines.queues
-        problems = await asyncio.gather(*map(self._problems_of, queues))
         engines = {
-            queue.name: "has problems" if found else "ready"
-            for queue, found in zip(queues, problems, strict=True)
+            str(state["name"]): "ready" if state["ready"] else "has problems"
+            for state in await self._engine_states()
         }
         try:
             await self.database.check()
@@ -196,7 +180,24 @@ class OwnServer(Server):
         """For whoever reaches the server itself, not for those who come through the proxy."""
         if "X-Forwarded-For" in request.headers:
             raise web.HTTPNotFound
-        return web.Response(body=self.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+        headers = {"Content-Type": CONTENT_TYPE_LATEST}
+        return web.Response(body=self.metrics.text(), headers=headers)
+
+
+def store_of(configuration: Configuration) -> Store:
+    """Where results are kept. Raises ConfigError where nothing can be written."""
+    results = configuration.results
+    if "://" in results:
+        return ObjectStore(results)
+    folder = Path(results) if results else configuration.data / "results"
+    try:
+        check(store := Folder(folder))
+    except OSError as error:
+        raise ConfigError(
+            f"Results cannot be written to {folder} ({error.strerror}).",
+            "Choose another `results` or `data` folder in [server].",
+        ) from None
+    return store
 
 
 def _limits(configuration: Configuration) -> Limits:
@@ -213,7 +214,6 @@ def _limits(configuration: Configuration) -> Limits:
         body_bytes=body,
         held_bytes=held,
         peer_held_bytes=held if shared else held * 3 // 4,
-        result_bytes=Limits.result_bytes,
     )
 
 

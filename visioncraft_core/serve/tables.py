@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..plain_text import plain
 from ..spelling import did_you_mean
 from . import checks
 from .checks import Check
@@ -21,7 +22,7 @@ class Tables:
         self._file_name = file_name
 
     def fault(self, place: str, words: str) -> None:
-        self.faults.append(f"{self._file_name}, {place} {words}")
+        self.faults.append(plain(f"{self._file_name}, {place} {words}"))
 
     def checked(
         self, place: str, given: Any, known_keys: Mapping[str, Check], required: Iterable[str] = ()

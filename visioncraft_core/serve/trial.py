@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from PIL import Image
 from ..api import endpoints as api
 from ..api.fields import ChoiceField, Request
 from ..media.images import sniff
+from ..service import openapi
 from ..service.engine import Engine, EngineError, Job
 from ..service.pixels import png
 from ..service.queue import QueuedEngine
@@ -43,20 +44,13 @@ def requests_for(engine: Engine) -> Iterator[tuple[type[Request], Request | None
     """One small request to each endpoint, None where the engine does not serve it."""
     catalogs = engine.catalogs()
     for kind in api.ENDPOINTS:
-        values: dict[str, Any] = {}
-        missing = False
-        for field in kind.fields():
-            if isinstance(field.kind, ChoiceField):
-                names = catalogs.get(field.kind.catalog, ())
-                preferred = field.kind.suggested or field.default
-                values[field.name] = preferred if preferred in names else next(iter(names), "")
-                missing |= not names
-            elif field.name in _SMALL:
-                values[field.name] = _SMALL[field.name]
-            elif field.name == "image":
-                values[field.name] = _picture()
-        request = None if missing else kind(**values)
-        yield kind, request if request and engine.serves(request) else None
+        request = openapi.example(kind, catalogs)
+        if request is None or not engine.serves(request):
+            yield kind, None
+            continue
+        names = {field.name for field in kind.fields()}
+        small = {name: value for name, value in _SMALL.items() if name in names}
+        yield kind, replace(request, **small, **({"image": _picture()} if "image" in names else {}))
 
 
 def uses(engine: Engine, queues: Sequence[QueuedEngine]) -> list[str]:
@@ -65,14 +59,8 @@ def uses(engine: Engine, queues: Sequence[QueuedEngine]) -> list[str]:
     for kind, request in requests_for(engine):
         serving = [queue.name for queue in queues if request and queue.serves(request)]
         what = ", ".join(serving) if serving else "not offered"
-        catalog = next(
-            (
-                f.kind.catalog
-                for f in kind.fields()
-                if f.name == "model" and isinstance(f.kind, ChoiceField)
-            ),
-            "",
-        )
+        model = next((f.kind for f in kind.fields() if f.name == "model"), None)
+        catalog = model.catalog if isinstance(model, ChoiceField) else ""
         names = engine.catalogs().get(catalog, ()) if serving else ()
         models = f": {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}" if names else ""
         lines.append(f"{kind.path:<16}{what}{models}")

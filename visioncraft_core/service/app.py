@@ -233,9 +233,7 @@ class App:
         catalogs = self.engine.catalogs()
         examples = {kind.path: openapi.example(kind, catalogs) for kind in self.formats}
         serves = {
-            path: asked is not None
-            and not _unknown_name(asked, catalogs)
-            and self.engine.serves(asked)
+            path: asked is not None and self.engine.serves(asked)
             for path, asked in examples.items()
         }
         state = {"title": self._title, "endpoints": serves, "at_work": self._active}
@@ -391,6 +389,9 @@ def _unknown_name(request: Request, catalogs: Mapping[str, Sequence[str]]) -> st
         if isinstance(field.kind, ChoiceField):
             known = catalogs.get(field.kind.catalog, ())
             name = getattr(request, field.name)
+            if not known:
+                # Not "doesn't have": after these words old clients read the name of a field.
+                return f"This server does not offer {request.path}: /{field.kind.catalog} is empty."
             if name.lower() not in (entry.lower() for entry in known):
                 return f"This server doesn't have {field.name} {name[:60]}."
     return ""
@@ -432,7 +433,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except LimitReached as error:
         return _error(403, str(error), error.retry_after)
     except AccountsUnavailable:
-        return _unavailable("The server cannot look up keys now.", 5.0)
+        return _unavailable("The server cannot use its database of keys now.", 5.0)
     except (EngineBusy, EngineUnavailable) as error:
         return _unavailable(str(error), error.retry_after)
     except EngineError as error:

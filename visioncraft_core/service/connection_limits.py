@@ -4,6 +4,7 @@ answer."""
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import cast
 
@@ -22,6 +23,7 @@ _MOST_REFUSED = 256  # that wait for it at once
 _LOOKS = 10  # in `write_seconds`
 
 
+@lru_cache(10_000)
 def peer_of(address: str) -> str:
     """Who is at an IP address: of IPv6 a whole network, in which one client may have any number."""
     try:

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 log = logging.getLogger("visioncraft.service.requests")
 
@@ -33,4 +33,4 @@ def write_log(seen: Observation) -> None:
     """One line of JSON a request."""
     rounded = {"seconds": round(seen.seconds, 4), "waited": round(seen.waited, 4)}
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    log.info(json.dumps({"time": when, **asdict(seen), **rounded}))
+    log.info(json.dumps({"time": when, **vars(seen), **rounded}))

@@ -19,7 +19,6 @@ from ..api.fields import (
     FieldType,
     ImageField,
     IntegerField,
-    InvalidFields,
     MessageField,
     MessagesField,
     NumberField,
@@ -125,11 +124,11 @@ def _endpoint(
 
 def example(kind: type[Request], catalogs: Mapping[str, Sequence[str]]) -> Request | None:
     """A request that is answered where the catalogs have what it needs, else None."""
-    body = {name: value for name, value in _example(kind, catalogs, "").items() if name != "token"}
-    try:
-        return kind.from_json(body)
-    except InvalidFields:
+    needed = (field.kind.catalog for field in kind.fields() if isinstance(field.kind, ChoiceField))
+    if not all(catalogs.get(catalog) for catalog in needed):
         return None
+    body = _example(kind, catalogs, "")
+    return kind.from_json({name: value for name, value in body.items() if name != "token"})
 
 
 def _example(kind: type[Request], catalogs: Mapping[str, Sequence[str]], key: str) -> Schema:

@@ -46,6 +46,13 @@ class Store(Protocol):
     def remove(self, name: str) -> None: ...
 
 
+def check(store: Store) -> None:
+    """Raises OSError where nothing can be written, but not where a disk is full: the oldest results
+    will make room."""
+    store.write("visioncraft-check", b"")
+    store.remove("visioncraft-check")
+
+
 class Folder:
     """A store on disk; only its owner may read it."""
 

@@ -33,11 +33,9 @@ LOOKS = 2.0  # seconds between two looks whether the configuration was changed
 
 def register(commands: Subparsers, help_text: str) -> None:
     parser = commands.add_parser("serve", help=help_text)
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help=f"instead of {FILE_NAME} in this folder, or else in the folder of your settings",
-    )
+    _add_config(parser, None)
+    config = argparse.ArgumentParser(add_help=False)
+    _add_config(config, argparse.SUPPRESS)  # what stood before an action counts still
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--check", action="store_true", help="print what each endpoint uses and what is missing"
@@ -70,16 +68,23 @@ def register(commands: Subparsers, help_text: str) -> None:
     )
     parser.set_defaults(command=_serve, parser=parser)
     actions = parser.add_subparsers(metavar="ACTION")
-    _register_key(actions.add_parser("key", help="make and keep the keys of this server"))
-    action = actions.add_parser("usage", help="what each key used of each endpoint")
+    _register_key(actions.add_parser("key", help="make and keep the keys of this server"), config)
+    action = actions.add_parser(
+        "usage", help="what each key used of each endpoint", parents=[config]
+    )
     action.add_argument("--days", type=_days, default=30.0, help="how far back; 30")
     action.add_argument("--csv", action="store_true", help="as comma-separated values")
     action.set_defaults(command=_usage, parser=action)
 
 
-def _register_key(parser: argparse.ArgumentParser) -> None:
+def _add_config(parser: argparse.ArgumentParser, default: str | None) -> None:
+    help_text = f"instead of {FILE_NAME} in this folder, or else in the folder of your settings"
+    parser.add_argument("--config", metavar="FILE", default=default, help=help_text)
+
+
+def _register_key(parser: argparse.ArgumentParser, config: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    action = actions.add_parser("add", help="make a key and show it, once")
+    action = actions.add_parser("add", help="make a key and show it, once", parents=[config])
     action.add_argument("name", metavar="NAME", help="of the person or team that it is for")
     action.add_argument("--premium", action="store_true", help="opens what needs a premium account")
     for option, words in (
@@ -90,12 +95,18 @@ def _register_key(parser: argparse.ArgumentParser) -> None:
         help_text = f"{words}, instead of the tier's; 0 is no limit"
         action.add_argument(option, type=_limit, metavar="N", help=help_text)
     action.set_defaults(command=_add_key, parser=action)
-    action = actions.add_parser("list", help="the names and ends of the keys, and their limits")
+    action = actions.add_parser(
+        "list", help="the names and ends of the keys, and their limits", parents=[config]
+    )
     action.set_defaults(command=_list_keys, parser=action)
-    action = actions.add_parser("rotate", help="replace a key; the old one is no longer valid")
+    action = actions.add_parser(
+        "rotate", help="replace a key; the old one is no longer valid", parents=[config]
+    )
     action.add_argument("name", metavar="NAME")
     action.set_defaults(command=_rotate_key, parser=action)
-    action = actions.add_parser("disable", help="let a key open nothing any more; rotate undoes it")
+    action = actions.add_parser(
+        "disable", help="let a key open nothing any more; rotate undoes it", parents=[config]
+    )
     action.add_argument("name", metavar="NAME")
     action.set_defaults(command=_disable_key, parser=action)
 
@@ -105,23 +116,23 @@ def _serve(options: argparse.Namespace) -> int:
         if getattr(options, name):
             told = f"Write {name} = in [server] of {FILE_NAME}."
             options.parser.error(f"--{name} is not understood. {told}")
-    with _extra():
-        # What an engine's failure means is told in the answers of these commands.
-        logging.getLogger("visioncraft.service").addHandler(logging.NullHandler())
-        if options.suggest:
-            return _suggest(options)
-        path = _config_path(options)
-        if path is None:
-            return _tell_what_could_be_served()
-        configuration = _read(path)
-        if configuration is None:
-            return BAD_USE
-        if options.check:
-            return _check(configuration)
-        if options.trial:
-            return _try(configuration, Path(options.trial))
-        with _cluster(options.ray) as cluster:
-            return _run(configuration, cluster)
+    _require_extra()
+    # What an engine's failure means is told in the answers of these commands.
+    logging.getLogger("visioncraft.service").addHandler(logging.NullHandler())
+    if options.suggest:
+        return _suggest(options)
+    path = _config_path(options)
+    if path is None:
+        return _tell_what_could_be_served()
+    configuration = _read(path)
+    if configuration is None:
+        return BAD_USE
+    if options.check:
+        return _check(configuration)
+    if options.trial:
+        return _try(configuration, Path(options.trial))
+    with _cluster(options.ray) as cluster:
+        return _run(configuration, cluster)
 
 
 def _run(configuration: Configuration, cluster: Cluster | None) -> int:
@@ -162,6 +173,7 @@ def _tell_problems(server: OwnServer) -> None:
 def _check(configuration: Configuration) -> int:
     from ....visioncraft_core.serve import trial
     from ....visioncraft_core.serve.engines import Engines
+    from ....visioncraft_core.serve.own_server import store_of
 
     async def check() -> list[str]:
         engines = Engines(configuration.engines)
@@ -175,6 +187,7 @@ def _check(configuration: Configuration) -> int:
     problems = asyncio.run(check())
     with _database(configuration) as database:
         print_line(sys.stdout, f"{'keys':<16}{len(database.list_keys())}")
+    store_of(configuration)
     for problem in problems:
         print_line(sys.stderr, f"Missing: {problem}")
     return FAILED if problems else DONE
@@ -250,14 +263,14 @@ def _tell_what_could_be_served() -> int:
 def _add_key(options: argparse.Namespace) -> int:
     given = {name: getattr(options, name) for name in ("per_minute", "per_day", "at_once")}
     limits = {name: limit for name, limit in given.items() if limit is not None}
-    with _extra(), _database(_optional(options)) as database:
+    with _database(_optional(options)) as database:
         key = database.add_key(options.name, premium=options.premium, limits=limits)
     _show_key(options.name, key)
     return DONE
 
 
 def _list_keys(options: argparse.Namespace) -> int:
-    with _extra(), _database(_optional(options)) as database:
+    with _database(_optional(options)) as database:
         for key in database.list_keys():
             given = {"a minute": key.per_minute, "a day": key.per_day, "at once": key.at_once}
             limits = [f"{n} {what}" for what, n in given.items() if n is not None]
@@ -270,14 +283,14 @@ def _list_keys(options: argparse.Namespace) -> int:
 
 
 def _rotate_key(options: argparse.Namespace) -> int:
-    with _extra(), _database(_optional(options)) as database:
+    with _database(_optional(options)) as database:
         key = database.rotate_key(options.name)
     _show_key(options.name, key)
     return DONE
 
 
 def _disable_key(options: argparse.Namespace) -> int:
-    with _extra(), _database(_optional(options)) as database:
+    with _database(_optional(options)) as database:
         database.disable_key(options.name)
     print_line(sys.stdout, f"The key of {options.name} opens nothing any more.")
     return DONE
@@ -290,7 +303,7 @@ def _show_key(name: str, key: str) -> None:
 
 def _usage(options: argparse.Namespace) -> int:
     columns = ("key", "endpoint", "done", "left", "failed", "unfinished", "seconds")
-    with _extra(), _database(_optional(options)) as database:
+    with _database(_optional(options)) as database:
         used = database.usage(options.days)
     rows = [[getattr(each, name) for name in columns] for each in used]
     for row in rows:
@@ -329,6 +342,7 @@ def _read(path: Path) -> Configuration | None:
 
 def _optional(options: argparse.Namespace) -> Configuration | None:
     """For commands that need only the database. Raises ConfigError."""
+    _require_extra()
     from ....visioncraft_core.serve.configuration import read
 
     path = _config_path(options)
@@ -368,9 +382,8 @@ def _cluster(address: str | None) -> Iterator[Cluster | None]:
         cluster.close()
 
 
-@contextmanager
-def _extra() -> Iterator[None]:
-    """Raises ConfigError where something of the extra is missing; ComfyUI's registry has none."""
+def _require_extra() -> None:
+    """Raises ConfigError where something of it is missing; ComfyUI's registry has none."""
     core = __name__.rpartition(".nodes.")[0] + ".visioncraft_core"
     for name in ("prometheus_client", "sqlalchemy", f"{core}.serve"):
         if find_spec(name) is None:
@@ -378,7 +391,6 @@ def _extra() -> Iterator[None]:
                 f"What a server needs is not installed ({name.rpartition('.')[2]}).",
                 'Install it with: pip install "visioncraft[serve]".',
             )
-    yield
 
 
 def _version(path: Path) -> tuple[int, ...]:

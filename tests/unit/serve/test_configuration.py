@@ -167,6 +167,7 @@ def test_what_is_left_out_has_its_usual_value(path: Path, home: Path):
         (f"[server]\nport = true\n{A}", "[server] port", "a whole number"),
         (f"[server]\nhost = ''\n{A}", "[server] host", "text in quotes"),
         (f"[server]\nbase_url = 'x'\n{A}", "[server] base_url", "Write an address"),
+        (f"[server]\nbase_url = 'https://u:p@x'\n{A}", "[server] base_url", "without a user"),
         (f"[server]\nproxies = ['x']\n{A}", "[server] proxies", "a list of IP addresses"),
         (f"[server]\ndatabase = 'mysql://x'\n{A}", "[server] database", "sqlite:///FILE"),
         (f"[server]\ndatabase_env = 'DB'\n{A}", "[server] database_env", "Set it to the address"),
@@ -176,6 +177,8 @@ def test_what_is_left_out_has_its_usual_value(path: Path, home: Path):
         (A.replace("comfyui", "comfy"), "[[engine]] a: kind", "one of comfyui, diffusers"),
         (A.replace('name = "a"', ""), "[[engine]] 1: name", "is missing. Write text in quotes"),
         (A.replace("http", "ftp"), "[[engine]] a: url", "Write an address"),
+        (A.replace("8188", "8188/?x=1"), "[[engine]] a: url", "Write an address"),
+        (A + "at_once = true", "[[engine]] a: at_once", "cannot be true. Write a whole number"),
         (A + "qeue = 1", "[[engine]] a: qeue", "Did you mean queue?"),
         (A + "at_once = 0", "[[engine]] a: at_once", "a whole number from 1"),
         ("[[engine]]\nname = 'a'\nkind = 'diffusers'", "[[engine]] a: folder", "is missing"),
@@ -220,6 +223,16 @@ def test_all_faults_are_named_at_once(path: Path):
     path.write_text("[server]\nport = 'x'\n")
     with pytest.raises(ConfigError, match="has 2 faults: .* See all with"):
         read(path)
+
+
+def test_a_file_as_windows_saves_it_is_read(path: Path):
+    path.write_bytes(b"\xef\xbb\xbf" + A.replace("\n", "\r\n").encode())
+    assert [engine.name for engine in read(path).engines] == ["a"]
+
+
+def test_names_with_control_characters_reach_no_terminal(path: Path):
+    (fault,) = faults(path, A.replace('"a"', '"a\\u001b[31m"'))
+    assert "\x1b" not in fault
 
 
 @pytest.mark.parametrize("text", ["a = ", "\ufeff\0", "[[[", "[a]\n[a]", "a" * 10_000])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 from support.database_rules import Scene, all_rules
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.serve import database as module
+from visioncraft.visioncraft_core.serve import database_engine
 from visioncraft.visioncraft_core.serve.database import Database
-from visioncraft.visioncraft_core.service.accounts import AccountsUnavailable
+from visioncraft.visioncraft_core.service.accounts import DONE, AccountsUnavailable
 
 
 @pytest.fixture
@@ -39,16 +41,66 @@ def test_a_database_that_somebody_else_holds_lets_nobody_in(
     scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     key = scene.first.add_key("anna")
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(database_engine, "PATIENCE", 0.05)
     database = scene.another()
     account = asyncio.run(database.find(key))
     assert account
     with sqlite3.connect(tmp_path / "accounts.db", isolation_level=None) as other:
-        other.execute("BEGIN EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")  # it can be read still, as on a full disk
         with pytest.raises(AccountsUnavailable):
             asyncio.run(database.begin(account, "/llm"))
+        with pytest.raises(AccountsUnavailable):
+            asyncio.run(database.check())
         other.execute("ROLLBACK")
+    asyncio.run(database.check())
     assert asyncio.run(database.begin(account, "/llm"))
+
+
+def test_what_could_not_be_noted_is_noted_when_the_database_is_free_again(
+    scene: Scene,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    monkeypatch.setattr(database_engine, "PATIENCE", 0.01)
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+    database = scene.another()
+
+    async def use() -> None:
+        account = await scene.account("anna")
+        first, second = [await database.begin(account, "/llm") for _ in range(2)]
+        with sqlite3.connect(tmp_path / "accounts.db", isolation_level=None) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            database.end(first, DONE, 1.0)
+            while not caplog.records:
+                await asyncio.sleep(0.01)
+            database.end(second, DONE, 1.0)
+            other.execute("ROLLBACK")
+        while database.usage(1)[0].done < 2:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(use())
+
+
+def test_nobody_waits_until_all_before_have_waited_for_a_database(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(database_engine, "PATIENCE", 0.3)
+    monkeypatch.setattr(module, "PATIENCE", 0.3)
+    database = scene.another()
+
+    async def ask() -> list[int | BaseException]:
+        account = await scene.account("anna")
+        asked = [database.begin(account, "/llm") for _ in range(40)]
+        with sqlite3.connect(tmp_path / "accounts.db", isolation_level=None) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            begun = time.monotonic()
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            assert time.monotonic() - begun < 6  # 12 s if each of them waits in turn
+            other.execute("ROLLBACK")
+        return answers
+
+    assert {type(answer) for answer in asyncio.run(ask())} == {AccountsUnavailable}
 
 
 @pytest.mark.parametrize(

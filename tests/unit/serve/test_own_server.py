@@ -33,7 +33,7 @@ from visioncraft.visioncraft_core.api.endpoints import (
 from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.serve.configuration import read
-from visioncraft.visioncraft_core.serve.own_server import OwnServer
+from visioncraft.visioncraft_core.serve.own_server import OwnServer, store_of
 from visioncraft.visioncraft_core.service import key_guessing
 from visioncraft.visioncraft_core.service.engine import (
     EngineUnavailable,
@@ -365,9 +365,13 @@ def test_the_oldest_results_make_room(tmp_path: Path):
         assert all(requests.get(link, timeout=LONG).ok for link in made[-2:])
 
 
-def test_a_disk_that_takes_nothing_loses_no_result(tmp_path: Path):
-    (tmp_path / "results").write_text("a file where a folder should be")
+def test_a_disk_that_takes_nothing_is_told_before_the_start_and_loses_no_result(tmp_path: Path):
+    folder, text = tmp_path / "results", "a file where a folder should be"
     with served(tmp_path, engine=InstantEngine()) as own:
+        folder.rmdir()
+        folder.write_text(text)
+        with pytest.raises(ConfigError, match="Results cannot be written to"):
+            store_of(own.server.configuration)
         assert all(requests.get(link, timeout=LONG).ok for link in links(own))
 
 

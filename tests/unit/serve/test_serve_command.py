@@ -79,6 +79,15 @@ def test_a_check_tells_what_each_endpoint_uses_and_what_is_missing(
     assert told == ""
 
 
+def test_a_configuration_is_named_before_or_behind_an_action(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    config = str(written(tmp_path / "elsewhere", PAINTED))
+    said(capsys, "key", "add", "anna", "--config", config)
+    for arguments in (("--config", config, "key", "list"), ("key", "list", "--config", config)):
+        assert said(capsys, *arguments)[0].startswith("anna ")
+
+
 def test_a_trial_keeps_a_file_of_each_endpoint(tmp_path: Path):
     async def tried() -> list[trial.Trial]:
         return [each async for each in trial.try_all(InstantEngine(), tmp_path / "tried")]

@@ -252,6 +252,17 @@ def test_a_name_without_an_exact_counterpart_is_logged(caplog: pytest.LogCapture
     assert not [message for message in caplog.messages if "fox" in message]
 
 
+class Gate:
+    """Where the work stops until it is opened."""
+
+    def __init__(self) -> None:
+        self.reached, self.opened = asyncio.Event(), asyncio.Event()
+
+    async def wait(self) -> None:
+        self.reached.set()
+        await self.opened.wait()
+
+
 async def cancelled(task: asyncio.Task[Any]) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -266,22 +277,17 @@ async def until(happened: Callable[[], object]) -> None:
 @pytest.mark.timed
 def test_a_cancel_interrupts_a_running_prompt_and_no_other():
     async def scene(engine: ComfyUIEngine, comfyui: StandIn) -> None:
-        begun, proceed = asyncio.Event(), asyncio.Event()
-
-        async def step() -> None:
-            begun.set()
-            await proceed.wait()
-
-        comfyui.after_step = step
+        gate = Gate()
+        comfyui.after_step = gate.wait
         task = asyncio.ensure_future(engine.generate(PAINTED_FOX, Job(1)))
-        await begun.wait()
+        await gate.reached.wait()
         other = asyncio.ensure_future(engine.generate(FOX, Job(2)))
         await until(lambda: comfyui.pending)
         started = asyncio.get_running_loop().time()
         await cancelled(task)
         await until(lambda: comfyui.interrupts)
         assert asyncio.get_running_loop().time() - started < at_most(0.3)
-        proceed.set()
+        gate.opened.set()
         assert len((await other).files) == 1
         assert set(comfyui.interrupts) == {comfyui.prompts[0]["prompt_id"]}
 
@@ -290,21 +296,16 @@ def test_a_cancel_interrupts_a_running_prompt_and_no_other():
 
 def test_a_cancel_takes_a_waiting_prompt_from_the_queue():
     async def scene(engine: ComfyUIEngine, comfyui: StandIn) -> None:
-        begun, proceed = asyncio.Event(), asyncio.Event()
-
-        async def step() -> None:
-            begun.set()
-            await proceed.wait()
-
-        comfyui.after_step = step
+        gate = Gate()
+        comfyui.after_step = gate.wait
         first = asyncio.ensure_future(engine.generate(FOX, Job(1)))
-        await begun.wait()
+        await gate.reached.wait()
         waiting = asyncio.ensure_future(engine.generate(PAINTED_FOX, Job(2)))
         await until(lambda: comfyui.pending)
         await cancelled(waiting)
         await until(lambda: not comfyui.pending)
         assert not comfyui.interrupts
-        proceed.set()
+        gate.opened.set()
         assert len((await first).files) == 1
 
     with_engine(scene)
@@ -313,19 +314,18 @@ def test_a_cancel_takes_a_waiting_prompt_from_the_queue():
 @pytest.mark.parametrize("path", ["/upload/image", "/prompt", "/view"])
 def test_a_cancel_while_comfyui_answers_leaves_nothing_either(path: str):
     async def scene(engine: ComfyUIEngine, comfyui: StandIn) -> None:
-        arrived, proceed = asyncio.Event(), asyncio.Event()
+        gate = Gate()
 
         async def hold(asked: str) -> None:
             if asked == path:
-                arrived.set()
-                await proceed.wait()
+                await gate.wait()
 
         comfyui.answering = hold
         task = asyncio.ensure_future(engine.generate(PAINTED_FOX, Job(1)))
-        await arrived.wait()
+        await gate.reached.wait()
         await cancelled(task)
         assert any(comfyui.written.values())
-        proceed.set()
+        gate.opened.set()
 
     with_engine(scene)
 
@@ -414,18 +414,13 @@ def test_a_comfyui_that_is_away_is_unavailable(request_: Request):
 
 def test_a_comfyui_that_ends_in_the_middle_is_unavailable():
     async def scene() -> None:
-        begun = asyncio.Event()
-
-        async def step() -> None:
-            begun.set()
-            await asyncio.Event().wait()
-
+        gate = Gate()
         comfyui = StandIn(FILES)
-        comfyui.after_step = step
+        comfyui.after_step = gate.wait
         async with comfyui.serve():
             engine = ComfyUIEngine(ComfyUISettings(url=comfyui.url, **OFFERS))
             task = asyncio.ensure_future(engine.generate(FOX, Job(1)))
-            await begun.wait()
+            await gate.reached.wait()
         with pytest.raises(EngineUnavailable):
             await task
         await engine.close()
@@ -611,18 +606,13 @@ def test_a_server_answers_with_what_comfyui_makes_and_a_client_that_leaves_inter
                         (link,) = (await answer.json())["images"]
                     async with session.get(link) as answer:
                         assert opened(await answer.read()).size == (64, 64)
-                    begun, proceed = asyncio.Event(), asyncio.Event()
-
-                    async def step() -> None:
-                        begun.set()
-                        await proceed.wait()
-
-                    comfyui.after_step = step
+                    gate = Gate()
+                    comfyui.after_step = gate.wait
                     leaving = asyncio.ensure_future(session.post(url, json=body))
-                    await begun.wait()
+                    await gate.reached.wait()
                     await cancelled(leaving)
                     await until(lambda: comfyui.interrupts)
-                    proceed.set()
+                    gate.opened.set()
                 await asyncio.to_thread(sandbox.close)
             assert sandbox.executions == 1
             assert not comfyui.history

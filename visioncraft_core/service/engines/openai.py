@@ -62,6 +62,7 @@ class OpenAIEngine:
     def __init__(self, server: OpenAIServer) -> None:
         self._server = server
         self._url = server.url.rstrip("/")
+        self._shown = re.sub(r"//[^/]*@", "//", self._url)  # an address may hold a password
         self._names = {
             catalog: {offered.lower(): name for offered, name in models.items()}
             for catalog, models in server.models.items()
@@ -99,9 +100,9 @@ class OpenAIEngine:
         try:
             there = await self.discover()
         except EngineError as error:
-            return [f"{self._url}: {error}"]
+            return [f"{self._shown}: {error}"]
         return [
-            f"{self._url} has no model called {name} (offered as {offered})."
+            f"{self._shown} has no model called {name} (offered as {offered})."
             for models in self._server.models.values()
             for offered, name in models.items()
             # Ollama lists a model with its tag and takes it without.
