@@ -389,11 +389,9 @@ def _unknown_name(request: Request, catalogs: Mapping[str, Sequence[str]]) -> st
         if isinstance(field.kind, ChoiceField):
             known = catalogs.get(field.kind.catalog, ())
             name = getattr(request, field.name)
-            if not known:
-                # Not "doesn't have": after these words old clients read the name of a field.
-                return f"This server does not offer {request.path}: /{field.kind.catalog} is empty."
             if name.lower() not in (entry.lower() for entry in known):
-                return f"This server doesn't have {field.name} {name[:60]}."
+                why = "" if known else f": its list /{field.kind.catalog} is empty"
+                return f"This server doesn't have {field.name} {name[:60]}{why}."
     return ""
 
 

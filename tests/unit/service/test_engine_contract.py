@@ -128,7 +128,7 @@ def test_an_engine_may_lack_endpoints_and_is_closed_with_its_server():
             (Upscale(image=b"png"), "This server does not offer /upscale."),
             (
                 Chat(model="a", messages=({"role": "user", "content": "hi"},)),
-                "This server does not offer /llm: /models-llm is empty.",
+                "This server doesn't have model a: its list /models-llm is empty.",
             ),
         ):
             body = {"token": "sandbox-premium", **request.to_json()}
