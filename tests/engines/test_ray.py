@@ -33,7 +33,9 @@ if not find_spec("ray"):
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
 ID = "0123456789abcdef0123456789abcdef"
-TOLD = '[[engine]]\nname = "told"\nkind = "painted"\nmin_replicas = 2\nmax_replicas = 2\n'
+TOLD = (
+    '[[engine]]\nname = "told"\nkind = "painted"\nmin_replicas = 2\nmax_replicas = 2\nmodels = 1\n'
+)
 EXAMPLE = ROOT / "example_workflows" / "VisionCraft - Idea to picture.json"
 
 

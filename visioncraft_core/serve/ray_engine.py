@@ -33,6 +33,7 @@ from ..errors import ConfigError
 from ..service.engine import (
     Engine,
     EngineBusy,
+    EngineError,
     EngineUnavailable,
     GenerationFailed,
     Job,
@@ -40,7 +41,7 @@ from ..service.engine import (
 )
 from ..version import VERSION
 from .engines import build
-from .ray_replica import FAILED, OUTPUT, PREVIEW, PROGRESS, replica
+from .ray_replica import FAILED, LOADED, OUTPUT, PREVIEW, PROGRESS, replica
 from .settings import COMFYUI, DIFFUSERS, EngineSettings, Scale
 
 log = logging.getLogger("visioncraft.service")
@@ -99,7 +100,6 @@ class Cluster:
                 min_replicas=min(most if least is None else least, most),
                 max_replicas=most,
                 gpus=each,
-                models=engine.scale.models,
                 at_once=engine.at_once,
             )
             return replace(engine, at_once=engine.at_once * most, scale=scale)
@@ -137,7 +137,7 @@ class Cluster:
         if known and known.status in _USED and name in known.deployments:
             return serve.get_app_handle(application)  # another front deployed it
         deployment: Any = serve.deployment(
-            replica(scale.models),
+            replica(settings.models or 1),
             name=name,
             max_ongoing_requests=scale.at_once,
             max_queued_requests=settings.queue + settings.at_once,
@@ -173,20 +173,23 @@ class RayEngine:
         return self._local.serves(request)
 
     async def generate(self, request: Request, job: Job) -> Output:
-        model = str(getattr(request, "model", "")).lower()
+        model = self._settings.model_of(request)
         handle = (await self._deployed()).options(stream=True, multiplexed_model_id=model)
         answer: Any = handle.generate.remote(request, job.seed, tuple(job.history))
+        ended: Output | EngineError = EngineUnavailable()
         try:
-            async for news in answer:
+            async for (
+                news
+            ) in answer:  # to its end, which is when Ray knows that the replica is free
                 for kind, what in news:
                     if kind == PROGRESS:
                         job.progress(*what)
                     elif kind == PREVIEW:
                         job.preview(what)
-                    elif kind == FAILED:
-                        raise what
-                    elif kind == OUTPUT:
-                        return what
+                    elif kind == LOADED:
+                        job.loaded(what)
+                    else:
+                        ended = what
         except asyncio.CancelledError:
             answer.cancel()
             raise
@@ -201,7 +204,9 @@ class RayEngine:
         except RayError as error:
             log.error("Ray failed (%s).", type(error).__name__)
             raise EngineUnavailable from None
-        raise EngineUnavailable
+        if isinstance(ended, Output):
+            return ended
+        raise ended
 
     async def problems(self) -> Sequence[str]:
         name = self._settings.name

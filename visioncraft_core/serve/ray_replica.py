@@ -13,11 +13,13 @@ from ray import serve
 from ..api.fields import Request
 from ..service.accounts import Turn
 from ..service.engine import Engine, EngineError, Job, Output
+from ..service.queue import Instance
 from .settings import EngineSettings
 
 # What a replica tells of a request, in this order: any number of PROGRESS and PREVIEW, then its
-# OUTPUT or the EngineError that it FAILED with.
-PROGRESS, PREVIEW, OUTPUT, FAILED = "progress", "preview", "output", "failed"
+# OUTPUT or the EngineError that it FAILED with. LOADED are the models that it has.
+PROGRESS, PREVIEW, LOADED = "progress", "preview", "loaded"
+OUTPUT, FAILED = "output", "failed"
 Told = tuple[str, Any]
 
 
@@ -28,12 +30,15 @@ class Replica:
 
     def __init__(self, settings: EngineSettings, build: Callable[[EngineSettings], Engine]) -> None:
         self._engine = build(settings)
+        self._models = settings.models or 1
+        self._instance = Instance()
 
     async def generate(
         self, request: Request, seed: int, history: Sequence[Turn]
     ) -> AsyncIterator[Sequence[Told]]:
         if model := serve.get_multiplexed_model_id():
             await self.use(model)
+            self._instance.use(model, self._models)
         told: asyncio.Queue[Told | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -45,6 +50,7 @@ class Replica:
             progress=lambda done, total: tell(PROGRESS, (done, total)),
             preview=lambda picture: tell(PREVIEW, picture),
             history=history,
+            loaded=self._loaded,
         )
         work = asyncio.ensure_future(self._engine.generate(request, job))
         work.add_done_callback(lambda _: told.put_nowait(None))
@@ -55,13 +61,18 @@ class Replica:
                 while not told.empty():  # each answer costs a message between processes
                     news.append(told.get_nowait())
                 ended = work.done()
-                yield [each for each in news if each] + ([_ended(work)] if ended else [])
+                if ended:
+                    news += [(LOADED, [*self._instance.loaded]), _ended(work)]
+                yield [each for each in news if each]
         finally:  # also when whoever asked is gone
             work.cancel()
             await asyncio.wait([work])
 
     async def problems(self) -> Sequence[str]:
         return await self._engine.problems()
+
+    def _loaded(self, models: Sequence[str]) -> None:
+        self._instance.loaded = dict.fromkeys(models)
 
 
 def _ended(work: asyncio.Future[Output]) -> Told:

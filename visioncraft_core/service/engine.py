@@ -37,7 +37,8 @@ class Job:
 
     The rest is for whatever lets requests wait in front of an engine: `owner` is whose request it
     is, who may have `at_once` at work (0: any number); `queued` takes a function that tells how
-    many are before it, and `begun` the name of the engine that begins with it.
+    many are before it, `begun` the name of the engine that begins with it, and `loaded` the models
+    that are loaded where it works, the one used last at the end.
     """
 
     seed: int
@@ -48,6 +49,7 @@ class Job:
     at_once: int = 0
     queued: Callable[[Callable[[], int]], None] = _ignore
     begun: Callable[[str], None] = _ignore
+    loaded: Callable[[Sequence[str]], None] = _ignore
 
 
 class Engine(Protocol):
