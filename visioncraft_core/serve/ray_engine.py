@@ -41,7 +41,7 @@ from ..service.engine import (
 )
 from ..version import VERSION
 from .engines import build
-from .ray_replica import FAILED, LOADED, OUTPUT, PREVIEW, PROGRESS, replica
+from .ray_replica import LOADED, PREVIEW, PROGRESS, replica
 from .settings import COMFYUI, DIFFUSERS, EngineSettings, Scale
 
 log = logging.getLogger("visioncraft.service")
