@@ -41,7 +41,7 @@ from ..service.engine import (
 )
 from ..version import VERSION
 from .engines import build
-from .ray_replica import LOADED, PREVIEW, PROGRESS, replica
+from .ray_replica import LOADED, PREVIEW, PROGRESS, Told, replica
 from .settings import COMFYUI, DIFFUSERS, EngineSettings, Scale
 
 log = logging.getLogger("visioncraft.service")
@@ -174,22 +174,19 @@ class RayEngine:
 
     async def generate(self, request: Request, job: Job) -> Output:
         model = self._settings.model_of(request)
-        handle = (await self._deployed()).options(stream=True, multiplexed_model_id=model)
-        answer: Any = handle.generate.remote(request, job.seed, tuple(job.history))
+        handle = (await self._deployed()).options(
+            method_name="generate_watched" if job.watched else "generate",
+            stream=job.watched,
+            multiplexed_model_id=model,
+        )
+        answer: Any = handle.remote(request, job.seed, tuple(job.history))
         ended: Output | EngineError = EngineUnavailable()
         try:
-            async for (
-                news
-            ) in answer:  # to its end, which is when Ray knows that the replica is free
-                for kind, what in news:
-                    if kind == PROGRESS:
-                        job.progress(*what)
-                    elif kind == PREVIEW:
-                        job.preview(what)
-                    elif kind == LOADED:
-                        job.loaded(what)
-                    else:
-                        ended = what
+            if not job.watched:
+                ended = _ended(await answer, job)
+            else:
+                async for news in answer:  # to its end, when Ray knows that the replica is free
+                    ended = _ended(news, job)
         except asyncio.CancelledError:
             answer.cancel()
             raise
@@ -231,6 +228,20 @@ class RayEngine:
         except (RayError, RuntimeError, ValueError) as error:
             log.error("%s cannot be deployed: %s", self._settings.name, error)
             raise EngineUnavailable from None
+
+
+def _ended(news: Sequence[Told], job: Job) -> Output | EngineError:
+    """Tells the job the news; how it ended, if that is among them."""
+    for kind, what in news:
+        if kind == PROGRESS:
+            job.progress(*what)
+        elif kind == PREVIEW:
+            job.preview(what)
+        elif kind == LOADED:
+            job.loaded(what)
+        else:
+            return what
+    return EngineUnavailable()
 
 
 def _version(settings: EngineSettings) -> str:

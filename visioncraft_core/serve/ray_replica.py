@@ -16,10 +16,9 @@ from ..service.engine import Engine, EngineError, Job, Output
 from ..service.queue import Instance
 from .settings import EngineSettings
 
-# What a replica tells of a request, in this order: any number of PROGRESS and PREVIEW, then its
-# OUTPUT or the EngineError that it FAILED with. LOADED are the models that it has.
-PROGRESS, PREVIEW, LOADED = "progress", "preview", "loaded"
-OUTPUT, FAILED = "output", "failed"
+# What a replica tells of a request, in this order: any number of PROGRESS and PREVIEW, which models
+# it has LOADED, and how it ENDED: with an Output or an EngineError.
+PROGRESS, PREVIEW, LOADED, ENDED = "progress", "preview", "loaded", "ended"
 Told = tuple[str, Any]
 
 
@@ -35,10 +34,23 @@ class Replica:
 
     async def generate(
         self, request: Request, seed: int, history: Sequence[Turn]
+    ) -> Sequence[Told]:
+        """Tells how it ended."""
+        await self._use_model()
+        job = Job(seed, history=history, loaded=self._loaded, watched=False)
+        work = asyncio.ensure_future(self._engine.generate(request, job))
+        try:
+            await asyncio.wait([work])
+        finally:  # also when whoever asked is gone
+            work.cancel()
+            await asyncio.wait([work])
+        return self._ended(work)
+
+    async def generate_watched(
+        self, request: Request, seed: int, history: Sequence[Turn]
     ) -> AsyncIterator[Sequence[Told]]:
-        if model := serve.get_multiplexed_model_id():
-            await self.use(model)
-            self._instance.use(model, self._models)
+        """Tells what happens, too; each answer costs a message between processes."""
+        await self._use_model()
         told: asyncio.Queue[Told | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -58,12 +70,10 @@ class Replica:
             ended = False
             while not ended:
                 news = [await told.get()]
-                while not told.empty():  # each answer costs a message between processes
+                while not told.empty():
                     news.append(told.get_nowait())
                 ended = work.done()
-                if ended:
-                    news += [(LOADED, [*self._instance.loaded]), _ended(work)]
-                yield [each for each in news if each]
+                yield [*filter(None, news), *(self._ended(work) if ended else ())]
         finally:  # also when whoever asked is gone
             work.cancel()
             await asyncio.wait([work])
@@ -71,15 +81,20 @@ class Replica:
     async def problems(self) -> Sequence[str]:
         return await self._engine.problems()
 
+    async def _use_model(self) -> None:
+        if model := serve.get_multiplexed_model_id():
+            await self.use(model)
+            self._instance.use(model, self._models)
+
     def _loaded(self, models: Sequence[str]) -> None:
         self._instance.loaded = dict.fromkeys(models)
 
-
-def _ended(work: asyncio.Future[Output]) -> Told:
-    try:
-        return OUTPUT, work.result()
-    except EngineError as error:
-        return FAILED, error
+    def _ended(self, work: asyncio.Future[Output]) -> Sequence[Told]:
+        loaded = LOADED, [*self._instance.loaded]
+        try:
+            return loaded, (ENDED, work.result())
+        except EngineError as error:
+            return loaded, (ENDED, error)
 
 
 def replica(models: int) -> type[Replica]:

@@ -32,8 +32,9 @@ class Job:
     choice.
 
     `progress` takes the steps that are done and all there are; `preview` takes an encoded picture
-    of the unfinished result. Both may be called from any thread, or never. `history` holds the
-    earlier turns of a premium chat, oldest first, as messages of `Chat`.
+    of the unfinished result. Both may be called from any thread, or never; `watched` is whether
+    somebody looks at what they are told. `history` holds the earlier turns of a premium chat,
+    oldest first, as messages of `Chat`.
 
     The rest is for whatever lets requests wait in front of an engine: `owner` is whose request it
     is, who may have `at_once` at work (0: any number); `queued` takes a function that tells how
@@ -44,6 +45,7 @@ class Job:
     seed: int
     progress: Callable[[int, int], None] = _ignore
     preview: Callable[[bytes], None] = _ignore
+    watched: bool = True
     history: Sequence[Mapping[str, str]] = ()
     owner: str = ""
     at_once: int = 0
