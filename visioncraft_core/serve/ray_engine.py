@@ -13,6 +13,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -134,8 +135,10 @@ class Cluster:
         application = f"visioncraft-{settings.name}"
         name = f"{settings.name}-{_version(settings)}"
         known = serve.status().applications.get(application)
+        # Not Ray's own, which a second server in this process would share, on another event loop.
+        handle = DeploymentHandle(name, application)
         if known and known.status in _USED and name in known.deployments:
-            return serve.get_app_handle(application)  # another front deployed it
+            return handle  # another front deployed it
         deployment: Any = serve.deployment(
             replica(settings.models or 1),
             name=name,
@@ -153,7 +156,8 @@ class Cluster:
             **count,
         )
         bound = deployment.bind(settings, self._build)
-        return serve.run(bound, name=application, route_prefix=None)
+        serve.run(bound, name=application, route_prefix=None)
+        return handle
 
 
 class RayEngine:
@@ -221,6 +225,9 @@ class RayEngine:
 
     async def close(self) -> None:
         await self._local.close()
+        if self._handle.done():
+            with suppress(EngineUnavailable):
+                await (await self._deployed()).shutdown_async()
 
     async def _deployed(self) -> Any:
         try:
