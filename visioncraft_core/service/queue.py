@@ -308,14 +308,12 @@ class QueuedEngine:
 
     def _first(self) -> _Ticket | None:
         """The one whose turn it is."""
-        while found := next(
-            (o for o, n in self._lines.items() if n.ahead or self._may(o, n)), None
-        ):
-            line = self._lines[found]
+        while found := next((n for n in self._lines.items() if n[1].ahead or self._may(*n)), None):
+            owner, line = found
             if not line.ahead:
                 return next(iter(line.tickets))
             line.ahead -= 1  # it had this turn early
-            self._end_turn(found)
+            self._end_turn(owner)
         return None
 
     def _may(self, owner: str, line: _Line) -> bool:

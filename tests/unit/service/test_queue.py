@@ -174,6 +174,16 @@ def test_in_a_full_queue_the_newest_of_who_has_most_gives_way():
     run(scene)
 
 
+def test_an_owner_may_have_no_name():
+    async def scene() -> None:
+        s = Scene()
+        tasks = [await s.ask("") for _ in range(2)]
+        await s.finish(2)
+        assert all(task.done() for task in tasks)
+
+    run(scene)
+
+
 def test_a_queue_of_length_0_lets_nobody_wait():
     async def scene() -> None:
         s = Scene(length=0)
