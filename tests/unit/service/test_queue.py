@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.instant_engine import InstantEngine
-from support.timing import LONG
-from visioncraft.visioncraft_core.api.endpoints import Chat
+from support.instant_engine import Gate, InstantEngine
+from support.own_servers import PAINTED, served
+from support.timing import LONG, eventually
+from visioncraft.visioncraft_core.api.catalogs import bundled
+from visioncraft.visioncraft_core.api.endpoints import Chat, Generate
 from visioncraft.visioncraft_core.api.fields import Request
 from visioncraft.visioncraft_core.service.engine import EngineBusy, Job, Output
 from visioncraft.visioncraft_core.service.queue import AHEAD, PASSED, QueuedEngine, Turns
@@ -478,3 +482,17 @@ def test_where_nothing_is_loaded_owners_take_turns_exactly(actions: list[tuple[s
         assert s.engine.begun == expected
 
     run(scene)
+
+
+def test_a_server_gives_the_turn_to_whose_model_is_loaded(tmp_path: Path):
+    gate, (first, second) = Gate(), bundled()["models"][:2]
+    text = PAINTED + "models = 1\n"
+    with served(tmp_path, text, engine=gate) as own, ThreadPoolExecutor(3) as pool:
+        berta, queue = own.server.database.add_key("berta"), own.server.engines.queues[0]
+        answers = []
+        for key, model in ((own.key, first), (berta, second), (own.key, first)):
+            answers.append(pool.submit(own.ask, Generate, key, model=model))
+            assert eventually(lambda: queue.at_work + queue.waiting == len(answers))
+        assert eventually(lambda: gate.open() or all(each.done() for each in answers))
+        assert all(each.result().ok for each in answers)
+    assert [job.owner for job in gate.begun] == ["anna", "anna", "berta"]
