@@ -43,6 +43,7 @@ from ..service.engine import (
 from ..version import VERSION
 from .engines import build
 from .ray_replica import LOADED, PREVIEW, PROGRESS, Told, replica
+from .ray_router import FreeReplicas
 from .settings import COMFYUI, DIFFUSERS, EngineSettings, Scale
 
 log = logging.getLogger("visioncraft.service")
@@ -149,6 +150,8 @@ class Cluster:
             graceful_shutdown_timeout_s=ENDING,
             # Ray's own pauses, up to half a second, leave a replica idle that has just ended.
             request_router_config={
+                "request_router_class": FreeReplicas,
+                "request_router_kwargs": {"models": settings.models or 1},
                 "initial_backoff_s": 0.01,
                 "backoff_multiplier": 1.5,
                 "max_backoff_s": 0.05,
