@@ -316,7 +316,7 @@ def test_the_command_serves_until_ctrl_c_and_leaves_no_process(tmp_path: Path):
                 assert process.wait(HANG) == 0
             finally:
                 process.kill()
-        assert eventually(lambda: not processes_with(short), 60.0)
+        assert eventually(lambda: not processes_with(short))
 
 
 def test_a_cluster_that_is_not_there_is_told():
