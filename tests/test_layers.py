@@ -74,6 +74,7 @@ ONLY_IN = {  # a library and the places that may import it
     "ray": (
         "visioncraft_core/serve/ray_engine.py",
         "visioncraft_core/serve/ray_replica.py",
+        "visioncraft_core/serve/ray_router.py",
     ),
     "fsspec": ("visioncraft_core/serve/object_store.py",),
     "torch": ("nodes/tensors.py", "nodes/headless/hostnodes/", *DIFFUSERS),

@@ -463,7 +463,9 @@ def test_a_worker_outlives_what_ends_early_and_is_followed_by_another(engine: Di
     async def lived() -> None:
         long = replace(TEXT, steps=50)
         try:
-            first = await engine.generate(TEXT, Job(1))
+            loaded: list[Any] = []
+            first = await engine.generate(TEXT, Job(1, loaded=loaded.append))
+            assert loaded == [[engine.settings.file_of(TEXT)]]
             process = engine.process
             assert process
             cancelled = await begun(long)

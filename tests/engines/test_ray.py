@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,10 +21,11 @@ import pytest
 import requests
 from support.clients import body_of
 from support.comfyui import HINT, find_all, running
-from support.own_servers import Served, served
+from support.comfyui_stand_in import StandIn
+from support.own_servers import Served, served, written
 from support.paths import ROOT
 from support.replicas import build, two_nodes
-from support.timing import LONG, eventually
+from support.timing import HANG, LONG, eventually
 from visioncraft.nodes import NODE_CLASS_MAPPINGS
 from visioncraft.nodes.headless import folders
 from visioncraft.nodes.headless.canvas.workflow import load
@@ -33,7 +41,9 @@ if not find_spec("ray"):
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("default")]
 ID = "0123456789abcdef0123456789abcdef"
-TOLD = '[[engine]]\nname = "told"\nkind = "painted"\nmin_replicas = 2\nmax_replicas = 2\n'
+TOLD = (
+    '[[engine]]\nname = "told"\nkind = "painted"\nmin_replicas = 2\nmax_replicas = 2\nmodels = 1\n'
+)
 EXAMPLE = ROOT / "example_workflows" / "VisionCraft - Idea to picture.json"
 
 
@@ -81,10 +91,11 @@ def test_every_endpoint_is_answered(own: Served):
         assert answer.status_code == 200, (kind.path, answer.text)
 
 
+@pytest.mark.parametrize("headers", [{}, {"X-Request-Id": ID[:-1] + "a"}])
 def test_a_replica_that_dies_is_replaced_and_the_request_repeated(
-    tell: Callable[..., requests.Response], tmp_path: Path
+    tell: Callable[..., requests.Response], tmp_path: Path, headers: dict[str, str]
 ):
-    assert tell(die=True).status_code == 200
+    assert tell(die=True, headers=headers).status_code == 200
     tries = lines(tmp_path)
     assert [line[0] for line in tries] == ["began", "began"]
     assert tries[0][1] != tries[1][1]
@@ -110,12 +121,16 @@ def test_progress_and_previews_come_through(
     assert {told["steps"] for told in seen} <= {0, 4}
 
 
-def test_whoever_leaves_ends_the_work_of_the_replica(own: Served, tmp_path: Path):
+@pytest.mark.parametrize("headers", [{}, {"X-Request-Id": ID[::-1]}])
+def test_whoever_leaves_ends_the_work_of_the_replica(
+    own: Served, tmp_path: Path, headers: dict[str, str]
+):
     prompt = json.dumps({"log": str(tmp_path / "log"), "seconds": LONG})
     body = {"token": own.key, **body_of(Generate), "prompt": prompt}
     with ThreadPoolExecutor(1) as pool:
         session = requests.Session()
-        asked = pool.submit(session.post, own.url + "/generate", json=body, timeout=(LONG, 2.0))
+        more: dict[str, Any] = {"json": body, "headers": headers, "timeout": (LONG, 2.0)}
+        asked = pool.submit(session.post, own.url + "/generate", **more)
         assert eventually(lambda: lines(tmp_path))
         with pytest.raises(requests.ReadTimeout):
             asked.result()
@@ -191,6 +206,117 @@ def test_the_example_runs_from_a_comfyui(own: Served, tmp_path: Path):
         )
     assert any("images" in each for each in outputs.values())
     assert list((tmp_path / "nodes" / "output").rglob("*.png"))
+
+
+def test_a_front_that_finds_every_replica_busy_says_so(cluster: Any, tmp_path: Path):
+    narrow = '[[engine]]\nname = "narrow"\nkind = "painted"\nqueue = 0\nmax_replicas = 1\n'
+    with served(tmp_path / "own", narrow, cluster=cluster) as own, ThreadPoolExecutor(2) as pool:
+        queue, end = own.server.engines.queues[0], tmp_path / "end"
+        queue.at_once = 3  # more than Ray was told, as if other fronts had come
+
+        def ask() -> requests.Response:
+            told = {"log": str(tmp_path / "log"), "until": str(end)}
+            return own.ask(Generate, prompt=json.dumps(told), model="anything_V5")
+
+        at_work = pool.submit(ask)
+        assert eventually(lambda: lines(tmp_path))
+        waits = pool.submit(ask)
+        assert eventually(lambda: queue.at_work == 2)
+        refused = ask()
+        end.touch()
+        assert refused.status_code == 503
+        assert int(refused.headers["Retry-After"]) > 0
+        assert at_work.result().ok
+        assert waits.result().ok
+
+
+def test_replicas_come_with_the_load(cluster: Any, tmp_path: Path):
+    grows = '[[engine]]\nname = "grows"\nkind = "painted"\nmin_replicas = 0\nmax_replicas = 2\n'
+    with served(tmp_path / "own", grows, cluster=cluster) as own, ThreadPoolExecutor(4) as pool:
+        end = tmp_path / "end"
+        told = {"log": str(tmp_path / "log"), "until": str(end)}
+        prompt = json.dumps(told)
+        asked = [
+            pool.submit(own.ask, Generate, prompt=prompt, model="anything_V5") for _ in range(4)
+        ]
+        both = eventually(lambda: len({pid for _, pid, _ in lines(tmp_path)}) == 2)
+        end.touch()
+        assert both
+        assert all(each.result().ok for each in asked)
+
+
+@contextmanager
+def comfyui() -> Iterator[str]:
+    """The address of a ComfyUI that is none."""
+    addresses: list[str] = []
+    ready, end = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with StandIn({"checkpoints": ["a.safetensors"]}).serve() as made:
+            addresses.append(made.url)
+            ready.set()
+            await asyncio.to_thread(end.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(HANG)
+        yield addresses[0]
+    finally:
+        end.set()
+        thread.join()
+
+
+def processes_with(marker: str) -> set[int]:
+    """Those that live and have `marker` in their environment."""
+    found = set[int]()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if marker.encode() in path.read_bytes():
+                found.add(int(path.parent.name))
+        except OSError:  # it has ended, or is another user's
+            continue
+    return found
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_the_command_serves_until_ctrl_c_and_leaves_no_process(tmp_path: Path):
+    program = str(Path(sys.executable).with_name("visioncraft"))
+    with comfyui() as url, tempfile.TemporaryDirectory(prefix="vc", dir="/tmp") as short:
+        text = f'[[engine]]\nname = "a"\nkind = "comfyui"\nurl = "{url}"\n'
+        written(tmp_path, text + '[models]\n"anything_V5" = "a.safetensors"\n')
+        home = {"VISIONCRAFT_HOME": str(tmp_path), "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+        environment = {**os.environ, **home, "RAY_TMPDIR": short}  # its sockets need short names
+        arguments: Any = {
+            "stdout": subprocess.PIPE,
+            "text": True,
+            "env": environment,
+            "cwd": tmp_path,
+        }
+        add = [program, "serve", "key", "add", "anna"]
+        key = subprocess.run(add, check=True, **arguments).stdout.strip()
+        with subprocess.Popen(
+            [program, "serve", "--ray"], start_new_session=True, **arguments
+        ) as process:
+            try:
+                assert process.stdout
+                address = process.stdout.readline().split()[-1]
+                body = {"token": key, **body_of(Generate)}
+                headers = {"X-Request-Id": ID}
+                answer = requests.post(
+                    address + "/generate", json=body, headers=headers, timeout=LONG
+                )
+                assert answer.ok, answer.text
+                told = requests.get(f"{address}/progress/{ID}", timeout=LONG).json()
+                assert told["state"] == "done"
+                assert told["step"] == told["steps"] > 0
+                assert told["preview"] > 0
+                assert len(processes_with(short)) > 3
+                os.killpg(process.pid, signal.SIGINT)
+                assert process.wait(HANG) == 0
+            finally:
+                process.kill()
+        assert eventually(lambda: not processes_with(short))
 
 
 def test_a_cluster_that_is_not_there_is_told():

@@ -2,7 +2,7 @@
 
 What a request is to do stands in its prompt, as JSON: `log` is a file in which each of its tries is
 a line, "began PID MODEL", and "left PID" where it was cancelled; `seconds` it takes, `steps` and
-`die` (the first try kills its process), `fail` (a value is refused).
+`die` (the first try kills its process), `fail` (a value is refused), `until` (a file is there).
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class ToldEngine(InstantEngine):
                 job.progress(step + 1, told.get("steps", 1))
                 job.preview(tiny_picture(step))
                 await asyncio.sleep(told.get("seconds", 0.0))
+            while "until" in told and not Path(told["until"]).exists():
+                await asyncio.sleep(0.02)
         except asyncio.CancelledError:
             _append(log, f"left {os.getpid()}")
             raise
@@ -63,6 +65,7 @@ def two_nodes(**each: Any) -> Iterator[str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",  # as the command has it
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "PYTHONPATH": str(Path(__file__).parents[1]),  # where replicas find this file
     }

@@ -1,6 +1,7 @@
 """Measures what web/docs/scale.md says: a server whose engines are replicas in a Ray cluster.
 
     python tests/tools/ray_scale.py throughput|models|kills|overhead [--minutes N] [--replicas N]
+        [--requests N] [--seconds N]
 
 Each replica sleeps, so that many of them fit on one computer. Requests are HTTP, as clients ask.
 """
@@ -139,13 +140,14 @@ async def models(cluster: Any, options: argparse.Namespace) -> None:
 
             async def ask(name: str, gate: asyncio.Semaphore = at_a_time) -> None:
                 async with gate:
-                    await made.ask(name)
+                    await made.ask(name, seconds=options.seconds)
 
             await asyncio.gather(*map(ask, asked))
             seconds, switches = time.monotonic() - begun, loads(made.began(), kept)
         rate = len(asked) / seconds
         told(
-            f"{len(asked)} requests of {len(names)} models, {replicas} replicas that keep {kept}: "
+            f"{len(asked)} requests of {len(names)} models and {options.seconds:g} s, "
+            f"{replicas} replicas that keep {kept}: "
             f"{switches} loads, {len(names)} are the least; {rate:.0f} requests a second"
         )
 
@@ -199,15 +201,26 @@ async def kills(cluster: Any, options: argparse.Namespace) -> None:
 
 async def overhead(cluster: Any, options: argparse.Namespace) -> None:
     async with scene(cluster, 1) as made:
-        took = []
+        took, before = [], cpu(made.processes())
         for _ in range(options.requests if options.requests < 1000 else 200):
             took.append(await made.ask(seconds=0.05) - 0.05)
             await asyncio.sleep(0.02)
+        spent = [
+            (now - was) / len(took) for now, was in zip(cpu(made.processes()), before, strict=True)
+        ]
     took.sort()
     told(
         f"a server with Ray adds {statistics.median(took) * 1000:.1f} ms (p50), "
-        f"{took[len(took) // 10] * 1000:.1f} (p10), {took[len(took) * 9 // 10] * 1000:.1f} (p90)"
+        f"{took[len(took) // 10] * 1000:.1f} (p10), {took[len(took) * 9 // 10] * 1000:.1f} (p90); "
+        f"CPU ms for each: {spent[0]:.1f} of client and server, {spent[1]:.1f} of the replica"
     )
+
+
+def cpu(replicas: list[int]) -> tuple[float, float]:
+    """Milliseconds that this process and the replicas have used."""
+    tick, stats = 1000 / os.sysconf("SC_CLK_TCK"), [Path(f"/proc/{n}/stat") for n in replicas]
+    used = [path.read_text().rpartition(")")[2].split()[11:13] for path in stats]
+    return time.process_time() * 1000, sum(int(ticks) for each in used for ticks in each) * tick
 
 
 def told(line: str) -> None:
@@ -225,6 +238,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--replicas", type=int, nargs="+")
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=0.0, help="of each request of `models`")
     parser.add_argument("--address", help="of a cluster, instead of two nodes of this computer")
     options = parser.parse_args()
 

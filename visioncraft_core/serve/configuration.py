@@ -181,6 +181,7 @@ class _Reader:
                 table["queue"],
                 offers.of(name, table),
                 self._scale(name, table),
+                table.get("models", 0),
             )
             for name, table in engines.items()
         )
@@ -238,7 +239,6 @@ _SCALE: Mapping[str, Check] = {  # in a Ray cluster
     "min_replicas": checks.whole(0, 10_000),
     "max_replicas": checks.whole(1, 10_000),
     "gpus": checks.number(0, 64),
-    "models": checks.whole(1, 1000),
 }
 _ENGINE: Mapping[str, Check] = {
     **_SCALE,
@@ -246,6 +246,7 @@ _ENGINE: Mapping[str, Check] = {
     "kind": checks.one_of(*KINDS),
     "at_once": checks.whole(1, 10_000),
     "queue": checks.whole(0, 100_000),
+    "models": checks.whole(1, 1000),
 }
 _ENGINES: Mapping[str, Mapping[str, Check]] = {
     COMFYUI: {"url": checks.url, "negative_prompt": checks.words},

@@ -93,9 +93,16 @@ class Engines:
                 queue = known[1]
                 queue.at_once, queue.length = settings.at_once, settings.queue
             else:
-                limits = {"at_once": settings.at_once, "length": settings.queue}
+                scale = settings.scale
                 queue = QueuedEngine(
-                    self._build(settings), self.turns, name=settings.name, **limits
+                    self._build(settings),
+                    self.turns,
+                    name=settings.name,
+                    at_once=settings.at_once,
+                    length=settings.queue,
+                    model_of=settings.model_of,
+                    models=settings.models or 1,
+                    instances=scale.max_replicas if scale.at_once else 1,
                 )
             self._used[settings.name] = settings, queue
         for queue in self.queues:
@@ -104,7 +111,7 @@ class Engines:
 
 
 def _built_from(settings: EngineSettings) -> tuple[object, ...]:
-    return settings.kind, settings.settings, settings.scale
+    return settings.kind, settings.settings, settings.scale, settings.models
 
 
 async def _retire(queue: QueuedEngine) -> None:

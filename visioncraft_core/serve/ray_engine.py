@@ -13,6 +13,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +34,7 @@ from ..errors import ConfigError
 from ..service.engine import (
     Engine,
     EngineBusy,
+    EngineError,
     EngineUnavailable,
     GenerationFailed,
     Job,
@@ -40,7 +42,8 @@ from ..service.engine import (
 )
 from ..version import VERSION
 from .engines import build
-from .ray_replica import FAILED, OUTPUT, PREVIEW, PROGRESS, replica
+from .ray_replica import LOADED, PREVIEW, PROGRESS, Told, replica
+from .ray_router import FreeReplicas
 from .settings import COMFYUI, DIFFUSERS, EngineSettings, Scale
 
 log = logging.getLogger("visioncraft.service")
@@ -99,7 +102,6 @@ class Cluster:
                 min_replicas=min(most if least is None else least, most),
                 max_replicas=most,
                 gpus=each,
-                models=engine.scale.models,
                 at_once=engine.at_once,
             )
             return replace(engine, at_once=engine.at_once * most, scale=scale)
@@ -134,10 +136,12 @@ class Cluster:
         application = f"visioncraft-{settings.name}"
         name = f"{settings.name}-{_version(settings)}"
         known = serve.status().applications.get(application)
+        # Not Ray's own, which a second server in this process would share, on another event loop.
+        handle = DeploymentHandle(name, application)
         if known and known.status in _USED and name in known.deployments:
-            return serve.get_app_handle(application)  # another front deployed it
+            return handle  # another front deployed it
         deployment: Any = serve.deployment(
-            replica(scale.models),
+            replica(settings.models or 1),
             name=name,
             max_ongoing_requests=scale.at_once,
             max_queued_requests=settings.queue + settings.at_once,
@@ -146,6 +150,8 @@ class Cluster:
             graceful_shutdown_timeout_s=ENDING,
             # Ray's own pauses, up to half a second, leave a replica idle that has just ended.
             request_router_config={
+                "request_router_class": FreeReplicas,
+                "request_router_kwargs": {"models": settings.models or 1},
                 "initial_backoff_s": 0.01,
                 "backoff_multiplier": 1.5,
                 "max_backoff_s": 0.05,
@@ -153,7 +159,8 @@ class Cluster:
             **count,
         )
         bound = deployment.bind(settings, self._build)
-        return serve.run(bound, name=application, route_prefix=None)
+        serve.run(bound, name=application, route_prefix=None)
+        return handle
 
 
 class RayEngine:
@@ -173,20 +180,20 @@ class RayEngine:
         return self._local.serves(request)
 
     async def generate(self, request: Request, job: Job) -> Output:
-        model = str(getattr(request, "model", "")).lower()
-        handle = (await self._deployed()).options(stream=True, multiplexed_model_id=model)
-        answer: Any = handle.generate.remote(request, job.seed, tuple(job.history))
+        model = self._settings.model_of(request)
+        handle = (await self._deployed()).options(
+            method_name="generate_watched" if job.watched else "generate",
+            stream=job.watched,
+            multiplexed_model_id=model,
+        )
+        answer: Any = handle.remote(request, job.seed, tuple(job.history))
+        ended: Output | EngineError = EngineUnavailable()
         try:
-            async for news in answer:
-                for kind, what in news:
-                    if kind == PROGRESS:
-                        job.progress(*what)
-                    elif kind == PREVIEW:
-                        job.preview(what)
-                    elif kind == FAILED:
-                        raise what
-                    elif kind == OUTPUT:
-                        return what
+            if not job.watched:
+                ended = _ended(await answer, job)
+            else:
+                async for news in answer:  # to its end, when Ray knows that the replica is free
+                    ended = _ended(news, job)
         except asyncio.CancelledError:
             answer.cancel()
             raise
@@ -201,7 +208,9 @@ class RayEngine:
         except RayError as error:
             log.error("Ray failed (%s).", type(error).__name__)
             raise EngineUnavailable from None
-        raise EngineUnavailable
+        if isinstance(ended, Output):
+            return ended
+        raise ended
 
     async def problems(self) -> Sequence[str]:
         name = self._settings.name
@@ -219,6 +228,9 @@ class RayEngine:
 
     async def close(self) -> None:
         await self._local.close()
+        if self._handle.done():
+            with suppress(EngineUnavailable):
+                await (await self._deployed()).shutdown_async()
 
     async def _deployed(self) -> Any:
         try:
@@ -226,6 +238,20 @@ class RayEngine:
         except (RayError, RuntimeError, ValueError) as error:
             log.error("%s cannot be deployed: %s", self._settings.name, error)
             raise EngineUnavailable from None
+
+
+def _ended(news: Sequence[Told], job: Job) -> Output | EngineError:
+    """Tells the job the news; how it ended, if that is among them."""
+    for kind, what in news:
+        if kind == PROGRESS:
+            job.progress(*what)
+        elif kind == PREVIEW:
+            job.preview(what)
+        elif kind == LOADED:
+            job.loaded(what)
+        else:
+            return what
+    return EngineUnavailable()
 
 
 def _version(settings: EngineSettings) -> str:

@@ -13,11 +13,12 @@ from ray import serve
 from ..api.fields import Request
 from ..service.accounts import Turn
 from ..service.engine import Engine, EngineError, Job, Output
+from ..service.queue import Instance
 from .settings import EngineSettings
 
-# What a replica tells of a request, in this order: any number of PROGRESS and PREVIEW, then its
-# OUTPUT or the EngineError that it FAILED with.
-PROGRESS, PREVIEW, OUTPUT, FAILED = "progress", "preview", "output", "failed"
+# What a replica tells of a request, in this order: any number of PROGRESS and PREVIEW, which models
+# it has LOADED, and how it ENDED: with an Output or an EngineError.
+PROGRESS, PREVIEW, LOADED, ENDED = "progress", "preview", "loaded", "ended"
 Told = tuple[str, Any]
 
 
@@ -28,12 +29,28 @@ class Replica:
 
     def __init__(self, settings: EngineSettings, build: Callable[[EngineSettings], Engine]) -> None:
         self._engine = build(settings)
+        self._models = settings.models or 1
+        self._instance = Instance()
 
     async def generate(
         self, request: Request, seed: int, history: Sequence[Turn]
+    ) -> Sequence[Told]:
+        """Tells how it ended."""
+        await self._use_model()
+        job = Job(seed, history=history, loaded=self._loaded, watched=False)
+        work = asyncio.ensure_future(self._engine.generate(request, job))
+        try:
+            await asyncio.wait([work])
+        finally:  # also when whoever asked is gone
+            work.cancel()
+            await asyncio.wait([work])
+        return self._ended(work)
+
+    async def generate_watched(
+        self, request: Request, seed: int, history: Sequence[Turn]
     ) -> AsyncIterator[Sequence[Told]]:
-        if model := serve.get_multiplexed_model_id():
-            await self.use(model)
+        """Tells what happens, too; each answer costs a message between processes."""
+        await self._use_model()
         told: asyncio.Queue[Told | None] = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
@@ -45,6 +62,7 @@ class Replica:
             progress=lambda done, total: tell(PROGRESS, (done, total)),
             preview=lambda picture: tell(PREVIEW, picture),
             history=history,
+            loaded=self._loaded,
         )
         work = asyncio.ensure_future(self._engine.generate(request, job))
         work.add_done_callback(lambda _: told.put_nowait(None))
@@ -52,10 +70,10 @@ class Replica:
             ended = False
             while not ended:
                 news = [await told.get()]
-                while not told.empty():  # each answer costs a message between processes
+                while not told.empty():
                     news.append(told.get_nowait())
                 ended = work.done()
-                yield [each for each in news if each] + ([_ended(work)] if ended else [])
+                yield [*filter(None, news), *(self._ended(work) if ended else ())]
         finally:  # also when whoever asked is gone
             work.cancel()
             await asyncio.wait([work])
@@ -63,12 +81,20 @@ class Replica:
     async def problems(self) -> Sequence[str]:
         return await self._engine.problems()
 
+    async def _use_model(self) -> None:
+        if model := serve.get_multiplexed_model_id():
+            await self.use(model)
+            self._instance.use(model, self._models)
 
-def _ended(work: asyncio.Future[Output]) -> Told:
-    try:
-        return OUTPUT, work.result()
-    except EngineError as error:
-        return FAILED, error
+    def _loaded(self, models: Sequence[str]) -> None:
+        self._instance.loaded = dict.fromkeys(models)
+
+    def _ended(self, work: asyncio.Future[Output]) -> Sequence[Told]:
+        loaded = LOADED, [*self._instance.loaded]
+        try:
+            return loaded, (ENDED, work.result())
+        except EngineError as error:
+            return loaded, (ENDED, error)
 
 
 def replica(models: int) -> type[Replica]:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..api.fields import Request
 from ..service.engines.comfyui.settings import ComfyUISettings
 from ..service.engines.diffusers.settings import DiffusersSettings
 from ..service.engines.openai import OpenAIServer
+from ..service.engines.pictures import PictureOffers
 from .database import Tier
 
 COMFYUI, DIFFUSERS, OPENAI, UPSCALE, PAINTED = KINDS = (
@@ -28,20 +30,21 @@ class UpscaleSettings:
 class Scale:
     """How often an engine runs in a Ray cluster. None and 0 are as the cluster has places for it.
 
-    `gpus` is for each replica, `models` how many it keeps; `at_once`, what it works on, is set by
-    the cluster.
+    `gpus` is for each replica; `at_once`, what it works on, is set by the cluster.
     """
 
     min_replicas: int | None = None
     max_replicas: int = 0
     gpus: float | None = None
-    models: int = 1
     at_once: int = 0
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """One engine, and how many requests it works on and lets wait."""
+    """One engine, and how many requests it works on and lets wait.
+
+    `models` is how many it keeps loaded, 0 if that is not said.
+    """
 
     name: str
     kind: str
@@ -49,6 +52,13 @@ class EngineSettings:
     queue: int
     settings: ComfyUISettings | DiffusersSettings | OpenAIServer | UpscaleSettings | None
     scale: Scale = Scale()
+    models: int = 0
+
+    def model_of(self, request: Request) -> str:
+        """The model that the engine has to load for a request, "" where it loads none."""
+        if isinstance(self.settings, PictureOffers):
+            return self.settings.file_of(request)
+        return str(getattr(request, "model", "")).lower() if self.models else ""
 
 
 @dataclass(frozen=True)

@@ -291,6 +291,7 @@ class App:
             seed,
             progress=record.stepped,
             preview=record.shown,
+            watched=REQUEST_ID_HEADER in request.headers,  # else nobody knows the id meanwhile
             history=history,
             owner=account.name,
             at_once=account.at_once,

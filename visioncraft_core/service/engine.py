@@ -32,22 +32,26 @@ class Job:
     choice.
 
     `progress` takes the steps that are done and all there are; `preview` takes an encoded picture
-    of the unfinished result. Both may be called from any thread, or never. `history` holds the
-    earlier turns of a premium chat, oldest first, as messages of `Chat`.
+    of the unfinished result. Both may be called from any thread, or never; `watched` is whether
+    somebody looks at what they are told. `history` holds the earlier turns of a premium chat,
+    oldest first, as messages of `Chat`.
 
     The rest is for whatever lets requests wait in front of an engine: `owner` is whose request it
     is, who may have `at_once` at work (0: any number); `queued` takes a function that tells how
-    many are before it, and `begun` the name of the engine that begins with it.
+    many are before it, `begun` the name of the engine that begins with it, and `loaded` the models
+    that are loaded where it works, the one used last at the end.
     """
 
     seed: int
     progress: Callable[[int, int], None] = _ignore
     preview: Callable[[bytes], None] = _ignore
+    watched: bool = True
     history: Sequence[Mapping[str, str]] = ()
     owner: str = ""
     at_once: int = 0
     queued: Callable[[Callable[[], int]], None] = _ignore
     begun: Callable[[str], None] = _ignore
+    loaded: Callable[[Sequence[str]], None] = _ignore
 
 
 class Engine(Protocol):

@@ -373,6 +373,7 @@ def _cluster(address: str | None) -> Iterator[Cluster | None]:
     # so nobody may ask it anything without a token.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP", "0")  # saves changes of threads
     from ....visioncraft_core.serve.ray_engine import Cluster
 
     cluster = Cluster(address)

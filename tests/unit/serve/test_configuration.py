@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.clients import body_of
 from support.paths import ROOT
+from visioncraft.visioncraft_core.api import endpoints as api
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.serve import configuration
 from visioncraft.visioncraft_core.serve.configuration import FaultyConfiguration, read
@@ -130,6 +132,12 @@ def test_a_whole_file_is_understood(path: Path):
     }
     assert a.settings == ComfyUISettings(models={"anything_V5": first}, img2img=turbo, **rest)
     assert c.settings == ComfyUISettings(models={"anything_V5": first, "mine": mine}, **rest)
+    loads = {api.Generate: first, api.GenerateXL: turbo, api.ImageToImage: turbo}
+    loads |= {api.GenerateGif: mine, api.ImageToVideo: rest["video"]}
+    for kind in api.ENDPOINTS:
+        model = "SDXL-turbo" if kind is api.GenerateXL else "Anything_v5"
+        asked = kind.from_json({**body_of(kind), "model": model})
+        assert a.model_of(asked) == (loads[kind].file if kind in loads else ""), kind
     offered = {
         "models-llm": {"mistral-7b-instruct": "mistral:7b"},
         "models-llm-premium": {"gpt": "llama3:70b"},

@@ -108,6 +108,21 @@ class PictureOffers:
         by_kind = {api.ImageToImage: self.img2img, api.ImageToVideo: self.video}
         return by_kind.get(type(request)) is not None
 
+    def file_of(self, request: Request) -> str:
+        """The model that draws it, "" where none does."""
+        model: Checkpoint | VideoModel | None = None
+        if isinstance(request, api.Generate):
+            model = find(self.models, request.model)
+        elif isinstance(request, api.GenerateXL):
+            model = find(self.models_xl, request.model)
+        elif isinstance(request, api.ImageToImage):
+            model = self.img2img
+        elif isinstance(request, api.ImageToVideo):
+            model = self.video
+        elif isinstance(request, api.GenerateGif) and self.gif:
+            model = self.gif.checkpoint
+        return model.file if model else ""
+
 
 def find(known: Mapping[str, V], name: str) -> V | None:
     """By its name in any case of letters."""

@@ -133,6 +133,8 @@ class _Worker:
                     job.progress(*told)
                 elif what == "preview":
                     job.preview(*told)
+                elif what == "loaded":
+                    job.loaded(*told)
                 elif answer.done():
                     continue
                 elif what == "made":

@@ -70,6 +70,7 @@ def main() -> None:
 
                 drawing = Drawing(server.settings)
             files = drawing.files(request, job, lambda number=number: server.cancelled(number))
+            server.tell(number, "loaded", [file for _, file, *_ in drawing.models.kept])
             server.tell(number, "made", files)
         except InputRejected as error:
             server.tell(number, "InputRejected", error.field, error.message)
