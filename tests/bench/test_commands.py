@@ -75,7 +75,7 @@ def test_a_cold_run(
     name = "sandbox" if latency is None else profile(server.url("bytes", latency))
     flow = tmp_path / "flow.json"
     ours, torch = [], []
-    for number in range(4):
+    for number in range(6):
         flow.write_text(json.dumps(pairs(1, number)))
         began = time.perf_counter()
         python("import torch")
@@ -83,12 +83,13 @@ def test_a_cold_run(
         began = time.perf_counter()
         python(START, "run", str(flow), "--server", name, "--out", str(tmp_path / "out"))
         ours.append(time.perf_counter() - began)
-    assert len(list((tmp_path / "out").iterdir())) == 4
-    longest = max(median(torch[1:]), latency or 0.0)
+    assert len(list((tmp_path / "out").iterdir())) == 6
+    # The quickest: what else the computer does takes more than what is looked for.
+    longest = max(min(torch), latency or 0.0)
     where = "the sandbox" if latency is None else "a server of 2 s"
     beside = "torch" if latency is None else "the longer of torch and waiting"
     what = f"visioncraft run at {where}, cold, beside importing {beside}"
-    report.amount(what, median(ours[1:]) - longest, "s more", more, plain=f"{longest:.2f} s")
+    report.amount(what, min(ours) - longest, "s more", more, plain=f"{longest:.2f} s")
 
 
 def test_rows(report: Report, server: ReadyServer, profile: Callable[..., str], tmp_path: Path):
