@@ -184,9 +184,10 @@ def test_a_call(report: Report, server: ReadyServer, profile: Callable[..., str]
     taken = in_turns(works, 100)
     assert distinct(home) == before + 101
     disk = f"writing a file and a record so that they outlast a power cut takes {synced(home, 300)}"
+    each = shown(processor_seconds(works[2], 50))
     for what, seconds, most, limit in (
         ("", taken[1], 2.0, disk),
-        ("not ", taken[2], 1.5, ""),
+        ("not ", taken[2], 1.5, f"Python takes {each} of one core for each call"),
     ):
         report.amount(
             f"One call of a language model, {what}stored, beside requests.post",
