@@ -441,8 +441,8 @@ def test_a_file_that_is_no_checkpoint_is_told(settings: DiffusersSettings):
     drawing = Drawing(replace(settings, models=models, video=video))
     with pytest.raises(GenerationFailed, match="cannot use the file"):
         drawing.files(ImageToVideo(image=GIVEN), Job(1))
-    for name in models:
-        with pytest.raises(GenerationFailed) as failed:
+    for name, kind in (("a", GenerationFailed), ("b", InputRejected)):
+        with pytest.raises(kind) as failed:
             drawing.files(replace(TEXT, model=name), Job(1))
         assert settings.folder not in str(failed.value)
 
