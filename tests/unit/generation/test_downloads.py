@@ -18,6 +18,7 @@ from visioncraft.visioncraft_core.profiles.profile import Profile
 from visioncraft.visioncraft_core.profiles.secret import Secret
 from visioncraft.visioncraft_core.sandbox import Sandbox
 
+CLOSING = "Connection: close\r\n"  # or the next request may go where nobody listens any more
 OK = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 3\r\n\r\nabc"
 
 
@@ -97,7 +98,9 @@ def test_a_cookie_of_one_file_is_not_sent_for_another_beside_it():
 
 def test_redirects_are_followed_by_hand_under_the_same_rule():
     def to(location: str) -> bytes:
-        return f"HTTP/1.1 302 X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+        return (
+            f"HTTP/1.1 302 X\r\nLocation: {location}\r\n{CLOSING}Content-Length: 0\r\n\r\n".encode()
+        )
 
     with raw(answering(OK)) as other, raw(answering(to(other.url + "/x"))) as server:
         with pytest.raises(UnsafeURL):
@@ -111,7 +114,7 @@ def test_redirects_are_followed_by_hand_under_the_same_rule():
 
 @pytest.mark.parametrize("status", [403, 404, 410, 500])
 def test_a_dead_link_says_that_the_result_was_made(status: int):
-    reply = f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n".encode()
+    reply = f"HTTP/1.1 {status} X\r\n{CLOSING}Content-Length: 0\r\n\r\n".encode()
     with raw(answering(reply)) as server, pytest.raises(DownloadFailed) as caught:
         downloads(server.url).fetch(server.url + "/1.png")
     assert (caught.value.status, caught.value.charged) == (status, "yes")
@@ -127,7 +130,7 @@ def test_a_result_of_the_sandbox_is_fetched_without_a_token(sandbox: Sandbox, ho
 
 
 def test_a_broken_connection_is_tried_again_and_then_told_as_a_lost_result():
-    turns = iter([answering(), answering(OK)])
+    turns = iter([answering(), answering(OK.replace(b"Set-Cookie: a=b\r\n", CLOSING.encode()))])
 
     def talk(connection) -> None:
         next(turns, answering())(connection)
