@@ -38,13 +38,7 @@ class Replica:
         """Tells how it ended."""
         await self._use_model()
         job = Job(seed, history=history, loaded=self._loaded, watched=False)
-        work = asyncio.ensure_future(self._engine.generate(request, job))
-        try:
-            await asyncio.wait([work])
-        finally:  # also when whoever asked is gone
-            work.cancel()
-            await asyncio.wait([work])
-        return self._ended(work)
+        return await self._ended(self._engine.generate(request, job))
 
     async def generate_watched(
         self, request: Request, seed: int, history: Sequence[Turn]
@@ -73,7 +67,7 @@ class Replica:
                 while not told.empty():
                     news.append(told.get_nowait())
                 ended = work.done()
-                yield [*filter(None, news), *(self._ended(work) if ended else ())]
+                yield [*filter(None, news), *(await self._ended(work) if ended else ())]
         finally:  # also when whoever asked is gone
             work.cancel()
             await asyncio.wait([work])
@@ -89,12 +83,12 @@ class Replica:
     def _loaded(self, models: Sequence[str]) -> None:
         self._instance.loaded = dict.fromkeys(models)
 
-    def _ended(self, work: asyncio.Future[Output]) -> Sequence[Told]:
-        loaded = LOADED, [*self._instance.loaded]
+    async def _ended(self, work: Awaitable[Output]) -> Sequence[Told]:
         try:
-            return loaded, (ENDED, work.result())
+            ended: Output | EngineError = await work
         except EngineError as error:
-            return loaded, (ENDED, error)
+            ended = error
+        return (LOADED, [*self._instance.loaded]), (ENDED, ended)
 
 
 def replica(models: int) -> type[Replica]:
