@@ -177,8 +177,8 @@ def _fill(model: Any, names: Sequence[str], file: Any, dtype: Any) -> None:
     import torch
 
     known, weights = set(file.keys()), {}
-    for own, name in zip(model.state_dict(), names, strict=True):
-        shape = model.state_dict()[own].shape
+    for (own, empty), name in zip(model.state_dict().items(), names, strict=True):
+        shape = empty.shape
         if "quant_conv" in name and name not in known:  # the authors have none, which is the same
             value = torch.eye(*shape[:2]).reshape(shape) if len(shape) > 1 else torch.zeros(shape)
         else:
