@@ -51,7 +51,7 @@ IMAGE_SCHEDULERS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "DPMSolverMultistep": (diffusers.DPMSolverMultistepScheduler, {}),
     "HeunDiscrete": (diffusers.HeunDiscreteScheduler, {}),
     "KarrasDPM": (diffusers.DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
-    "K_EULER_ANCESTRAL": (diffusers.EulerAncestralDiscreteScheduler, {}),
+    "K_EULER_ANCESTRAL": (pipelines.EulerAncestral, {}),
     "K_EULER": (diffusers.EulerDiscreteScheduler, {}),
     "PNDM": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
 }
@@ -247,7 +247,7 @@ class _Once:
         schedule = Schedule(torch.cumprod(1 - betas, 0))
         scheduler, steps = _a1111(base, request.sampler, request.steps, schedule)
         pipe = derived(pipelines.Animation, base, scheduler)
-        if model.frames > (longest := base.motion_adapter.config.motion_max_seq_length):
+        if model.frames > (longest := base.unet.config.motion_max_seq_length):
             log.warning("%s moves at most %s frames, not %s.", model.motion, longest, model.frames)
         arguments = {
             **encoded(pipe, request.prompt, request.negative_prompt),
@@ -262,8 +262,8 @@ class _Once:
 
     def _animate(self, given: Image.Image, model: VideoModel) -> list[Image.Image]:
         size = fit(given.size, model.size, 64)
-        pipe = self._models.video(model.file)
-        pipe.set_progress_bar_config(disable=True)
+        base = self._models.video(model.file)
+        pipe = derived(pipelines.Video, base, base.scheduler)
         arguments = {
             **_size(size),
             "image": ImageOps.fit(given.convert("RGB"), size),

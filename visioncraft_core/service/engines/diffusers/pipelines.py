@@ -14,20 +14,26 @@ import inspect
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import diffusers
 import torch
 import transformers
 from diffusers import (
     AnimateDiffPipeline,
+    EulerAncestralDiscreteScheduler,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLPipeline,
+    StableVideoDiffusionPipeline,
 )
+from diffusers.models.modeling_utils import no_init_weights
+from torch.overrides import TorchFunctionMode
 
 from ...engine import GenerationFailed
 from ..pictures import lacking
@@ -46,7 +52,24 @@ _KEPT = 0.6  # of a GPU's memory
 _KEPT_MIB = 8192  # of other memory
 
 
-class _Guided:
+class FullNoise(TorchFunctionMode):
+    """Noise is drawn in full precision, whatever it is wanted in: the numbers of a seed depend on
+    the precision, in torch 2.11 for one."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = dict(kwargs or {})
+        if func is torch.randn and (dtype := given.pop("dtype", None)):
+            return func(*args, **given, dtype=torch.float32).to(dtype)
+        return func(*args, **given)
+
+
+class _Noisy:
+    def prepare_latents(self, *given: Any, **more: Any) -> Any:
+        with FullNoise():
+            return cast(Any, super()).prepare_latents(*given, **more)
+
+
+class _Guided(_Noisy):
     """Pipelines that honour a guidance below 1, where the negative prompt counts more."""
 
     @property
@@ -79,6 +102,19 @@ class Animation(_Guided, AnimateDiffPipeline):
     pass
 
 
+class Video(_Noisy, StableVideoDiffusionPipeline):
+    pass
+
+
+class EulerAncestral(EulerAncestralDiscreteScheduler):
+    """The only one of diffusers' own schedulers here that adds noise while it goes on."""
+
+    @wraps(EulerAncestralDiscreteScheduler.step)  # pipelines look whether it takes a generator
+    def step(self, *given: Any, **more: Any) -> Any:
+        with FullNoise():
+            return super().step(*given, **more)
+
+
 class Models:
     """Those of a folder, on one device."""
 
@@ -88,7 +124,7 @@ class Models:
             library.utils.logging.disable_progress_bar()
         self.device = _device(settings.device)
         self._folder = Path(settings.folder)
-        self._dtype = torch.float32 if self.device.type == "cpu" else torch.float16
+        self.dtype = torch.float32 if self.device.type == "cpu" else torch.float16
         limit, self._sliced = _KEPT_MIB * _MIB, False
         if self.device.type == "cuda":
             memory = torch.cuda.get_device_properties(self.device).total_memory
@@ -105,7 +141,7 @@ class Models:
         """A pipeline of Stable Video Diffusion."""
         read = video_files.pipeline
         return self._get(
-            ("video", file), lambda: self._loaded(file, lambda path: read(path, self._dtype))
+            ("video", file), lambda: self._loaded(file, lambda path: read(path, self.dtype))
         )
 
     def animation(self, file: str, motion: str) -> Any:
@@ -113,13 +149,25 @@ class Models:
 
         def load() -> Any:
             base = self.checkpoint(file)
-            adapter = single_files.motion_adapter(self._path(motion), self._dtype)
+            adapter = single_files.motion_adapter(self._path(motion), self.dtype)
             shared = {name: base.components[name] for name in ("vae", "text_encoder", "tokenizer")}
-            unet: Any = diffusers.UNetMotionModel.from_unet2d(base.unet, adapter)
-            unet.to(self.device, self._dtype)
-            return Animation(**shared, unet=unet, motion_adapter=adapter, scheduler=base.scheduler)
+            with self._empty():
+                unet: Any = diffusers.UNetMotionModel.from_unet2d(base.unet, adapter)
+            more: Any = {"motion_adapter": None, "scheduler": base.scheduler}
+            return Animation(**shared, unet=unet, **more)
 
         return self._get(("animation", file, motion), load)
+
+    @contextmanager
+    def _empty(self) -> Iterator[None]:
+        """Networks that are made here have no numbers yet, but their place and precision."""
+        usual = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        try:
+            with self.device, no_init_weights():
+                yield
+        finally:
+            torch.set_default_dtype(usual)
 
     def lora(self, file: str) -> Path:
         return self._path(file)
@@ -173,7 +221,7 @@ class Models:
     def _from_file(self, path: Path) -> Any:
         kind, config = single_files.configuration(path)
         return _CLASSES[kind].from_single_file(
-            str(path), config=str(config), local_files_only=True, dtype=self._dtype
+            str(path), config=str(config), local_files_only=True, dtype=self.dtype
         )
 
     def _from_folder(self, path: Path) -> Any:
@@ -185,7 +233,7 @@ class Models:
             str(path),
             local_files_only=True,
             use_safetensors=True,
-            dtype=self._dtype,
+            dtype=self.dtype,
             variant=half,
             **options,
         )
