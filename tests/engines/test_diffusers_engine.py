@@ -342,6 +342,19 @@ def test_half_precision_draws_the_same(
         assert difference.mean() < 8  # GIFs have few colours
 
 
+@pytest.mark.parametrize("request_made", EVERYTHING.values(), ids=EVERYTHING)
+def test_what_memory_is_spared_for_is_drawn_the_same(
+    settings: DiffusersSettings, drawing: Drawing, request_made: Request
+):
+    if torch.cuda.is_available() or not getattr(request_made, "loras", None):
+        spared = Drawing(settings)
+        with spared.models.sparing():
+            made = spared.files(request_made, Job(7))
+        assert made == spared.files(request_made, Job(7))
+        for one, other in zip(made, drawing.files(request_made, Job(7)), strict=True):
+            assert np.abs(frames_of(one).astype(int) - frames_of(other)).mean() < 8
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 @pytest.mark.parametrize("request_made", EVERYTHING.values(), ids=EVERYTHING)
 def test_a_gpu_draws_what_a_cpu_draws(

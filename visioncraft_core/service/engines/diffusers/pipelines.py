@@ -13,7 +13,7 @@ import gc
 import inspect
 import json
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -47,9 +47,10 @@ log = logging.getLogger("visioncraft.service")
 T = TypeVar("T")
 
 _MIB = 2**20
-_LITTLE = 6 * 1024 * _MIB  # bytes of a GPU on which attention is computed in slices
+_TILE = 512  # pixels a side of what is decoded at a time where memory is little
 _KEPT = 0.6  # of a GPU's memory
 _KEPT_MIB = 8192  # of other memory
+_WAITING = 16 * 1024 * _MIB  # bytes of main memory for models that a GPU has too little for
 
 
 class FullNoise(TorchFunctionMode):
@@ -125,13 +126,14 @@ class Models:
         self.device = _device(settings.device)
         self._folder = Path(settings.folder)
         self.dtype = torch.float32 if self.device.type == "cpu" else torch.float16
-        limit, self._sliced = _KEPT_MIB * _MIB, False
+        limit = _KEPT_MIB * _MIB
         if self.device.type == "cuda":
-            memory = torch.cuda.get_device_properties(self.device).total_memory
-            limit, self._sliced = int(_KEPT * memory), memory < _LITTLE
-        self.limit = settings.memory_mib * _MIB or limit  # bytes
+            limit = int(_KEPT * torch.cuda.get_device_properties(self.device).total_memory)
+        limit = settings.memory_mib * _MIB or limit
+        self._limits = {"cpu": _WAITING, self.device.type: limit}  # bytes
         self.previews = Previews()
         self._kept: OrderedDict[tuple[str, ...], Any] = OrderedDict()
+        self._sparing = False
 
     def checkpoint(self, file: str) -> Any:
         """A pipeline of Stable Diffusion 1.x, XL or the refiner, whose parts others can share."""
@@ -154,7 +156,7 @@ class Models:
             with self._empty():
                 unet: Any = diffusers.UNetMotionModel.from_unet2d(base.unet, adapter)
             more: Any = {"motion_adapter": None, "scheduler": base.scheduler}
-            return Animation(**shared, unet=unet, **more)
+            return self._placed(Animation(**shared, unet=unet, **more))
 
         return self._get(("animation", file, motion), load)
 
@@ -164,13 +166,23 @@ class Models:
         usual = torch.get_default_dtype()
         torch.set_default_dtype(self.dtype)
         try:
-            with self.device, no_init_weights():
+            with torch.device("cpu") if self._sparing else self.device, no_init_weights():
                 yield
         finally:
             torch.set_default_dtype(usual)
 
     def lora(self, file: str) -> Path:
         return self._path(file)
+
+    @contextmanager
+    def sparing(self) -> Iterator[None]:
+        """What is loaded meanwhile takes little of the device's memory, and more time: its parts
+        wait in main memory until it is their turn."""
+        self._sparing = True
+        try:
+            yield
+        finally:
+            self._sparing = False
 
     def clear(self) -> None:
         self._kept.clear()
@@ -193,13 +205,17 @@ class Models:
     def _make_room(self) -> None:
         """The models that were not used for longest go; the newest stays."""
         evicted = False
-        while len(self._kept) > 1 and _bytes(self._kept.values()) > self.limit:
+        while len(self._kept) > 1 and self._crowded():
             self._kept.popitem(last=False)
             evicted = True
         if evicted:
             gc.collect()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
+
+    def _crowded(self) -> bool:
+        taken = _bytes(self._kept.values())
+        return any(taken[place] > limit for place, limit in self._limits.items())
 
     def _path(self, file: str) -> Path:
         path = self._folder / file
@@ -211,11 +227,20 @@ class Models:
     def _loaded(self, file: str, from_file: Callable[[Path], Any]) -> Any:
         path = self._path(file)
         pipe = self._from_folder(path) if path.is_dir() else from_file(path)
-        pipe.to(self.device)
         if isinstance(pipe.vae, diffusers.AutoencoderKL):
             pipe.vae.enable_slicing()  # one picture at a time, which costs nothing
-        if self._sliced:
-            pipe.enable_attention_slicing()
+        return self._placed(pipe)
+
+    def _placed(self, pipe: Any) -> Any:
+        if not self._sparing:
+            return pipe.to(self.device)
+        log.warning("A model is kept in main memory, as the device has too little.")
+        pipe.enable_model_cpu_offload(device=self.device)
+        if isinstance(pipe.vae, diffusers.AutoencoderKL):
+            pipe.vae.enable_tiling()
+            levels = len(pipe.vae.config.block_out_channels) - 1
+            pipe.vae.tile_sample_min_size = _TILE
+            pipe.vae.tile_latent_min_size = _TILE // 2**levels
         return pipe
 
     def _from_file(self, path: Path) -> Any:
@@ -251,6 +276,7 @@ def derived(kind: Callable[..., Any], pipe: Any, scheduler: Any) -> Any:
     options = {name: value for name, value in options.items() if name in known}
     made = kind(**{**parts, **options, "scheduler": pipe.scheduler})
     made.scheduler = scheduler
+    made._offload_gpu_id = getattr(pipe, "_offload_gpu_id", 0)  # asked where LoRAs change it
     made.set_progress_bar_config(disable=True)
     return made
 
@@ -291,9 +317,12 @@ def _device(name: str) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _bytes(pipelines: Any) -> int:
-    """What their parameters take; those that are shared count once."""
+def _bytes(pipelines: Any) -> Counter[str]:
+    """What their parameters take, by the type of the device; those that are shared count once."""
     parts = (part for pipe in pipelines for part in pipe.components.values())
     modules = (part for part in parts if isinstance(part, torch.nn.Module))
     tensors = {each.data_ptr(): each for module in modules for each in module.parameters()}
-    return sum(each.nbytes for each in tensors.values())
+    taken = Counter[str]()
+    for each in tensors.values():
+        taken[each.device.type] += each.nbytes
+    return taken
