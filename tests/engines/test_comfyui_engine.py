@@ -50,12 +50,15 @@ NAMED: dict[str, Any] = {
     "gif": GifModel(checkpoint=EMPTY),
 }
 FOX = api.Generate(model="random", sampler="Euler", prompt="a [red] fox", steps=2)
+LOADED = "model_type EPS"  # in ComfyUI's log, for each checkpoint
 PICTURE = png_of(gradient(70, 64))
 
 
-def with_engine(url: str, scene: Callable[[ComfyUIEngine], Awaitable[None]], offers: Any) -> None:
+def with_engine(
+    url: str, scene: Callable[[ComfyUIEngine], Awaitable[None]], offers: Any, keeps: int = 1
+) -> None:
     async def run() -> None:
-        engine = ComfyUIEngine(ComfyUISettings(url=url, **offers))
+        engine = ComfyUIEngine(ComfyUISettings(url=url, **offers), keeps)
         try:
             await scene(engine)
         finally:
@@ -132,6 +135,35 @@ def test_pictures_are_drawn_and_nothing_stays(comfyui: EngineComfyUI):
 
     with_engine(comfyui.url, scene, DRAWN)
     assert comfyui.kept() == []
+
+
+@pytest.mark.parametrize(("keeps", "expected"), [(1, "10011"), (2, "10010")])
+def test_as_many_models_stay_as_it_is_to_keep(comfyui: EngineComfyUI, keeps: int, expected: str):
+    """Whether each of the pictures, of which one is enlarged, loaded a model."""
+    log, folder = comfyui.base / "log.txt", comfyui.base / "models" / "checkpoints"
+    files = [f"{keeps}_{number}.safetensors" for number in range(2)]
+    for file in files:
+        (folder / file).symlink_to(CHECKPOINT)
+    one, two = [Checkpoint(file=file, size=(64, 64)) for file in files]
+    offers = {**DRAWN, "models": {"one": one, "two": two}}
+
+    enlarge = api.Upscale(image=PICTURE)
+    draw_one, draw_two = [replace(FOX, model=model, steps=1) for model in ("one", "two")]
+    loaded = ""
+
+    async def scene(engine: ComfyUIEngine) -> None:
+        nonlocal loaded
+        for seed, request in enumerate([draw_one, enlarge, draw_one, draw_two, draw_one]):
+            before = log.read_text().count(LOADED)
+            await engine.generate(request, Job(seed))
+            loaded += str(log.read_text().count(LOADED) - before)
+
+    try:
+        with_engine(comfyui.url, scene, offers, keeps)
+        assert loaded == expected
+    finally:
+        for file in files:
+            (folder / file).unlink()
 
 
 def test_pictures_are_redrawn_and_enlarged(comfyui: EngineComfyUI):

@@ -24,7 +24,7 @@ _LOOKS = 0.2  # seconds between two looks whether an engine that is no longer us
 def build(settings: EngineSettings) -> Engine:
     match settings.settings:
         case ComfyUISettings() as comfyui:
-            return ComfyUIEngine(comfyui)
+            return ComfyUIEngine(comfyui, settings.models or 1)
         case DiffusersSettings() as diffusers:
             return DiffusersEngine(diffusers)
         case OpenAIServer() as server:

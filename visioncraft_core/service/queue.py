@@ -8,6 +8,9 @@ Where an engine loads models, a request whose model is loaded may go before the 
 is: so many as PASSED says, and for so long as PASSED_SECONDS. An owner who got a turn early misses
 a later one, so all have as many turns as without. A model that somebody uses who sends one request
 after the other stays for COMES_BACK, which is when the next one is there.
+
+Of several engines that load models each request comes to the one with the least `work_before` it,
+where a load counts as LOAD requests, or as less than one if nobody needs what goes for it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from itertools import islice, zip_longest
 from typing import Protocol
 
 from ..api.fields import Request
-from .engine import Engine, EngineBusy, Job, Output
+from .engine import Engine, EngineBusy, EngineUnavailable, Job, Output
 
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds until a client should come again
 STOPPING_WAIT = 15.0  # seconds in which a server is usually there again
@@ -32,6 +35,7 @@ PAUSE = 0.25  # seconds until an owner is asked about again who has enough at wo
 PASSED, AHEAD = 8, 4
 PASSED_SECONDS = 60.0  # where requests take minutes, a load matters little
 COMES_BACK = 1.0  # seconds between an answer and the next request of a program
+LOAD = 2.0  # requests that an engine makes in the time of a load, about
 SEARCHED = 256  # requests, the next by turn, among which one is looked for whose model is loaded
 
 
@@ -73,6 +77,7 @@ class _Ticket:
     model: str  # that it needs loaded, "" for none
     passed: int = 0  # others that went before it though it was its turn
     passed_since: float = 0.0  # when the first of them did, by time.monotonic
+    before: dict[str, None] = field(default_factory=dict)  # what was loaded where its turn came
     turn: asyncio.Future[Instance] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -184,6 +189,27 @@ class QueuedEngine:
         """Requests that are here, for each that it works on at a time."""
         return (self.at_work + self.waiting) / self.at_once
 
+    def work_before(self, request: Request) -> float:
+        """`load`, and more if a model has to be loaded for the request.
+
+        It is less than one while there is a place that nobody needs, so that no engine is idle
+        while requests wait for another one.
+        """
+        model = self._model_of(request)
+        waiting = (ticket for line in self._lines.values() for ticket in line.tickets)
+        if (
+            not model
+            or any(model in instance.loaded for instance in self._instances)
+            or any(ticket.model == model for ticket in waiting)
+        ):
+            return self.load
+        now = time.monotonic()
+        free = [place for place in self._free() if self._needed_until(place) <= now]
+        if self.waiting or not free:
+            return self.load + LOAD
+        has_room = any(not place.next_out(self._models) for place in free)
+        return self.load + (0.25 if has_room else 0.5) / self.at_once
+
     def catalogs(self) -> Mapping[str, Sequence[str]]:
         return self.engine.catalogs()
 
@@ -216,6 +242,9 @@ class QueuedEngine:
             if model:
                 self._ended[model] = time.monotonic()
             return made
+        except EngineUnavailable:
+            instance.loaded.clear()  # it may have started anew
+            raise
         finally:
             if lease is not None and self._turns.leases:
                 self._turns.leases.give_back(lease)
@@ -241,6 +270,7 @@ class QueuedEngine:
             self.at_work += 1
             self._turns.at_work[ticket.owner] += 1
             instance.at_work += 1
+            ticket.before = dict(instance.loaded)
             instance.use(ticket.model, self._models)
             ticket.turn.set_result(instance)
 
@@ -267,29 +297,31 @@ class QueuedEngine:
         """Waits for it; gives the lease, None where none is needed, and the instance."""
         if self._turns.stopping:
             raise EngineBusy(STOPPING_WAIT)
-        if self.waiting >= self.length and (self.at_work >= self.at_once or self.waiting):
-            self._make_room(job.owner)
         ticket = _Ticket(job.owner, job.at_once, model)
         self._lines.setdefault(job.owner, _Line()).tickets[ticket] = None
         self.waiting += 1
         self.admit()
+        places = self.length or int(self.at_work < self.at_once)  # one may wait for who comes back
+        if self.waiting > places and not ticket.turn.done():
+            self._make_room(ticket)
         instance = await self._called(ticket, job)
         if not self._turns.leases or not job.at_once:
             return None, instance
-        while (lease := await self._lease(self._turns.leases, job, instance)) is None:
+        while (lease := await self._lease(self._turns.leases, ticket, instance)) is None:
+            unused = ticket
             ticket = _Ticket(job.owner, job.at_once, model)
             line = self._lines.setdefault(job.owner, _Line())
             line.tickets = {ticket: None, **line.tickets}
             self.waiting += 1
-            self._release(job.owner, instance, enough_elsewhere=True)
+            self._give_back(unused, instance, enough_elsewhere=True)
             instance = await self._called(ticket, job)
         return lease, instance
 
-    async def _lease(self, leases: Leases, job: Job, instance: Instance) -> int | None:
+    async def _lease(self, leases: Leases, ticket: _Ticket, instance: Instance) -> int | None:
         try:
-            return await leases.take(job.owner, job.at_once)
-        except BaseException:  # cancelled, too: a turn that is not used is given back
-            self._release(job.owner, instance)
+            return await leases.take(ticket.owner, ticket.at_once)
+        except BaseException:  # cancelled, too
+            self._give_back(ticket, instance)
             raise
 
     async def _called(self, ticket: _Ticket, job: Job) -> Instance:
@@ -303,7 +335,7 @@ class QueuedEngine:
             if ticket.turn.cancelled():
                 self._remove(ticket)
             elif not ticket.turn.exception():  # its turn came in the same moment
-                self._release(job.owner, ticket.turn.result())
+                self._give_back(ticket, ticket.turn.result())
             raise
 
     def _first(self) -> _Ticket | None:
@@ -329,8 +361,7 @@ class QueuedEngine:
         It is the next by turn whose model is loaded where there is room, else the next whose model
         is loaded nowhere, which would be loaded twice otherwise.
         """
-        each = -(-self.at_once // len(self._instances))
-        free = [instance for instance in self._instances if instance.at_work < each]
+        free = self._free()
         if found := _having(first, free):
             return first, found
         now = time.monotonic()
@@ -347,15 +378,21 @@ class QueuedEngine:
         loaded = {model for instance in self._instances for model in instance.loaded}
         return next((t for t in next_by_turn if t.model and t.model not in loaded), first), free[0]
 
+    def _free(self) -> list[Instance]:
+        if self.at_work >= self.at_once:
+            return []
+        each = -(-self.at_once // len(self._instances))
+        return [instance for instance in self._instances if instance.at_work < each]
+
+    def _needed_until(self, instance: Instance) -> float:
+        """When it can load a model without the loss of one that comes back soon."""
+        model = instance.next_out(self._models)
+        return self._ended.get(model, 0.0) + self.comes_back if model in self._come_back else 0.0
+
     def _not_needed(self, free: Sequence[Instance], now: float) -> Sequence[Instance]:
-        """Those of `free` that can load a model without the loss of one that comes back soon; where
-        there is none, looks again later."""
-        until = {
-            instance: self._ended.get(model, 0.0) + self.comes_back
-            if (model := instance.next_out(self._models)) in self._come_back
-            else 0.0
-            for instance in free
-        }
+        """Those of `free` that need not keep what they have; where there is none, looks again
+        later."""
+        until = {instance: self._needed_until(instance) for instance in free}
         found = [instance for instance in free if until[instance] <= now]
         if not found:
             if self._later:
@@ -381,12 +418,10 @@ class QueuedEngine:
         if line.tickets or line.ahead:
             self._lines[owner] = line
 
-    def _make_room(self, owner: str) -> None:
-        lines = {owner: line.tickets for owner, line in self._lines.items()}
-        most = max(lines.values(), key=len, default={})
-        if len(most) < len(lines.get(owner, ())) + 2:
-            raise self._busy()
-        newest = next(reversed(most))
+    def _make_room(self, ticket: _Ticket) -> None:
+        most = max((line.tickets for line in self._lines.values()), key=len)
+        own = self._lines[ticket.owner].tickets
+        newest = next(reversed(most)) if len(most) > len(own) else ticket
         self._refuse(newest, self._busy())
 
     def _refuse(self, ticket: _Ticket, error: EngineBusy) -> None:
@@ -404,6 +439,11 @@ class QueuedEngine:
             if not self.waiting:
                 self._lines.clear()  # there is nobody whose turn was missed
 
+    def _give_back(self, ticket: _Ticket, instance: Instance, **more: bool) -> None:
+        """Releases a turn that was not used, for which nothing was loaded."""
+        instance.loaded = ticket.before
+        self._release(ticket.owner, instance, **more)
+
     def _release(self, owner: str, instance: Instance, *, enough_elsewhere: bool = False) -> None:
         self.at_work -= 1
         instance.at_work -= 1
@@ -412,5 +452,5 @@ class QueuedEngine:
         self._turns.released(owner, enough_elsewhere=enough_elsewhere)
 
     def _busy(self) -> EngineBusy:
-        seconds = self._seconds * (self.waiting + 1) / self.at_once
+        seconds = self._seconds * self.waiting / self.at_once
         return EngineBusy(min(max(seconds, SHORTEST_WAIT), LONGEST_WAIT))

@@ -125,6 +125,8 @@ def opened(file: bytes) -> Image.Image:
     return picture
 
 
+FILES_IN = ("ckpt_name", "model_name")  # inputs of loaders
+VIDEO = api.ImageToVideo(image=PICTURE)
 XL_FOX = api.GenerateXL(prompt="a fox", model="SDXL-base", width=70, height=64)
 
 
@@ -201,6 +203,30 @@ def test_a_gif_is_drawn_by_animatediff_else_begun_with_a_still(
     assert gif.format == "GIF"
     assert getattr(gif, "n_frames", 1) == frames
     assert gif.info["duration"] == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        (1, ["sd", "sd", "xl", "sd", "svd"]),
+        (2, ["sd", "sd", "sd xl", "sd xl", "sd svd"]),
+    ],
+)
+def test_each_graph_names_the_models_that_comfyui_is_to_keep(models: int, expected: list[str]):
+    async def run() -> list[dict[str, Any]]:
+        async with StandIn(FILES).serve() as comfyui:
+            engine = ComfyUIEngine(ComfyUISettings(url=comfyui.url, **OFFERS), models)
+            for request in (FOX, api.Upscale(image=PICTURE), XL_FOX, FOX, VIDEO):
+                await engine.generate(request, Job(1))
+            await engine.close()
+            return [body["prompt"] for body in comfyui.prompts]
+
+    named = [
+        {name for node in graph.values() for key, name in node["inputs"].items() if key in FILES_IN}
+        for graph in asyncio.run(run())
+    ]
+    files = [{f"{name}.safetensors" for name in names.split()} for names in expected]
+    assert named == [{*each, "x4.pth"} for each in files]
 
 
 def test_it_offers_what_its_settings_name():

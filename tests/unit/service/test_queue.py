@@ -19,7 +19,7 @@ from support.timing import LONG, eventually
 from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.api.endpoints import Chat, Generate
 from visioncraft.visioncraft_core.api.fields import Request
-from visioncraft.visioncraft_core.service.engine import EngineBusy, Job, Output
+from visioncraft.visioncraft_core.service.engine import EngineBusy, EngineUnavailable, Job, Output
 from visioncraft.visioncraft_core.service.queue import AHEAD, PASSED, QueuedEngine, Turns
 
 
@@ -39,6 +39,7 @@ class Steps(InstantEngine):
         self.cancelled: list[str] = []
         self.end = asyncio.Semaphore(0)
         self.tells: Sequence[str] = ()  # what it has loaded
+        self.failure: EngineUnavailable | None = None
 
     async def generate(self, request: Request, job: Job) -> Output:
         self.begun.append(job.owner)
@@ -47,6 +48,8 @@ class Steps(InstantEngine):
             await self.end.acquire()
             if self.tells:
                 job.loaded(self.tells)
+            if self.failure:
+                raise self.failure
         except asyncio.CancelledError:
             self.cancelled.append(job.owner)
             raise
@@ -174,6 +177,17 @@ def test_in_a_full_queue_the_newest_of_who_has_most_gives_way():
         assert not other.done()
         assert isinstance((await s.ask("a")).exception(), EngineBusy)
         assert s.queue.waiting == 3
+
+    run(scene)
+
+
+def test_who_can_begin_at_once_needs_no_place_in_a_full_queue():
+    async def scene() -> None:
+        s = Scene(at_once=2, length=1)
+        _, limited = [await s.ask("a", at_once=1) for _ in range(2)]
+        await s.ask("b", at_once=1)
+        assert s.engine.begun == ["a", "b"]
+        assert not limited.done()
 
     run(scene)
 
@@ -324,6 +338,22 @@ def test_a_model_stays_for_a_program_that_asks_again_and_again(seconds: float):
     run(scene)
 
 
+@pytest.mark.parametrize("length", [0, 1])
+def test_a_full_queue_lets_in_for_whom_a_model_stays(length: int):
+    async def scene() -> None:
+        s = loading(length=length)
+        s.queue.comes_back = LONG
+        for _ in range(3):
+            await s.ask("a", model="X")
+            await s.finish(1)
+        other, again = await s.ask_all("bY", "aX")
+        assert s.engine.begun[3:] == ["a"]
+        assert not again.done()
+        assert not other.done()
+
+    run(scene)
+
+
 def test_a_model_does_not_stay_for_longer_than_a_program_takes():
     async def scene() -> None:
         s = loading()
@@ -366,6 +396,45 @@ def test_an_engine_that_tells_what_it_has_loaded_is_believed():
         await s.ask_all("aX", "bZ", "cY", "dX")
         await s.finish(3)
         assert s.engine.begun == ["a", "c", "d", "b"]
+
+    run(scene)
+
+
+class Elsewhere:
+    """Leases of which b has as many as it may on another server."""
+
+    async def take(self, owner: str, most: int) -> int | None:
+        return None if owner == "b" else 1
+
+    def give_back(self, lease: int) -> None:
+        pass
+
+
+def test_a_turn_that_is_not_used_loads_nothing():
+    async def scene() -> None:
+        s = loading()
+        s.turns.leases = Elsewhere()
+        for owner, model in ("aX", "bY"):
+            await s.ask(owner, at_once=1, model=model)
+        await s.finish(1)  # now it is b's turn
+        assert s.queue.waiting == 1
+        for owner, model in ("d-", "cY", "aX"):
+            await s.ask(owner, at_once=1, model=model)
+        await s.finish(1)
+        assert s.engine.begun == ["a", "d", "a"]
+
+    run(scene)
+
+
+def test_an_engine_that_was_away_may_have_lost_what_it_had():
+    async def scene() -> None:
+        s = loading()
+        s.engine.failure = EngineUnavailable()
+        task = await s.ask("a", model="X")
+        assert s.queue.work_before(chat("X")) == 1
+        await s.finish(1)
+        assert isinstance(task.exception(), EngineUnavailable)
+        assert s.queue.work_before(chat("X")) > 0
 
     run(scene)
 

@@ -8,28 +8,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...api.fields import Request
-from ..engine import Engine, EngineBusy, EngineUnavailable, Job, Output
+from ..engine import EngineBusy, EngineUnavailable, Job, Output
+from ..queue import QueuedEngine
 
 UNWELL = 30.0  # seconds for which an engine that failed is asked only if no other can
 
 
 @dataclass
 class _Member:
-    engine: Engine
-    active: int = 0  # requests that it works on
-    last: tuple[str, str] = ("", "")  # the endpoint and model that it was asked for last
+    engine: QueuedEngine
     failed: float = float("-inf")  # when it was unavailable, by time.monotonic
 
 
 class Router:
     """Makes each result with one of `engines`, in the order of their configuration.
 
-    Of those that serve a request it takes one that has not failed lately, has the least to do and
-    used the model last, which it then need not load. An engine that is unavailable has made
-    nothing, so the request is repeated once: elsewhere, or there if no other serves it.
+    Of those that serve a request it takes one that has not failed lately and has the least to do
+    before it, a load of its model included. An engine that is unavailable has made nothing, so the
+    request is repeated once: elsewhere, or there if no other serves it.
     """
 
-    def __init__(self, engines: Sequence[Engine]) -> None:
+    def __init__(self, engines: Sequence[QueuedEngine]) -> None:
         self._members = [_Member(engine) for engine in engines]
 
     def catalogs(self) -> Mapping[str, Sequence[str]]:
@@ -70,25 +69,18 @@ class Router:
         await asyncio.gather(*(member.engine.close() for member in self._members))
 
     def _candidates(self, request: Request) -> list[_Member]:
-        now, wanted = time.monotonic(), _model(request)
+        now = time.monotonic()
 
-        def preference(member: _Member) -> tuple[bool, int, bool]:
-            return (now - member.failed < UNWELL, member.active, member.last != wanted)
+        def preference(member: _Member) -> tuple[bool, float]:
+            return now - member.failed < UNWELL, member.engine.work_before(request)
 
         return sorted((m for m in self._members if m.engine.serves(request)), key=preference)
 
     async def _generate(self, member: _Member, request: Request, job: Job) -> Output:
-        member.active += 1
         try:
             output = await member.engine.generate(request, job)
         except EngineUnavailable:
             member.failed = time.monotonic()
             raise
-        finally:
-            member.active -= 1
-        member.last, member.failed = _model(request), float("-inf")
+        member.failed = float("-inf")
         return output
-
-
-def _model(request: Request) -> tuple[str, str]:
-    return request.path, str(getattr(request, "model", "")).lower()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from PIL import Image, ImageOps
@@ -35,11 +36,16 @@ _FIELDS = {
 
 
 class ComfyUIEngine:
-    """A ComfyUI and the models that it offers. Use on one event loop."""
+    """A ComfyUI and the models that it offers, of which it keeps the `models` that were used last.
 
-    def __init__(self, settings: ComfyUISettings) -> None:
+    Use on one event loop.
+    """
+
+    def __init__(self, settings: ComfyUISettings, models: int = 1) -> None:
         self.settings = settings
         self._comfyui = Connection(settings.url)
+        self._models = models
+        self._loaders: dict[str, Sequence[Mapping[str, Any]]] = {}  # of the models used last
 
     def catalogs(self) -> Mapping[str, Sequence[str]]:
         return self.settings.catalogs()
@@ -111,12 +117,12 @@ class ComfyUIEngine:
         def build(uploads: Sequence[str]) -> Graph:
             return graphs.image_to_image(request, model, sampling, job.seed, uploads[0], size)
 
-        return _clean(await self._comfyui.run(build, job, await _filled(given, size)))
+        return _clean(await self._run(build, job, await _filled(given, size)))
 
     async def _upscale(self, request: api.Upscale, model: Upscaler, job: Job) -> tuple[bytes, ...]:
         given = await asyncio.to_thread(open_upload, "image", request.image, enlarged=model.scale)
         upload = await asyncio.to_thread(lambda: png(given.convert("RGB")))
-        files = await self._comfyui.run(lambda names: graphs.upscale(model, names[0]), job, upload)
+        files = await self._run(lambda names: graphs.upscale(model, names[0]), job, upload)
         if given.mode != "RGBA":
             return _clean(files)
         return (await asyncio.to_thread(_with_alpha, files[0], given),)
@@ -131,7 +137,7 @@ class ComfyUIEngine:
             return graphs.image_to_video(model, job.seed, uploads[0], size)
 
         # Frames, as SaveVideo would leave a file in ComfyUI's output folder, with the graph in it.
-        frames = await self._comfyui.run(build, job, await _filled(given, size))
+        frames = await self._run(build, job, await _filled(given, size))
         return (await asyncio.to_thread(mp4, map(_opened, frames), model.fps),)
 
     async def _generate_gif(
@@ -144,11 +150,32 @@ class ComfyUIEngine:
         else:
             fps = model.fps
             graph = graphs.gif_with_animatediff(request, model, sampling, job.seed)
-        frames = await self._comfyui.run(lambda _: graph, job)
+        frames = await self._run(lambda _: graph, job)
         return (await asyncio.to_thread(lambda: gif(map(_opened, frames), round(1000 / fps))),)
 
     async def _pictures(self, graph: Graph, job: Job) -> tuple[bytes, ...]:
-        return _clean(await self._comfyui.run(lambda _: graph, job))
+        return _clean(await self._run(lambda _: graph, job))
+
+    async def _run(
+        self, build: Callable[[Sequence[str]], Graph], job: Job, *uploads: bytes
+    ) -> list[bytes]:
+        return await self._comfyui.run(lambda names: self._keeping(build(names)), job, *uploads)
+
+    def _keeping(self, graph: Graph) -> Graph:
+        """ComfyUI usually forgets what the next graph does not name. So this one names all models
+        that are to stay, in nodes that nothing uses, which are not run."""
+        if own := graph.checkpoints():
+            model = own[0]["inputs"]["ckpt_name"]
+            self._loaders.pop(model, None)
+            self._loaders[model] = own
+            if len(self._loaders) > self._models:
+                del self._loaders[next(iter(self._loaders))]
+        others = [loaders for loaders in self._loaders.values() if loaders is not own]
+        for node in chain(*others):
+            graph.add(node["class_type"], **node["inputs"])
+        if own and self.settings.upscaler:
+            graph.add("UpscaleModelLoader", model_name=self.settings.upscaler.file)
+        return graph
 
 
 def _sampling(

@@ -25,6 +25,7 @@ from ..samplers import BASE_IMAGE, ENSEMBLE, Sampling
 from .settings import Upscaler
 
 Link = list[Any]  # the id of a node and the number of its output
+CHECKPOINT, VIDEO_CHECKPOINT = "CheckpointLoaderSimple", "ImageOnlyCheckpointLoader"
 ANIMATEDIFF = "ADE_AnimateDiffLoaderGen1"  # of the custom nodes ComfyUI-AnimateDiff-Evolved
 
 _TO_THE_END = 10000
@@ -47,6 +48,11 @@ class Graph:
         name = str(len(self.nodes) + 1)
         self.nodes[name] = {"class_type": class_type, "inputs": inputs}
         return name
+
+    def checkpoints(self) -> list[dict[str, Any]]:
+        """The nodes that load them."""
+        kinds = (CHECKPOINT, VIDEO_CHECKPOINT)
+        return [node for node in self.nodes.values() if node["class_type"] in kinds]
 
     def keep(self, pictures: Link) -> Graph:
         # ComfyUI would answer the same graph with the files of the last time, which are emptied
@@ -200,7 +206,7 @@ def _load(
     request: api.Generate | api.GenerateXL | api.ImageToImage | api.GenerateGif,
     loras: Mapping[str, float] | None = None,
 ) -> _Loaded:
-    loader = graph.add("CheckpointLoaderSimple", ckpt_name=file)
+    loader = graph.add(CHECKPOINT, ckpt_name=file)
     model, clip = [loader, 0], [loader, 1]
     for name, weight in (loras or {}).items():
         strengths = {"strength_model": float(weight), "strength_clip": float(weight)}
@@ -214,7 +220,7 @@ def _load(
 def _load_refiner(
     graph: Graph, file: str, request: api.GenerateXL | api.ImageToImage, size: tuple[int, int]
 ) -> _Loaded:
-    loader = graph.add("CheckpointLoaderSimple", ckpt_name=file)
+    loader = graph.add(CHECKPOINT, ckpt_name=file)
     texts = (request.prompt, GOOD), (request.negative_prompt, BAD)
     shared = {"clip": [loader, 1], "width": size[0], "height": size[1]}
     prompts = (
@@ -297,7 +303,7 @@ def _decode(graph: Graph, latent: Link, vae: Link) -> Link:
 def _animate(
     graph: Graph, model: VideoModel, seed: int, picture: Link, size: tuple[int, int]
 ) -> Link:
-    loader = graph.add("ImageOnlyCheckpointLoader", ckpt_name=model.file)
+    loader = graph.add(VIDEO_CHECKPOINT, ckpt_name=model.file)
     prepared = graph.add(
         "SVD_img2vid_Conditioning",
         clip_vision=[loader, 1],
