@@ -13,7 +13,7 @@ from ray import serve
 from ..api.fields import Request
 from ..service.accounts import Turn
 from ..service.engine import Engine, EngineError, Job, Output
-from ..service.queue import Instance
+from ..service.instances import Instance
 from .settings import EngineSettings
 
 # What a replica tells of a request, in this order: any number of PROGRESS and PREVIEW, which models

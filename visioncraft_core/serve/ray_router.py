@@ -10,7 +10,7 @@ from typing import Any
 
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
 
-from ..service.queue import Instance
+from ..service.instances import Instance
 
 MOMENT = 0.5  # seconds in which Ray notes that a replica is free again, on a busy computer, too
 

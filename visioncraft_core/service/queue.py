@@ -6,8 +6,7 @@ share leases. Used on one event loop.
 
 Where an engine loads models, a request whose model is loaded may go before the one whose turn it
 is: so many as PASSED says, and for so long as PASSED_SECONDS. An owner who got a turn early misses
-a later one, so all have as many turns as without. A model that somebody uses who sends one request
-after the other stays for COMES_BACK, which is when the next one is there.
+a later one, so all have as many turns as without. See instances for what is loaded.
 
 Of several engines that load models each request comes to the one with the least `work_before` it,
 where a load counts as LOAD requests, or as less than one if nobody needs what goes for it.
@@ -25,6 +24,7 @@ from typing import Protocol
 
 from ..api.fields import Request
 from .engine import Engine, EngineBusy, EngineUnavailable, Job, Output
+from .instances import Instance, Instances, having
 
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds until a client should come again
 STOPPING_WAIT = 15.0  # seconds in which a server is usually there again
@@ -34,7 +34,6 @@ PAUSE = 0.25  # seconds until an owner is asked about again who has enough at wo
 # other: a load as long as two pictures costs a fifth of the time instead of two thirds.
 PASSED, AHEAD = 8, 4
 PASSED_SECONDS = 60.0  # where requests take minutes, a load matters little
-COMES_BACK = 1.0  # seconds between an answer and the next request of a program
 LOAD = 2.0  # requests that an engine makes in the time of a load, about
 SEARCHED = 256  # requests, the next by turn, among which one is looked for whose model is loaded
 
@@ -49,25 +48,6 @@ class Leases(Protocol):
     def give_back(self, lease: int) -> None:
         """The request is no longer at work, soon."""
         ...
-
-
-@dataclass(eq=False)
-class Instance:
-    """A process, device or replica of an engine, which loads models for itself."""
-
-    at_work: int = 0
-    loaded: dict[str, None] = field(default_factory=dict)  # the one used last at the end
-
-    def use(self, model: str, kept: int) -> None:
-        if model:
-            self.loaded.pop(model, None)
-            self.loaded[model] = None
-            while len(self.loaded) > kept:
-                del self.loaded[next(iter(self.loaded))]
-
-    def next_out(self, kept: int) -> str:
-        """The model that makes room for another one, "" if there is room."""
-        return next(iter(self.loaded)) if len(self.loaded) >= kept else ""
 
 
 @dataclass(eq=False)
@@ -136,13 +116,6 @@ def no_model(_request: Request) -> str:
     return ""
 
 
-def _having(ticket: _Ticket, instances: Sequence[Instance]) -> Instance | None:
-    """The first that can work on it and loads nothing."""
-    if not ticket.model:
-        return instances[0]
-    return next((instance for instance in instances if ticket.model in instance.loaded), None)
-
-
 class QueuedEngine:
     """An engine that works on `at_once` requests while at most `length` others wait.
 
@@ -169,17 +142,13 @@ class QueuedEngine:
         self.name = name
         self.at_once = at_once
         self.length = length
-        self.passed_seconds, self.comes_back = PASSED_SECONDS, COMES_BACK
+        self.passed_seconds = PASSED_SECONDS
+        self.instances = Instances(instances, models)
         self.at_work = 0
         self.waiting = 0
         self._turns = turns
         self._lines: dict[str, _Line] = {}  # owners in the order of their turns
         self._model_of = model_of
-        self._models = models
-        # The one that ended a request last at the end.
-        self._instances = {Instance(): None for _ in range(instances)}
-        self._ended: dict[str, float] = {}  # models that nobody asked for since, and since when
-        self._come_back: set[str] = set()  # models that were asked for again soon
         self._later: asyncio.TimerHandle | None = None
         self._seconds = 1.0  # that a request takes, about
         turns.join(self)
@@ -199,15 +168,19 @@ class QueuedEngine:
         waiting = (ticket for line in self._lines.values() for ticket in line.tickets)
         if (
             not model
-            or any(model in instance.loaded for instance in self._instances)
+            or having(model, self.instances)
             or any(ticket.model == model for ticket in waiting)
         ):
             return self.load
         now = time.monotonic()
-        free = [place for place in self._free() if self._needed_until(place) <= now]
+        free = [
+            place
+            for place in self.instances.free(self.at_once)
+            if self.instances.needed_until(place) <= now
+        ]
         if self.waiting or not free:
             return self.load + LOAD
-        has_room = any(not place.next_out(self._models) for place in free)
+        has_room = any(not place.next_out(self.instances.models) for place in free)
         return self.load + (0.25 if has_room else 0.5) / self.at_once
 
     def catalogs(self) -> Mapping[str, Sequence[str]]:
@@ -225,22 +198,18 @@ class QueuedEngine:
 
     async def generate(self, request: Request, job: Job) -> Output:
         model = self._model_of(request)
-        if model in self._ended:
-            soon = time.monotonic() - self._ended.pop(model) < self.comes_back
-            (self._come_back.add if soon else self._come_back.discard)(model)
+        self.instances.asked(model)
         lease, instance = await self._turn(job, model)
         begun = time.monotonic()
 
         def loaded(models: Sequence[str]) -> None:
-            self._models = max(self._models, len(models))
-            instance.loaded = dict.fromkeys(models)
+            self.instances.tell(instance, models)
 
         try:
             job.begun(self.name)
             made = await self.engine.generate(request, replace(job, loaded=loaded))
             self._seconds += 0.2 * (time.monotonic() - begun - self._seconds)
-            if model:
-                self._ended[model] = time.monotonic()
+            self.instances.ended(model)
             return made
         except EngineUnavailable:
             instance.loaded.clear()  # it may have started anew
@@ -271,7 +240,7 @@ class QueuedEngine:
             self._turns.at_work[ticket.owner] += 1
             instance.at_work += 1
             ticket.before = dict(instance.loaded)
-            instance.use(ticket.model, self._models)
+            instance.use(ticket.model, self.instances.models)
             ticket.turn.set_result(instance)
 
     def send_away(self) -> None:
@@ -361,38 +330,27 @@ class QueuedEngine:
         It is the next by turn whose model is loaded where there is room, else the next whose model
         is loaded nowhere, which would be loaded twice otherwise.
         """
-        free = self._free()
-        if found := _having(first, free):
+        free = self.instances.free(self.at_once)
+        if found := having(first.model, free):
             return first, found
         now = time.monotonic()
-        if first.passed >= PASSED * len(self._instances) or (
+        if first.passed >= PASSED * len(self.instances) or (
             first.passed and now - first.passed_since > self.passed_seconds
         ):
             return first, free[0]
         next_by_turn = list(islice(self._by_turn(first.owner), SEARCHED))
         for ticket in next_by_turn:
-            if ticket.model and (found := _having(ticket, free)):
+            if ticket.model and (found := having(ticket.model, free)):
                 return ticket, found
         if not (free := self._not_needed(free, now)):
             return None
-        loaded = {model for instance in self._instances for model in instance.loaded}
+        loaded = self.instances.loaded()
         return next((t for t in next_by_turn if t.model and t.model not in loaded), first), free[0]
-
-    def _free(self) -> list[Instance]:
-        if self.at_work >= self.at_once:
-            return []
-        each = -(-self.at_once // len(self._instances))
-        return [instance for instance in self._instances if instance.at_work < each]
-
-    def _needed_until(self, instance: Instance) -> float:
-        """When it can load a model without the loss of one that comes back soon."""
-        model = instance.next_out(self._models)
-        return self._ended.get(model, 0.0) + self.comes_back if model in self._come_back else 0.0
 
     def _not_needed(self, free: Sequence[Instance], now: float) -> Sequence[Instance]:
         """Those of `free` that need not keep what they have; where there is none, looks again
         later."""
-        until = {instance: self._needed_until(instance) for instance in free}
+        until = {instance: self.instances.needed_until(instance) for instance in free}
         found = [instance for instance in free if until[instance] <= now]
         if not found:
             if self._later:
@@ -403,7 +361,7 @@ class QueuedEngine:
 
     def _by_turn(self, first: str) -> Iterator[_Ticket]:
         """Those who may go now, in the order of their turns if none goes early."""
-        most = AHEAD * len(self._instances)
+        most = AHEAD * len(self.instances)
         tickets = (
             line.tickets
             for owner, line in self._lines.items()
@@ -446,9 +404,7 @@ class QueuedEngine:
 
     def _release(self, owner: str, instance: Instance, *, enough_elsewhere: bool = False) -> None:
         self.at_work -= 1
-        instance.at_work -= 1
-        del self._instances[instance]
-        self._instances[instance] = None
+        self.instances.release(instance)
         self._turns.released(owner, enough_elsewhere=enough_elsewhere)
 
     def _busy(self) -> EngineBusy:

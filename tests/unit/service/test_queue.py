@@ -324,7 +324,7 @@ def test_one_that_is_passed_over_comes_when_it_has_waited_long_enough():
 def test_a_model_stays_for_a_program_that_asks_again_and_again(seconds: float):
     async def scene() -> None:
         s = loading()
-        s.queue.comes_back = seconds
+        s.queue.instances.comes_back = seconds
         for _ in range(2):  # it comes back
             await s.ask("a", model="X")
             await s.finish(1)
@@ -342,7 +342,7 @@ def test_a_model_stays_for_a_program_that_asks_again_and_again(seconds: float):
 def test_a_full_queue_lets_in_for_whom_a_model_stays(length: int):
     async def scene() -> None:
         s = loading(length=length)
-        s.queue.comes_back = LONG
+        s.queue.instances.comes_back = LONG
         for _ in range(3):
             await s.ask("a", model="X")
             await s.finish(1)
@@ -357,7 +357,7 @@ def test_a_full_queue_lets_in_for_whom_a_model_stays(length: int):
 def test_a_model_does_not_stay_for_longer_than_a_program_takes():
     async def scene() -> None:
         s = loading()
-        s.queue.comes_back = 0.05
+        s.queue.instances.comes_back = 0.05
         await s.ask("a", model="X")
         await s.finish(1)
         again, waiting = await s.ask_all("aX", "bY")
@@ -497,7 +497,7 @@ def test_whatever_happens_all_are_served_and_none_waits_for_ever(
 ):
     async def scene() -> None:
         s = loading(at_once=instances, instances=instances, models=models)
-        s.queue.comes_back = 0.0
+        s.queue.instances.comes_back = 0.0
         tasks: list[asyncio.Task[Output]] = []
         for what, which in actions:
             if what == "leaves" and which < len(tasks):

@@ -6,6 +6,7 @@ Nothing is downloaded: single files are read with the configurations of `single_
 # An extra without types of its own; where it is missing, this folder has its name.
 # pyright: reportMissingImports=false, reportPrivateImportUsage=false
 # pyright: reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportIncompatibleMethodOverride=false
 
 from __future__ import annotations
 
