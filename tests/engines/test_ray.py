@@ -35,6 +35,7 @@ from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.api.endpoints import ENDPOINTS, Generate
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.serve.ray_cluster import join
 
 if not find_spec("ray"):
     pytest.skip('Ray is not installed (pip install "ray[serve]")', allow_module_level=True)
@@ -55,9 +56,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def cluster(address: str) -> Iterator[Any]:
-    from visioncraft.visioncraft_core.serve.ray_engine import Cluster
-
-    made = Cluster(address, build)
+    made = join(address, build)
     yield made
     made.close()
 
@@ -320,7 +319,5 @@ def test_the_command_serves_until_ctrl_c_and_leaves_no_process(tmp_path: Path):
 
 
 def test_a_cluster_that_is_not_there_is_told():
-    from visioncraft.visioncraft_core.serve.ray_engine import Cluster
-
     with pytest.raises(ConfigError, match=r"The Ray cluster 127\.0\.0\.1:1 cannot be used"):
-        Cluster("127.0.0.1:1")
+        join("127.0.0.1:1")

@@ -33,6 +33,7 @@ from support.own_servers import Served, served
 from support.replicas import build, two_nodes
 from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.api.endpoints import Generate
+from visioncraft.visioncraft_core.serve.ray_cluster import join
 
 ENGINE = """
 [[engine]]
@@ -262,9 +263,7 @@ def main() -> None:
     options = parser.parse_args()
 
     def run(address: str) -> None:
-        from visioncraft.visioncraft_core.serve.ray_engine import Cluster
-
-        cluster = Cluster(address, build)
+        cluster = join(address, build)
         try:
             for name in options.measures:
                 asyncio.run(MEASURES[name](cluster, options))
