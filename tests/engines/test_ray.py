@@ -229,6 +229,22 @@ def test_a_front_that_finds_every_replica_busy_says_so(cluster: Any, tmp_path: P
         assert waits.result().ok
 
 
+def test_a_request_that_finds_no_replica_is_not_tried_again_without_a_pause():
+    from ray.serve._private.common import DeploymentHandleSource, DeploymentID, RequestMetadata
+    from ray.serve.request_router import PendingRequest
+    from visioncraft.visioncraft_core.serve.ray_router import FreeReplicas
+
+    waits = PendingRequest(args=[], kwargs={}, metadata=RequestMetadata("a", "b"))
+
+    async def choose() -> list[list[Any]]:
+        router = FreeReplicas(DeploymentID("a"), DeploymentHandleSource.UNKNOWN)
+        router.initialize_state(models=1)
+        return await router.choose_replicas([], waits)
+
+    assert not any(asyncio.run(choose()))
+    assert waits.routing_context.should_backoff
+
+
 def test_replicas_come_with_the_load(cluster: Any, tmp_path: Path):
     grows = '[[engine]]\nname = "grows"\nkind = "painted"\nmin_replicas = 0\nmax_replicas = 2\n'
     with served(tmp_path / "own", grows, cluster=cluster) as own, ThreadPoolExecutor(4) as pool:

@@ -1,7 +1,7 @@
 """A Ray cluster of two nodes on this computer, and an engine that shows what its replicas do.
 
 What a request is to do stands in its prompt, as JSON: `log` is a file in which each of its tries is
-a line, "began PID MODEL", and "left PID" where it was cancelled; `seconds` each step takes, `steps`,
+a line, "began PID MODEL", and "left PID" where it was cancelled; `seconds` of each step, `steps`,
 `die` (the first try kills its process), `fail` (a value is refused), `until` (a file is there).
 """
 

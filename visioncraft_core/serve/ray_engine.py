@@ -168,7 +168,11 @@ class Cluster:
             **count,
         )
         bound = deployment.bind(settings, self._build)
-        serve.run(bound, name=application, route_prefix=None)
+        try:
+            serve.run(bound, name=application, route_prefix=None)
+        except RuntimeError as error:
+            log.error("%s cannot be deployed: %s", settings.name, _reason(application) or error)
+            raise
         return handle
 
 
@@ -246,9 +250,15 @@ class RayEngine:
             if not self._handle.done():
                 await asyncio.shield(asyncio.wrap_future(self._handle))
             return self._handle.result()
-        except (RayError, RuntimeError, ValueError) as error:
-            log.error("%s cannot be deployed: %s", self._settings.name, error)
+        except (RayError, RuntimeError, ValueError):
             raise EngineUnavailable from None
+
+
+def _reason(application: str) -> str:
+    """The last line of what Ray says of a replica that did not start, which names the error."""
+    known = serve.status().applications.get(application)
+    told = [each.message.strip() for each in known.deployments.values()] if known else []
+    return "".join(told).rpartition("\n")[2]
 
 
 def _ended(news: Sequence[Told], job: Job) -> Output | EngineError:
