@@ -259,7 +259,10 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, nargs="+")
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=0.0, help="of each request of `models`")
-    parser.add_argument("--address", help="of a cluster, instead of two nodes of this computer")
+    parser.add_argument(
+        "--address",
+        help="of a cluster, instead of two nodes of this computer; its nodes need PYTHONPATH=tests",
+    )
     options = parser.parse_args()
 
     def run(address: str) -> None:
