@@ -244,6 +244,16 @@ def test_a_request_that_finds_no_replica_is_not_tried_again_without_a_pause():
     asyncio.run(choose())
 
 
+def test_replicas_that_do_not_start_are_told(
+    cluster: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    broken = '[[engine]]\nname = "broken"\nkind = "painted"\n'
+    with served(tmp_path / "own", broken, cluster=cluster) as own:
+        assert own.ask(Generate).status_code == 503
+        assert "do not start" in own.server.problems()[0]
+    assert "broken cannot be deployed: LookupError: broken" in caplog.text
+
+
 def test_replicas_come_with_the_load(cluster: Any, tmp_path: Path):
     grows = '[[engine]]\nname = "grows"\nkind = "painted"\nmin_replicas = 0\nmax_replicas = 2\n'
     with served(tmp_path / "own", grows, cluster=cluster) as own, ThreadPoolExecutor(4) as pool:

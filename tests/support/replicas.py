@@ -54,7 +54,12 @@ class ToldEngine(InstantEngine):
         return made
 
 
-def build(_settings: EngineSettings) -> ToldEngine:
+def build(settings: EngineSettings) -> ToldEngine:
+    """One called "broken" cannot be built in a replica."""
+    import ray
+
+    if settings.name == "broken" and ray.get_runtime_context().get_actor_id():
+        raise LookupError(settings.name)
     return ToldEngine()
 
 

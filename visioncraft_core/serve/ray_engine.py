@@ -13,7 +13,6 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -229,21 +228,22 @@ class RayEngine:
         name = self._settings.name
         if not self._handle.done():
             return [f"The replicas of {name} are not ready yet. Ray may wait for nodes or GPUs."]
+        if self._handle.exception():
+            return [f"The replicas of {name} do not start. The log of the server tells why."]
         if self._settings.scale.min_replicas == 0:
             return ()  # the question would start one
         try:
-            handle: Any = await self._deployed()
+            handle: Any = self._handle.result()
             return await asyncio.wait_for(handle.problems.remote(), ANSWER)
         except asyncio.TimeoutError:
             return ()  # all are busy
-        except (EngineUnavailable, RayError, BackPressureError, *_GONE) as error:
+        except (RayError, BackPressureError, *_GONE) as error:
             return [f"No replica of {name} answers ({type(error).__name__})."]
 
     async def close(self) -> None:
         await self._local.close()
-        if self._handle.done():
-            with suppress(EngineUnavailable):
-                await (await self._deployed()).shutdown_async()
+        if self._handle.done() and not self._handle.exception():
+            await self._handle.result().shutdown_async()
 
     async def _deployed(self) -> Any:
         try:
