@@ -35,6 +35,7 @@ from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.api.endpoints import ENDPOINTS, Generate
 from visioncraft.visioncraft_core.errors import ConfigError
 from visioncraft.visioncraft_core.sandbox import Sandbox
+from visioncraft.visioncraft_core.serve.ray_cluster import join
 
 if not find_spec("ray"):
     pytest.skip('Ray is not installed (pip install "ray[serve]")', allow_module_level=True)
@@ -55,9 +56,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def cluster(address: str) -> Iterator[Any]:
-    from visioncraft.visioncraft_core.serve.ray_engine import Cluster
-
-    made = Cluster(address, build)
+    made = join(address, build)
     yield made
     made.close()
 
@@ -168,12 +167,16 @@ def test_a_request_goes_to_the_replica_that_used_its_model_last(
 def test_another_front_uses_the_same_replicas(
     own: Served, tell: Callable[..., requests.Response], cluster: Any, tmp_path: Path
 ):
-    assert tell().ok
     with served(tmp_path / "second", TOLD, cluster=cluster, name="second") as second:
         prompt = json.dumps({"log": str(tmp_path / "log")})
-        assert second.ask(Generate, prompt=prompt, model="anything_V5").ok
-    first, other = (pid for _, pid, _ in lines(tmp_path))
-    assert first == other
+
+        def both_ask_the_same() -> bool:
+            assert tell().ok
+            assert second.ask(Generate, prompt=prompt, model="anything_V5").ok
+            first, other = (pid for _, pid, _ in lines(tmp_path)[-2:])
+            return first == other
+
+        assert eventually(both_ask_the_same)  # Ray tells it after a second
 
 
 def environment_of(own: Served, home: Path) -> dict[str, str]:
@@ -228,6 +231,31 @@ def test_a_front_that_finds_every_replica_busy_says_so(cluster: Any, tmp_path: P
         assert int(refused.headers["Retry-After"]) > 0
         assert at_work.result().ok
         assert waits.result().ok
+
+
+def test_a_request_that_finds_no_replica_is_not_tried_again_without_a_pause():
+    from ray.serve._private.common import DeploymentHandleSource, DeploymentID, RequestMetadata
+    from ray.serve.request_router import PendingRequest
+    from visioncraft.visioncraft_core.serve.ray_router import FreeReplicas
+
+    async def choose() -> None:
+        router = FreeReplicas(DeploymentID("a"), DeploymentHandleSource.UNKNOWN)
+        router.initialize_state(models=1)
+        waits = PendingRequest(args=[], kwargs={}, metadata=RequestMetadata("a", "b"))
+        assert not any(await router.choose_replicas([], waits))
+        assert waits.routing_context.should_backoff
+
+    asyncio.run(choose())
+
+
+def test_replicas_that_do_not_start_are_told(
+    cluster: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    broken = '[[engine]]\nname = "broken"\nkind = "painted"\n'
+    with served(tmp_path / "own", broken, cluster=cluster) as own:
+        assert own.ask(Generate).status_code == 503
+        assert "do not start" in own.server.problems()[0]
+    assert "broken cannot be deployed: LookupError: broken" in caplog.text
 
 
 def test_replicas_come_with_the_load(cluster: Any, tmp_path: Path):
@@ -320,7 +348,5 @@ def test_the_command_serves_until_ctrl_c_and_leaves_no_process(tmp_path: Path):
 
 
 def test_a_cluster_that_is_not_there_is_told():
-    from visioncraft.visioncraft_core.serve.ray_engine import Cluster
-
     with pytest.raises(ConfigError, match=r"The Ray cluster 127\.0\.0\.1:1 cannot be used"):
-        Cluster("127.0.0.1:1")
+        join("127.0.0.1:1")

@@ -1,7 +1,7 @@
 """A Ray cluster of two nodes on this computer, and an engine that shows what its replicas do.
 
 What a request is to do stands in its prompt, as JSON: `log` is a file in which each of its tries is
-a line, "began PID MODEL", and "left PID" where it was cancelled; `seconds` it takes, `steps` and
+a line, "began PID MODEL", and "left PID" where it was cancelled; `seconds` of each step, `steps`,
 `die` (the first try kills its process), `fail` (a value is refused), `until` (a file is there).
 """
 
@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 from support.instant_engine import InstantEngine, tiny_picture
 from visioncraft.visioncraft_core.api.fields import Request
+from visioncraft.visioncraft_core.serve.ray_cluster import ENVIRONMENT
 from visioncraft.visioncraft_core.serve.settings import EngineSettings
 from visioncraft.visioncraft_core.service.engine import InputRejected, Job, Output
 
@@ -26,7 +28,7 @@ class ToldEngine(InstantEngine):
     """Does what the prompt of a request says."""
 
     async def generate(self, request: Request, job: Job) -> Output:
-        prompt = getattr(request, "prompt", "")
+        begun, prompt = time.monotonic(), getattr(request, "prompt", "")
         if not prompt.startswith("{"):
             return await super().generate(request, job)
         told: dict[str, Any] = json.loads(prompt)
@@ -36,20 +38,28 @@ class ToldEngine(InstantEngine):
             raise InputRejected("prompt", "is refused")
         if told.get("die") and log.read_text().count("began") == 1:
             os.kill(os.getpid(), signal.SIGKILL)
+        made, steps, step_ends = await super().generate(request, job), told.get("steps", 1), begun
         try:
-            for step in range(told.get("steps", 1)):
-                job.progress(step + 1, told.get("steps", 1))
-                job.preview(tiny_picture(step))
-                await asyncio.sleep(told.get("seconds", 0.0))
+            for step in range(steps):
+                job.progress(step + 1, steps)
+                if job.watched:
+                    job.preview(tiny_picture(step))
+                step_ends += told.get("seconds", 0.0)
+                await asyncio.sleep(step_ends - time.monotonic())
             while "until" in told and not Path(told["until"]).exists():
                 await asyncio.sleep(0.02)
         except asyncio.CancelledError:
             _append(log, f"left {os.getpid()}")
             raise
-        return await super().generate(request, job)
+        return made
 
 
-def build(_settings: EngineSettings) -> ToldEngine:
+def build(settings: EngineSettings) -> ToldEngine:
+    """One called "broken" cannot be built in a replica."""
+    import ray
+
+    if settings.name == "broken" and ray.get_runtime_context().get_actor_id():
+        raise LookupError(settings.name)
     return ToldEngine()
 
 
@@ -62,10 +72,8 @@ def _append(path: Path, line: str) -> None:
 def two_nodes(**each: Any) -> Iterator[str]:
     """The address of a cluster of two raylets; `each` is for both of them."""
     own = {
-        "RAY_AUTH_MODE": "token",
+        **ENVIRONMENT,
         "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",  # as the command has it
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "PYTHONPATH": str(Path(__file__).parents[1]),  # where replicas find this file
     }

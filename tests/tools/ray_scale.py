@@ -33,6 +33,7 @@ from support.own_servers import Served, served
 from support.replicas import build, two_nodes
 from visioncraft.visioncraft_core.api.catalogs import bundled
 from visioncraft.visioncraft_core.api.endpoints import Generate
+from visioncraft.visioncraft_core.serve.ray_cluster import join
 
 ENGINE = """
 [[engine]]
@@ -258,13 +259,14 @@ def main() -> None:
     parser.add_argument("--replicas", type=int, nargs="+")
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=0.0, help="of each request of `models`")
-    parser.add_argument("--address", help="of a cluster, instead of two nodes of this computer")
+    parser.add_argument(
+        "--address",
+        help="of a cluster, instead of two nodes of this computer; its nodes need PYTHONPATH=tests",
+    )
     options = parser.parse_args()
 
     def run(address: str) -> None:
-        from visioncraft.visioncraft_core.serve.ray_engine import Cluster
-
-        cluster = Cluster(address, build)
+        cluster = join(address, build)
         try:
             for name in options.measures:
                 asyncio.run(MEASURES[name](cluster, options))

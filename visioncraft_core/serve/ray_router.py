@@ -41,8 +41,9 @@ class FreeReplicas(RequestRouter):
         pending_request: PendingRequest | None = None,
     ) -> list[list[RunningReplica]]:
         free = self.select_available_replicas(candidate_replicas)
-        if pending_request and (model := pending_request.metadata.multiplexed_model_id):
+        if pending_request:  # else Ray asks again without a pause, and the server does nothing else
             pending_request.routing_context.should_backoff = True
+        if pending_request and (model := pending_request.metadata.multiplexed_model_id):
             having = [each for each in candidate_replicas if self._has(each, model)]
             young = time.time() - pending_request.created_at < MOMENT
             free_having = [each for each in having if each in free]

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import csv
 import logging
-import os
 import signal
 import sys
 import threading
@@ -369,14 +368,9 @@ def _cluster(address: str | None) -> Iterator[Cluster | None]:
         raise ConfigError(
             "Ray is not installed.", 'Install it with: pip install "visioncraft[ray]".'
         )
-    # Ray reads them when it is imported. It listens on every interface and runs what it is given,
-    # so nobody may ask it anything without a token.
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP", "0")  # saves changes of threads
-    from ....visioncraft_core.serve.ray_engine import Cluster
+    from ....visioncraft_core.serve.ray_cluster import join
 
-    cluster = Cluster(address)
+    cluster = join(address)
     try:
         yield cluster
     finally:
