@@ -35,6 +35,12 @@ class Connection:
         self.host = sandbox.url.removeprefix("http://")
         address, _, port = self.host.partition(":")
         self.socket = socket.create_connection((address, int(port)), LONG, (source, 0))
+        try:
+            if self.socket.getsockname() == self.socket.getpeername():
+                raise ConnectionRefusedError("nobody listens, and both ends have the same port")
+        except OSError:  # also where it was ended already
+            self.socket.close()
+            raise
 
     def __enter__(self) -> Connection:
         return self
