@@ -215,7 +215,12 @@ def test_a_server_that_ends_leaves_no_connection_open_that_came_in_the_last_mome
             with ThreadPoolExecutor(1) as threads:
                 connecting = threads.submit(connect)
                 server.close()
-            assert all(connection.answer() == b"" for connection in connecting.result())
+            for connection in connecting.result():
+                # The kernel forgets one that was just being made without a word to the client,
+                # until that sends something.
+                with suppress(OSError):
+                    connection.send("GET /models")
+                assert connection.answer() == b""
 
 
 def test_one_client_cannot_take_all_places():
