@@ -63,6 +63,7 @@ from visioncraft.visioncraft_core.service.engines.diffusers.engine import (  # n
 )
 from visioncraft.visioncraft_core.service.engines.diffusers.pipelines import (  # noqa: E402
     FullNoise,
+    Models,
     stock,
 )
 from visioncraft.visioncraft_core.service.engines.diffusers.settings import (  # noqa: E402
@@ -346,13 +347,39 @@ def test_half_precision_draws_the_same(
 def test_what_memory_is_spared_for_is_drawn_the_same(
     settings: DiffusersSettings, drawing: Drawing, request_made: Request
 ):
-    if torch.cuda.is_available() or not getattr(request_made, "loras", None):
-        spared = Drawing(settings)
-        with spared.models.sparing():
-            made = spared.files(request_made, Job(7))
-        assert made == spared.files(request_made, Job(7))
-        for one, other in zip(made, drawing.files(request_made, Job(7)), strict=True):
-            assert np.abs(frames_of(one).astype(int) - frames_of(other)).mean() < 8
+    spared = Drawing(settings)
+    with spared.models.sparing():
+        made = spared.files(request_made, Job(7))
+    assert made == spared.files(request_made, Job(7))
+    for one, other in zip(made, drawing.files(request_made, Job(7)), strict=True):
+        assert np.abs(frames_of(one).astype(int) - frames_of(other)).mean() < 8
+
+
+def devices(models: Models) -> set[str]:
+    """Where their networks are."""
+    kept = [getattr(models, kind)(*files) for kind, *files in models.kept]
+    parts = [part for pipe in kept for part in pipe.components.values()]
+    modules = [part for part in parts if isinstance(part, torch.nn.Module)]
+    return {each.device.type for module in modules for each in module.parameters()}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("request_made", EVERYTHING.values(), ids=EVERYTHING)
+def test_what_memory_is_spared_for_leaves_nothing_on_a_gpu(
+    settings: DiffusersSettings, request_made: Request
+):
+    spared, steps = Drawing(settings), 0
+
+    def progress(done: int, _total: int) -> None:
+        nonlocal steps
+        steps = done
+
+    with spared.models.sparing():
+        spared.files(request_made, Job(7))
+        assert devices(spared.models) == {"cpu"}
+        with pytest.raises(Cancelled):
+            spared.files(request_made, Job(7, progress=progress), lambda: steps > 0)
+        assert devices(spared.models) == {"cpu"}
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")

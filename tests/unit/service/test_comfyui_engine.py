@@ -8,6 +8,7 @@ import io
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import av
@@ -61,9 +62,11 @@ PAINTED_FOX = api.ImageToImage(prompt="a red fox", image=PICTURE, steps=4)
 
 
 @asynccontextmanager
-async def engine_at(comfyui: StandIn, **changed: Any) -> AsyncIterator[ComfyUIEngine]:
+async def engine_at(
+    comfyui: StandIn, models_kept: int = 1, **changed: Any
+) -> AsyncIterator[ComfyUIEngine]:
     """It waits at the end for what is being cleared up."""
-    engine = ComfyUIEngine(ComfyUISettings(url=comfyui.url, **{**OFFERS, **changed}))
+    engine = ComfyUIEngine(ComfyUISettings(url=comfyui.url, **{**OFFERS, **changed}), models_kept)
     try:
         yield engine
     finally:
@@ -205,28 +208,53 @@ def test_a_gif_is_drawn_by_animatediff_else_begun_with_a_still(
     assert gif.info["duration"] == milliseconds
 
 
+def files_named(comfyui: StandIn) -> list[set[str]]:
+    """By the loaders of each graph that it was sent, without their endings."""
+    return [
+        {
+            name.partition(".")[0]
+            for node in body["prompt"].values()
+            for key, name in node["inputs"].items()
+            if key in FILES_IN
+        }
+        for body in comfyui.prompts
+    ]
+
+
 @pytest.mark.parametrize(
     ("models", "expected"),
     [
-        (1, ["sd", "sd", "xl", "sd", "svd"]),
-        (2, ["sd", "sd", "sd xl", "sd xl", "sd svd"]),
+        (1, ["sd", "sd x4", "xl x4", "xl refiner x4", "xl refiner x4", "xl x4", "svd x4"]),
+        (2, ["sd", "sd x4", "sd xl x4", *["xl refiner x4"] * 3, "xl svd x4"]),
+        (
+            3,
+            ["sd", "sd x4", "sd xl x4", *["sd xl refiner x4"] * 3, "xl refiner svd x4"],
+        ),
     ],
 )
 def test_each_graph_names_the_models_that_comfyui_is_to_keep(models: int, expected: list[str]):
-    async def run() -> list[dict[str, Any]]:
-        async with StandIn(FILES).serve() as comfyui:
-            engine = ComfyUIEngine(ComfyUISettings(url=comfyui.url, **OFFERS), models)
-            for request in (FOX, api.Upscale(image=PICTURE), XL_FOX, FOX, VIDEO):
-                await engine.generate(request, Job(1))
-            await engine.close()
-            return [body["prompt"] for body in comfyui.prompts]
+    refined, enlarge = replace(XL_FOX, refiner=True), api.Upscale(image=PICTURE)
 
-    named = [
-        {name for node in graph.values() for key, name in node["inputs"].items() if key in FILES_IN}
-        for graph in asyncio.run(run())
-    ]
-    files = [{f"{name}.safetensors" for name in names.split()} for names in expected]
-    assert named == [{*each, "x4.pth"} for each in files]
+    async def scene(engine: ComfyUIEngine, _comfyui: StandIn) -> None:
+        for request in (FOX, enlarge, XL_FOX, refined, enlarge, XL_FOX, VIDEO):
+            await engine.generate(request, Job(1))
+
+    comfyui = with_engine(scene, models_kept=models)
+    assert files_named(comfyui) == [set(names.split()) for names in expected]
+
+
+@pytest.mark.parametrize("request_", [VIDEO, api.Upscale(image=PICTURE)])
+def test_what_a_comfyui_lacks_for_one_kind_of_result_does_not_stop_the_others(request_: Request):
+    lacking = ("ImageOnlyCheckpointLoader", "UpscaleModelLoader")
+
+    async def scene(engine: ComfyUIEngine, _comfyui: StandIn) -> None:
+        with pytest.raises(GenerationFailed):
+            await engine.generate(request_, Job(1))
+        for _ in range(2):
+            await engine.generate(FOX, Job(1))
+
+    nodes = {name: told for name, told in NODES.items() if name not in lacking}
+    with_engine(scene, nodes=nodes, models_kept=3)
 
 
 def test_it_offers_what_its_settings_name():

@@ -7,7 +7,6 @@ import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
 from typing import Any
 
 from PIL import Image, ImageOps
@@ -45,7 +44,8 @@ class ComfyUIEngine:
         self.settings = settings
         self._comfyui = Connection(settings.url)
         self._models = models
-        self._loaders: dict[str, Sequence[Mapping[str, Any]]] = {}  # of the models used last
+        self._loaders: dict[str, Mapping[str, Any]] = {}  # of the models used last, by their file
+        self._enlarges = False
 
     def catalogs(self) -> Mapping[str, Sequence[str]]:
         return self.settings.catalogs()
@@ -159,22 +159,27 @@ class ComfyUIEngine:
     async def _run(
         self, build: Callable[[Sequence[str]], Graph], job: Job, *uploads: bytes
     ) -> list[bytes]:
-        return await self._comfyui.run(lambda names: self._keeping(build(names)), job, *uploads)
+        try:
+            return await self._comfyui.run(lambda names: self._keeping(build(names)), job, *uploads)
+        except GraphRefused:  # which may be for a node that is to load what the next ones keep
+            self._loaders, self._enlarges = {}, False
+            raise
 
     def _keeping(self, graph: Graph) -> Graph:
         """ComfyUI usually forgets what the next graph does not name. So this one names all models
         that are to stay, in nodes that nothing uses, which are not run."""
-        if own := graph.checkpoints():
-            model = own[0]["inputs"]["ckpt_name"]
-            self._loaders.pop(model, None)
-            self._loaders[model] = own
-            if len(self._loaders) > self._models:
-                del self._loaders[next(iter(self._loaders))]
-        others = [loaders for loaders in self._loaders.values() if loaders is not own]
-        for node in chain(*others):
+        # A refiner before its model, so that it makes room first.
+        own = {node["inputs"]["ckpt_name"]: node for node in reversed(graph.checkpoints())}
+        others = [(file, node) for file, node in self._loaders.items() if file not in own]
+        if not own:
+            self._enlarges = True
+        else:
+            del others[: max(len(others) + len(own) - self._models, 0)]
+            if self._enlarges and self.settings.upscaler:
+                graph.add(graphs.UPSCALER, model_name=self.settings.upscaler.file)
+        for _, node in others:
             graph.add(node["class_type"], **node["inputs"])
-        if own and self.settings.upscaler:
-            graph.add("UpscaleModelLoader", model_name=self.settings.upscaler.file)
+        self._loaders = {**dict(others), **own}
         return graph
 
 

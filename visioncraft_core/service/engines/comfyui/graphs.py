@@ -26,6 +26,7 @@ from .settings import Upscaler
 
 Link = list[Any]  # the id of a node and the number of its output
 CHECKPOINT, VIDEO_CHECKPOINT = "CheckpointLoaderSimple", "ImageOnlyCheckpointLoader"
+UPSCALER = "UpscaleModelLoader"
 ANIMATEDIFF = "ADE_AnimateDiffLoaderGen1"  # of the custom nodes ComfyUI-AnimateDiff-Evolved
 
 _TO_THE_END = 10000
@@ -143,7 +144,7 @@ def image_to_image(
 def upscale(model: Upscaler, upload: str) -> Graph:
     graph = Graph()
     picture = graph.add("LoadImage", image=upload)
-    loader = graph.add("UpscaleModelLoader", model_name=model.file)
+    loader = graph.add(UPSCALER, model_name=model.file)
     larger = graph.add("ImageUpscaleWithModel", upscale_model=[loader, 0], image=[picture, 0])
     graph.steps[larger] = 100  # it tells its tiles, whose number is not known before
     return graph.keep([larger, 0])

@@ -304,11 +304,15 @@ class _Once:
 
             if self._cancelled():
                 raise Cancelled
-            made = stage.pipe(
-                **stage.arguments,
-                output_type="np" if last else "latent",
-                callback_on_step_end=told,
-            )
+            try:
+                made = stage.pipe(
+                    **stage.arguments,
+                    output_type="np" if last else "latent",
+                    callback_on_step_end=told,
+                )
+            except Cancelled:
+                stage.pipe.maybe_free_model_hooks()  # as at its end
+                raise
             before += stage.steps
         if (latents := _latents(stages[-1])) is not None:
             self._models.previews.learn(stages[-1].pipe.vae, latents, made.images)
@@ -404,6 +408,7 @@ def _pictures(made: np.ndarray) -> list[Image.Image]:
 def _out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    # Of the CPU, of Apple's GPUs, and of a library of NVIDIA's.
-    signs = ("can't allocate memory", "out of memory", "alloc_failed")
+    # Of the CPU, where files are mapped, of Windows, of GPUs, and of libraries of NVIDIA's.
+    signs = ("can't allocate", "cannot allocate", "not enough memory", "out of memory")
+    signs += ("alloc_failed",)
     return any(sign in str(error).lower() for sign in signs)

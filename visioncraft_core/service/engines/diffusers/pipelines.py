@@ -235,13 +235,15 @@ class Models:
     def _placed(self, pipe: Any) -> Any:
         if not self._sparing:
             return pipe.to(self.device)
-        log.warning("A model is kept in main memory, as the device has too little.")
-        pipe.enable_model_cpu_offload(device=self.device)
         if isinstance(pipe.vae, diffusers.AutoencoderKL):
             pipe.vae.enable_tiling()
             levels = len(pipe.vae.config.block_out_channels) - 1
             pipe.vae.tile_sample_min_size = _TILE
             pipe.vae.tile_latent_min_size = _TILE // 2**levels
+        if self.device.type == "cpu":  # all of it is in main memory
+            return pipe
+        log.warning("A model is kept in main memory, as the device has too little.")
+        pipe.enable_model_cpu_offload(device=self.device)
         return pipe
 
     def _from_file(self, path: Path) -> Any:
@@ -277,7 +279,9 @@ def derived(kind: Callable[..., Any], pipe: Any, scheduler: Any) -> Any:
     options = {name: value for name, value in options.items() if name in known}
     made = kind(**{**parts, **options, "scheduler": pipe.scheduler})
     made.scheduler = scheduler
-    made._offload_gpu_id = getattr(pipe, "_offload_gpu_id", 0)  # asked where LoRAs change it
+    for name in ("_offload_gpu_id", "_offload_device", "_all_hooks"):  # of parts in main memory
+        if hasattr(pipe, name):
+            setattr(made, name, getattr(pipe, name))
     made.set_progress_bar_config(disable=True)
     return made
 
