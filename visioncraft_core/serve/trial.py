@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,17 @@ def uses(engine: Engine, queues: Sequence[QueuedEngine]) -> list[str]:
     return lines
 
 
-async def try_all(engine: Engine, folder: Path) -> AsyncIterator[Trial]:
-    """Makes the requests one after the other; what they give is written to `folder`."""
+async def try_all(
+    engine: Engine, folder: Path, begins: Callable[[str], None] = lambda path: None
+) -> AsyncIterator[Trial]:
+    """Makes the requests one after the other; what they give is written to `folder`.
+
+    Tells `begins` the path of each, as some take minutes.
+    """
     for kind, request in requests_for(engine):
         if request is None:
             continue
+        begins(kind.path)
         begun = time.monotonic()
         try:
             output = await engine.generate(request, Job(seed=1, owner="trial"))

@@ -196,11 +196,14 @@ def _try(configuration: Configuration, folder: Path) -> int:
     from ....visioncraft_core.serve import trial
     from ....visioncraft_core.serve.engines import Engines
 
+    def begins(path: str) -> None:
+        print_line(sys.stderr, f"Waiting for {path}.")
+
     async def try_all() -> int:
         status = DONE
         engines = Engines(configuration.engines)
         try:
-            async for tried in trial.try_all(engines, folder):
+            async for tried in trial.try_all(engines, folder, begins):
                 told = ", ".join(map(str, tried.files)) or tried.said
                 print_line(sys.stdout, f"{tried.path:<16}{tried.seconds:7.1f} s  {told}")
                 status = FAILED if tried.failed else status
