@@ -535,6 +535,17 @@ def test_a_file_that_is_no_checkpoint_is_told(settings: DiffusersSettings):
     drawing = Drawing(replace(settings, models=models, video=video))
     with pytest.raises(GenerationFailed, match="cannot use the file"):
         drawing.files(ImageToVideo(image=GIVEN), Job(1))
+    mixed = Drawing(
+        replace(
+            settings,
+            models={"a": replace(SD, file="xl"), "b": replace(SD, file="svd")},
+            models_xl={"x": replace(XL, file="sd")},
+            video=VideoModel(file="sd"),
+        )
+    )
+    for request in (TEXT, replace(TEXT, model="b"), XL_TEXT, ImageToVideo(image=GIVEN)):
+        with pytest.raises(GenerationFailed, match="cannot use the file"):
+            mixed.files(request, Job(1))
     for name, kind in (("a", GenerationFailed), ("b", InputRejected)):
         with pytest.raises(kind) as failed:
             drawing.files(replace(TEXT, model=name), Job(1))

@@ -15,7 +15,7 @@ import inspect
 import json
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -268,8 +268,13 @@ class Models:
 
 
 def derived(kind: Callable[..., Any], pipe: Any, scheduler: Any) -> Any:
-    """A pipeline of another kind with the same parts, which takes next to no memory."""
+    """A pipeline of another kind with the same parts, which takes next to no memory.
+
+    Raises GenerationFailed where the model is quite another one, such as XL for 1.x.
+    """
     known = inspect.signature(kind).parameters
+    if _sign(known) != _sign([name for name, part in pipe.components.items() if part is not None]):
+        raise single_files.unusable(pipe.name_or_path)
     parts = {name: part for name, part in pipe.components.items() if name in known}
     options = {
         "requires_safety_checker": False,
@@ -284,6 +289,12 @@ def derived(kind: Callable[..., Any], pipe: Any, scheduler: Any) -> Any:
             setattr(made, name, getattr(pipe, name))
     made.set_progress_bar_config(disable=True)
     return made
+
+
+def _sign(parts: Container[str]) -> str:
+    """The part by which models of XL, 1.x and Stable Video Diffusion are told apart."""
+    signs = ("text_encoder_2", "text_encoder", "image_encoder")
+    return next((sign for sign in signs if sign in parts), "")
 
 
 def is_xl(pipe: Any) -> bool:

@@ -162,8 +162,8 @@ def configuration(path: Path) -> tuple[str, Path]:
     raise unusable(path)
 
 
-def unusable(path: Path) -> GenerationFailed:
-    log.error("%s holds no model of a kind that is drawn with here.", path)
+def unusable(path: Path | str) -> GenerationFailed:
+    log.error("%s holds no model of the kind that the configuration takes it for.", path)
     return GenerationFailed(
         "The engine of this server cannot use the file of this model. Choose another one, or tell "
         "whoever runs the server."
