@@ -86,12 +86,14 @@ class _Worker:
     @classmethod
     async def start(cls, settings: DiffusersSettings) -> _Worker:
         offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}  # nothing is downloaded
+        # They speak while they are imported.
+        quiet = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
         threads = {"OMP_NUM_THREADS": str(settings.threads)} if settings.threads else {}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", f"{__package__}.worker"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, **offline, **threads},
+            env={**os.environ, **offline, **quiet, **threads},
             start_new_session=True,  # Ctrl-C is for the server, which ends it
         )
         worker = cls(process)

@@ -122,7 +122,6 @@ class Models:
 
     def __init__(self, settings: DiffusersSettings) -> None:
         for library in (diffusers, transformers):
-            library.utils.logging.set_verbosity_error()
             library.utils.logging.disable_progress_bar()
         self.device = _device(settings.device)
         self._folder = Path(settings.folder)
