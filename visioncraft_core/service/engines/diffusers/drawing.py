@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,19 +91,14 @@ class Drawing:
             changed: Any = {"negative_prompt": self._offers.negative_prompt}
             request = replace(request, **changed)
         once = _Once(self._offers, self.models, job, cancelled)
-        try:
-            return once.files(request)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-        self.models.clear()  # outside of the handler, whose traceback holds what it had
-        try:
-            with self.models.sparing():
-                return once.files(request)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-        self.models.clear()
+        for memory in (nullcontext(), self.models.sparing()):
+            try:
+                with memory:
+                    return once.files(request)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+            self.models.clear()  # outside of the handler, whose traceback holds what it had
         raise OutOfMemory(
             "The server has too little memory for this. Ask for a smaller picture, or for fewer "
             "at once."
