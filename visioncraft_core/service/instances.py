@@ -77,6 +77,11 @@ class Instances:
         each = -(-at_once // len(self))
         return [instance for instance in self if instance.at_work < each]
 
+    def unneeded(self, instances: Iterable[Instance]) -> list[Instance]:
+        """Those that need not keep what they have."""
+        now = time.monotonic()
+        return [instance for instance in instances if self.needed_until(instance) <= now]
+
     def needed_until(self, instance: Instance) -> float:
         """When it can load a model without the loss of one that comes back soon, by
         time.monotonic."""

@@ -172,12 +172,7 @@ class QueuedEngine:
             or any(ticket.model == model for ticket in waiting)
         ):
             return self.load
-        now = time.monotonic()
-        free = [
-            place
-            for place in self.instances.free(self.at_once)
-            if self.instances.needed_until(place) <= now
-        ]
+        free = self.instances.unneeded(self.instances.free(self.at_once))
         if self.waiting or not free:
             return self.load + LOAD
         has_room = any(not place.next_out(self.instances.models) for place in free)
@@ -342,22 +337,19 @@ class QueuedEngine:
         for ticket in next_by_turn:
             if ticket.model and (found := having(ticket.model, free)):
                 return ticket, found
-        if not (free := self._not_needed(free, now)):
+        if not (unneeded := self.instances.unneeded(free)):
+            self._look_again(free)
             return None
         loaded = self.instances.loaded()
-        return next((t for t in next_by_turn if t.model and t.model not in loaded), first), free[0]
+        ticket = next((t for t in next_by_turn if t.model and t.model not in loaded), first)
+        return ticket, unneeded[0]
 
-    def _not_needed(self, free: Sequence[Instance], now: float) -> Sequence[Instance]:
-        """Those of `free` that need not keep what they have; where there is none, looks again
-        later."""
-        until = {instance: self.instances.needed_until(instance) for instance in free}
-        found = [instance for instance in free if until[instance] <= now]
-        if not found:
-            if self._later:
-                self._later.cancel()
-            wait = min(until.values()) - now
-            self._later = asyncio.get_running_loop().call_later(wait, self.admit)
-        return found
+    def _look_again(self, free: Sequence[Instance]) -> None:
+        """When the first of them need not keep what it has any more."""
+        if self._later:
+            self._later.cancel()
+        wait = min(map(self.instances.needed_until, free)) - time.monotonic()
+        self._later = asyncio.get_running_loop().call_later(wait, self.admit)
 
     def _by_turn(self, first: str) -> Iterator[_Ticket]:
         """Those who may go now, in the order of their turns if none goes early."""
